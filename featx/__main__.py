@@ -1,0 +1,5 @@
+"""Run the command line with ``python -m featx``."""
+
+from .cli import main
+
+main()
