@@ -18,13 +18,13 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
 from . import __version__, files
-from .catalog import Catalog
+from .catalog import NO_LABEL, Catalog
 from .errors import CorruptError, IncompatibleError, InputError, shown
 from .fingerprint import Fingerprint
 from .parts import PartReader, Parts
@@ -182,6 +182,24 @@ class Cache:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the cache is and holds as plain values, for JSON."""
+        splits = [split for split in ("train", "val", "test") if split in self.catalog.splits]
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "images": len(self),
+            "duplicates": len(self) - len(set(self.digests)),
+            "shape": list(self.features.shape),
+            "dtype": str(self.features.dtype),
+            "classes": self.catalog.class_counts(),
+            "unlabelled": int((self.catalog.labels == NO_LABEL).sum()),
+            "splits": {split: int((self.catalog.splits == split).sum()) for split in splits},
+            "source": str(self.catalog.root),
+            "fingerprint": self.fingerprint.as_dict(),
+            "skipped": [{"path": row.path, "reason": row.reason} for row in self.skipped],
+        }
 
     def holds(self, images: Images, skipped: Sequence[Skipped]) -> bool:
         """Tell whether the file has exactly these rows, labels and skipped pictures."""

@@ -19,8 +19,11 @@ __all__ = ["EXTENSIONS", "NO_LABEL", "SPLITS", "Catalog", "scan"]
 #: File name extensions that make a file a listed picture, in lower case. HEIC and AVIF cannot be
 #: decoded; they are listed all the same, so that they are reported and not overlooked.
 EXTENSIONS = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff")
-    + (".heic", ".heif", ".avif")
+    f".{name}"
+    for name in (
+        *("jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "gif", "tif", "tiff"),
+        *("heic", "heif", "avif"),
+    )
 )
 
 #: Folder names, and values of a manifest's `split` column, that mean a split.

@@ -1,14 +1,12 @@
 """Stage 1: every picture through the frozen trunk once, into a cache."""
 
-import collections
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +16,7 @@ from .catalog import Catalog
 from .errors import CorruptError, IncompatibleError, InputError, shown
 from .fingerprint import DTYPES, Fingerprint, TrunkFingerprint
 from .parts import Parts
+from .reader import Read, Reader
 from .trunk import BATCH, Trunk, precision
 
 __all__ = ["ExtractSettings", "Extraction", "extract"]
@@ -218,40 +217,6 @@ def _checked_out(out: Path) -> Path:
     return out
 
 
-# Preparing: in threads -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """A picture that was read. Without `pixels` when its features need not be computed."""
-
-    digest: str
-    width: int = 0
-    height: int = 0
-    pixels: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
-
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-def _ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], window: int
-) -> Iterator[Result]:
-    """Yield function(item) in order, at most `window` of them computed ahead, in threads."""
-    pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="featx-decode")
-    waiting: collections.deque[Future[Result]] = collections.deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) >= window:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
 # The run ------------------------------------------------------------------------------------
 
 
@@ -276,7 +241,6 @@ class _Run:
         if settings.overwrite:
             self.parts.remove()
         before = old.fingerprint if old else self.parts.fingerprint()
-        self.policy = _policy(settings)
         self.weights = weights.resolve(
             settings.weights,
             preprocessing=settings.preprocessing,
@@ -291,6 +255,14 @@ class _Run:
             self.known.update(zip(old.digests, map(tuple, old.sizes.tolist()), strict=True))
         for digest, place in self.parts.index().items():
             self.known[digest] = (place.width, place.height)
+        self.reader = Reader(
+            settings.size,
+            settings.resize,
+            _policy(settings),
+            settings.seed,
+            settings.copies,
+            self.known,
+        )
         self.trunk = Trunk(
             self.weights,
             self.fingerprint.trunk,
@@ -303,15 +275,16 @@ class _Run:
         self.skipped: dict[int, Skipped] = {}
         self.reused = 0
         self.forward = 0
-        self.pending: list[_Prepared] = []
+        self.pending: list[Read] = []
 
     def finish(self, begun: float) -> Extraction:
         """Go through all pictures, make the cache, and say what was done."""
         each = self.fingerprint.copies + 1
         in_part = self.settings.batch * max(1, _PART_ROWS // (self.settings.batch * each))
-        for index, read in enumerate(_ahead(self._prepare, range(len(self.listed)), in_part)):
-            if isinstance(read, Skipped):
-                self._skip(index, read)
+        paths = map(self.listed.file, range(len(self.listed)))
+        for index, read in enumerate(self.reader.ahead(paths, window=in_part)):
+            if read.reason:
+                self._skip(index, read.digest, read.reason)
             else:
                 self._add(index, read)
             if len(self.pending) == in_part:
@@ -322,23 +295,7 @@ class _Run:
             self._write_part(len(self.listed))
         return self._publish(begun)
 
-    def _prepare(self, index: int) -> _Prepared | Skipped:
-        """Read, and where needed decode and augment, one picture."""
-        settings = self.settings
-        path = str(self.listed.paths[index])
-        digest = ""
-        try:
-            data = images.read(self.listed.file(index))
-            digest = files.digest(data)
-            if digest in self.known:
-                return _Prepared(digest)
-            picture = images.decode(data, settings.size, settings.resize)
-        except images.Rejected as rejected:
-            return Skipped(path, digest, rejected.reason)
-        copies = augment.copies(picture.pixels, self.policy, settings.seed, digest, settings.copies)
-        return _Prepared(digest, picture.width, picture.height, copies)
-
-    def _add(self, index: int, read: _Prepared) -> None:
+    def _add(self, index: int, read: Read) -> None:
         self.rows.append((index, read.digest))
         if read.digest in self.sizes:
             return  # a duplicate
@@ -349,10 +306,11 @@ class _Run:
             self.sizes[read.digest] = (read.width, read.height)
             self.pending.append(read)
 
-    def _skip(self, index: int, skipped: Skipped) -> None:
+    def _skip(self, index: int, digest: str, reason: str) -> None:
         settings = self.settings
-        self.skipped[index] = skipped
-        meaning = f"{shown(skipped.path)}: {skipped.reason}, {images.REASONS[skipped.reason]}"
+        path = str(self.listed.paths[index])
+        self.skipped[index] = Skipped(path, digest, reason)
+        meaning = f"{shown(path)}: {reason}, {images.REASONS[reason]}"
         log.debug("Skipped %s", meaning)
         if settings.strict:
             raise CorruptError(
@@ -377,7 +335,7 @@ class _Run:
             left = (len(pixels) - stop) // (1 + self.fingerprint.copies)
             self.progress(done - left, len(self.listed), self.forward)
         features = features.reshape(len(self.pending), *self.fingerprint.shape)
-        finite: np.ndarray = np.isfinite(features).reshape(len(features), -1).all(axis=1)
+        finite = [bool(np.isfinite(rows).all()) for rows in features]
         good = [picture for picture, fine in zip(self.pending, finite, strict=True) if fine]
         bad = {p.digest for p, fine in zip(self.pending, finite, strict=True) if not fine}
         self.pending = []
@@ -388,12 +346,10 @@ class _Run:
                 [(picture.width, picture.height) for picture in good],
                 self.fingerprint,
             )
-        if bad:
-            lost = [index for index, digest in self.rows if digest in bad]
-            self.rows = [row for row in self.rows if row[1] not in bad]
-            for index in lost:
-                path = str(self.listed.paths[index])
-                self._skip(index, Skipped(path, "", "nonfinite"))
+        for index, digest in [row for row in self.rows if row[1] in bad]:
+            self.rows.remove((index, digest))
+            self.sizes.pop(digest, None)
+            self._skip(index, digest, "nonfinite")
 
     def _publish(self, begun: float) -> Extraction:
         skipped = [self.skipped[index] for index in sorted(self.skipped)]

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from .errors import FeatxError, shown
+from .errors import FeatxError, InputError, shown
 
 __all__ = [
     "MAX_BYTES",
@@ -37,6 +37,7 @@ __all__ = [
     "Picture",
     "Rejected",
     "decode",
+    "load",
     "read",
 ]
 
@@ -76,8 +77,8 @@ _UPRIGHT = {
 # offset, bytes. They are told from rubbish, so that the message can say what to do.
 _KNOWN_UNSUPPORTED = ((4, b"ftyp"), (0, b"8BPS"), (0, b"%PDF"), (0, b"\x00\x00\x00\x0cJXL"))
 
-# MAX_PIXELS is the limit; Pillow's warning at half of it would only be noise.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# What Pillow warns of (half of MAX_PIXELS, broken EXIF) is dealt with here, or does not matter.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class Rejected(FeatxError):
@@ -135,6 +136,32 @@ def read(path: Path) -> bytes:
     if len(data) > MAX_BYTES:
         raise Rejected("too_large", f"more than {MAX_BYTES:,} bytes")
     return data
+
+
+def load(picture: str | os.PathLike[str] | np.ndarray, size: int, resize: str) -> Picture:
+    """Bring a picture file, or pixels of any size, to the trunk's size.
+
+    Parameters
+    ----------
+    picture : path, or ndarray of uint8, shape (height, width, 3)
+        Pixels must be upright and RGB.
+
+    Raises
+    ------
+    Rejected
+        See `read` and `decode`.
+    InputError
+        When an array is not such a picture.
+    """
+    if not isinstance(picture, np.ndarray):
+        return decode(read(Path(picture)), size, resize)
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise InputError(
+            f"An array of {picture.dtype} and shape {picture.shape} is not a picture. "
+            "Expected uint8 of shape (height, width, 3)."
+        )
+    height, width = picture.shape[:2]
+    return Picture(np.array(_fit(Image.fromarray(picture), size, resize)), width, height)
 
 
 def decode(data: bytes, size: int, resize: str = "squash") -> Picture:

@@ -20,7 +20,16 @@ import platformdirs
 from . import files, vgg16
 from .errors import CorruptError, FeatxError, IncompatibleError, InputError, StorageError, shown
 
-__all__ = ["PREPROCESSING", "SOURCES", "Source", "Weights", "fetch", "present", "resolve"]
+__all__ = [
+    "PREPROCESSING",
+    "SOURCES",
+    "Source",
+    "Weights",
+    "fetch",
+    "present",
+    "resolve",
+    "source_of",
+]
 
 log = logging.getLogger("featx")
 
@@ -297,10 +306,10 @@ def resolve(
     """
     if preprocessing not in (None, *PREPROCESSING):
         raise InputError(f"Unknown preprocessing {preprocessing!r}. Expected caffe or torch.")
-    if name == "auto":
-        weights = _auto(wanted, progress)
-    elif name == "random":
+    if name == "random" or (name == "auto" and wanted == _random("caffe").digest):
         weights = _random(preprocessing or "caffe")
+    elif name == "auto":
+        weights = _auto(wanted, progress)
     elif name in SOURCES:
         weights = _known(name, present(name) or fetch(name, progress=progress))
     else:
@@ -315,6 +324,13 @@ def resolve(
     else:
         log.info("Weights: %s, %s", weights.source, shown(weights.path))
     return weights
+
+
+def source_of(digest: str) -> str:
+    """Return the name of the source with these weights; "file" when it is none of them."""
+    if digest == _random("caffe").digest:
+        return "random"
+    return next((name for name, source in SOURCES.items() if source.digest == digest), "file")
 
 
 def _known(name: str, path: Path) -> Weights:
@@ -345,8 +361,6 @@ def _from_path(path: Path, preprocessing: str | None) -> Weights:
 
 
 def _auto(wanted: str | None, progress: Progress | None) -> Weights:
-    if wanted == _random("caffe").digest:
-        return _random("caffe")
     names = [name for name, source in SOURCES.items() if wanted in (None, source.digest)]
     if not names:
         raise IncompatibleError(

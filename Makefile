@@ -1,0 +1,43 @@
+# Every target sets up what it needs: python3 with venv, and a package index, are enough.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format readme clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
+
+setup: $(READY) ## Make .venv and install featx into it, once
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(READY)
+
+demo: $(READY) ## Extract and fit 600 handwritten digits with VGG16's ImageNet weights
+	$(BIN)/featx sample data/digits --per-class 60
+	$(BIN)/featx extract data/digits -o data/digits.h5
+	$(BIN)/featx fit data/digits.h5 -o data/digits.featx
+
+test: $(READY) ## Run the tests
+	$(BIN)/python -m pytest
+
+check: $(READY) ## Check format, lint and types
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+format: $(READY) ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+readme: $(READY) ## Run the README's commands in an empty folder
+	$(BIN)/python tests/run_readme.py $(BIN)
+
+clean: ## Delete .venv and everything that was made
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find data -mindepth 1 ! -name README.md -delete

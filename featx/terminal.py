@@ -1,0 +1,235 @@
+"""What people see in the terminal: progress on the error stream, results on standard output."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from .errors import shown
+
+if TYPE_CHECKING:
+    from .extraction import Extraction
+    from .fitting import Fitted
+
+__all__ = [
+    "Meter",
+    "print_described",
+    "print_extraction",
+    "print_fitted",
+    "print_skipped",
+    "say",
+    "warn",
+    "write_json",
+]
+
+_PLAIN_SECONDS = 10.0
+_MOST_CLASSES = 12
+_MOST_PAIRS = 10
+_MOST_SKIPPED = 20
+
+
+def say(line: str = "") -> None:
+    """Write a line to standard output."""
+    sys.stdout.write(line + "\n")
+
+
+def warn(line: str) -> None:
+    """Write a line to the error stream."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def write_json(content: Mapping[str, Any]) -> None:
+    """Write one JSON object to standard output."""
+    say(json.dumps(content, indent=2))
+
+
+def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write a table; columns after the first are aligned to the right."""
+    # Without a terminal there is no width to keep to: nothing is folded or cut.
+    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 1000)
+    drawn = Table(title=title or None, title_justify="left", title_style="bold", box=None)
+    for number, head in enumerate(heads):
+        drawn.add_column(head, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
+    console.print(drawn)
+
+
+def _confusion_table(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> None:
+    """Write the confusion matrix; of many classes, the pairs that are confused most."""
+    if len(classes) <= _MOST_CLASSES:
+        rows = [
+            [shown(name), *(str(count) if count else "·" for count in counts)]
+            for name, counts in zip(classes, confusion, strict=True)
+        ]
+        _table("Confusion", ["true \\ predicted", *map(shown, classes)], rows)
+        return
+    pairs = [
+        (count, shown(classes[true]), shown(classes[predicted]))
+        for true, counts in enumerate(confusion)
+        for predicted, count in enumerate(counts)
+        if count and true != predicted
+    ]
+    pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
+    rows = [[true, predicted, str(count)] for count, true, predicted in pairs[:_MOST_PAIRS]]
+    _table("Confused most (all in --json)", ["true", "predicted", "pictures"], rows)
+
+
+# Results of the stages ----------------------------------------------------------------------
+
+
+def print_extraction(done: "Extraction") -> None:
+    """Write what was cached, and what was not."""
+    fingerprint = done.fingerprint
+    shape = "×".join(map(str, fingerprint.trunk.shape))
+    copies = f", {fingerprint.copies} copies of each" if fingerprint.copies else ""
+    rate = f" ({done.forward / done.seconds:.1f} a second)" if done.forward else ""
+    say(f"{shown(done.out)}: {shape} features at {fingerprint.trunk.cut}{copies}")
+    say(
+        f"  {done.listed} listed = {done.cached} cached + {done.duplicates} duplicates "
+        f"+ {len(done.skipped)} skipped; {len(done.classes)} classes"
+    )
+    say(f"  {done.reused} reused; {done.forward} through the network in {done.seconds:.1f} s{rate}")
+    if done.ignored:
+        say(f"  {done.ignored} files that do not look like pictures were passed over")
+    print_skipped([(row.path, row.reason) for row in done.skipped])
+
+
+def print_skipped(skipped: Sequence[tuple[str, str]]) -> None:
+    """Write the first of the skipped pictures, (path, reason) each, to the error stream."""
+    from .images import REASONS
+
+    for path, reason in skipped[:_MOST_SKIPPED]:
+        warn(f"  skipped {shown(path)}: {reason}, {REASONS.get(reason, '')}")
+    if len(skipped) > _MOST_SKIPPED:
+        warn(f"  … and {len(skipped) - _MOST_SKIPPED} more (--json lists all)")
+
+
+def print_fitted(fitted: "Fitted") -> None:
+    """Write how well a model does, and where it is."""
+    bundle, test = fitted.bundle, fitted.test
+    say(
+        f"{bundle.head_name} on {bundle.pool} features: {fitted.train_images} pictures "
+        f"({fitted.train_rows} rows) to train, {test.images} to test"
+    )
+    say(f"  {fitted.rule}")
+    if fitted.left_out:
+        say(f"  {fitted.left_out} training pictures left out: they equal test pictures")
+    if fitted.unlabelled:
+        say(f"  {fitted.unlabelled} pictures without a label left out")
+    if bundle.source == "random":
+        say("  on RANDOM weights: the figures mean nothing")
+    say()
+    _confusion_table(bundle.classes, test.confusion.tolist())
+    say()
+    say(f"Test accuracy      {test.accuracy:.4f}")
+    say(f"Balanced accuracy  {test.balanced_accuracy:.4f}")
+    say(f"Macro F1           {test.macro_f1:.4f}")
+    say(f"Log loss           {test.log_loss:.4f}")
+    say(f"Model              {shown(fitted.out)} ({fitted.seconds:.1f} s)")
+
+
+def print_described(file: Path, described: Mapping[str, Any]) -> None:
+    """Write what is known of a file, a line each."""
+    say(shown(file))
+    for name, value in described.items():
+        if isinstance(value, dict):
+            inner = {f"{name}.{key}": item for key, item in value.items()}
+        else:
+            inner = {name: value}
+        for key, item in inner.items():
+            say(f"  {shown(key):<26}{_in_short(item)}")
+
+
+def _in_short(value: Any) -> str:
+    if not isinstance(value, list):
+        return shown(value)
+    if any(isinstance(item, dict | list) for item in value):
+        return f"{len(value)} (--json lists them)"
+    return ", ".join(map(shown, value)) or "none"
+
+
+# Progress -----------------------------------------------------------------------------------
+
+
+class _Rate(ProgressColumn):
+    """Units a second, over the recent past."""
+
+    def __init__(self, unit: str, scale: float) -> None:
+        super().__init__()
+        self._unit = unit
+        self._scale = scale
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed / self._scale:.1f} {self._unit}/s" if speed else f"– {self._unit}/s")
+
+
+class Meter:
+    """Progress with rate and time left: a bar on a terminal, a plain line now and then elsewhere.
+
+    Parameters
+    ----------
+    what : str
+        What is going on, such as "Extracting".
+    unit : str
+        What is counted.
+    scale : float
+        How many of what is counted make one unit.
+    quiet : bool
+        Show nothing.
+    """
+
+    def __init__(self, what: str, unit: str, *, scale: float = 1, quiet: bool = False) -> None:
+        self._what = what
+        self._unit = unit
+        self._scale = scale
+        self._quiet = quiet
+        self._bar: Progress | None = None
+        self._begun = self._told = time.monotonic()
+        self._base = 0
+
+    def __enter__(self) -> "Meter":
+        if sys.stderr.isatty() and not self._quiet:
+            count = f"{{task.completed:,.0f}} of {{task.total:,.0f}} {self._unit}"
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn(count if self._scale == 1 else "{task.percentage:>3.0f} %"),
+                _Rate(self._unit, self._scale),
+                TimeRemainingColumn(),
+                console=Console(stderr=True, markup=False),
+            )
+            self._task = self._bar.add_task(self._what, total=None, visible=False)
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def __call__(self, done: int, total: int, worked: int | None = None) -> None:
+        """Show that `done` of `total` are done; the rate is that of `worked`, where given."""
+        if self._bar:
+            self._bar.update(self._task, completed=done, total=total or None, visible=True)
+        elif not self._quiet:
+            now = time.monotonic()
+            if now - self._told >= _PLAIN_SECONDS:
+                self._told = now
+                warn(self._line(done, total, done if worked is None else worked, now))
+
+    def _line(self, done: int, total: int, worked: int, now: float) -> str:
+        rate = worked / (now - self._begun)
+        line = f"{self._what}: {done / self._scale:,.0f} of {total / self._scale:,.0f} {self._unit}"
+        if rate:
+            left = int((total - done) / rate)
+            line += f", {rate / self._scale:.1f} a second, {left // 60}:{left % 60:02d} left"
+        return line

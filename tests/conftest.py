@@ -1,0 +1,66 @@
+"""Small generated pictures, and the real photographs where they are at hand."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from featx import weights
+from featx.errors import StorageError
+
+ROOT = Path(__file__).parents[1]
+PHOTOGRAPHS = Path(os.environ.get("FEATX_PHOTOGRAPHS", ROOT.parent / "shared" / "data"))
+
+#: The real VGG16, on random weights and small pictures: a run of dozens of pictures takes seconds.
+TINY = {"weights": "random", "size": 32}
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FEATX_WEIGHTS", raising=False)
+
+
+def picture(path: Path, seed: int, hue: int = 0, size: tuple[int, int] = (48, 36)) -> Path:
+    """Write a noisy picture whose colour tells its class; equal arguments give equal bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 120, (size[1], size[0], 3), dtype=np.uint8)
+    pixels[..., hue % 3] += 130
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Return a folder of three classes with eight pictures each."""
+    root = tmp_path / "photos"
+    for hue, name in enumerate(("blue", "green", "red")):
+        for number in range(8):
+            picture(root / name / f"{number}.png", 100 * hue + number, 2 - hue)
+    return root
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Callable[[str], Path]:
+    """Return a function of the name of a set of real photographs; skips where it is absent."""
+
+    def folder(name: str) -> Path:
+        path = PHOTOGRAPHS / name
+        if not path.is_dir():
+            pytest.skip(
+                f"the photographs {name} are not here; FEATX_PHOTOGRAPHS names their folder"
+            )
+        return path
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def imagenet() -> weights.Weights:
+    """Return VGG16's real weights; skips where no source can be reached."""
+    try:
+        return weights.resolve("auto")
+    except StorageError as error:
+        pytest.skip(f"no ImageNet weights: {error}")

@@ -1,0 +1,135 @@
+"""The house rules that a program can check."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import featx
+from featx import augment, cli, heads, images, pools, trunk
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted((ROOT / "featx").glob("*.py"))
+
+
+def levels() -> dict[str, int]:
+    """Read the table of CONTRIBUTING.md."""
+    rows = re.findall(r"^\| (\d+) \| (.*) \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
+    return {name: int(level) for level, text in rows for name in re.findall(r"`(\w+)`", text)}
+
+
+def imported(module: Path) -> set[str]:
+    """Return the featx modules that a module imports, at its top or in a function."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            names |= {node.module} if node.module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom | ast.Import):
+            found = [alias.name for alias in node.names]
+            assert not any(name.startswith("featx") for name in found), (
+                f"{module}: import relatively"
+            )
+    return names - {"__version__"}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_imports_point_down_and_modules_are_small(module: Path) -> None:
+    table = levels()
+    assert len(module.read_text().splitlines()) <= 450
+    if module.stem in ("__init__", "__main__"):
+        return
+    for name in imported(module):
+        assert table[name] < table[module.stem], f"{module.stem} imports {name}"
+
+
+def test_every_module_has_a_level() -> None:
+    assert set(levels()) == {path.stem for path in MODULES} - {"__init__", "__main__"}
+
+
+def test_only_files_replaces_syncs_locks_or_deletes() -> None:
+    acting = re.compile(r"os\.(replace|rename|fsync|unlink|remove)\b|\.unlink\(|rmtree|lockf|flock")
+    for module in MODULES:
+        if module.stem != "files":
+            assert not acting.search(module.read_text()), module
+
+
+def run_python(code: str) -> str:
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return run.stdout
+
+
+def test_help_loads_neither_tensorflow_nor_numpy() -> None:
+    code = (
+        "import sys, featx.cli, typer.testing as t;"
+        "assert t.CliRunner().invoke(featx.cli.app, ['--help']).exit_code == 0;"
+        "heavy = {'tensorflow', 'keras', 'numpy', 'sklearn', 'h5py'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    assert run_python(code).strip() == "[]"
+
+
+def test_fitting_and_loading_need_no_tensorflow() -> None:
+    code = (
+        "import sys; from featx import fit, load, Cache, extract;"
+        "print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
+    )
+    assert run_python(code).strip() == "[]"
+
+
+def test_public_names_can_be_had() -> None:
+    assert set(featx.__all__) == set(featx._HOMES)
+    for name in featx.__all__:
+        assert getattr(featx, name).__doc__
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = featx.no_such_name
+
+
+def commands() -> dict[str, str]:
+    """Return the help text of every command."""
+    from typer.testing import CliRunner
+
+    texts = {}
+    for name in [(), *((c.name or c.callback.__name__,) for c in cli.app.registered_commands),
+                 ("weights",), ("weights", "fetch")]:  # fmt: skip
+        result = CliRunner().invoke(cli.app, [*name, "--help"], env={"COLUMNS": "200"})
+        assert result.exit_code == 0
+        texts[" ".join(name)] = result.stdout
+    return texts
+
+
+def test_every_command_is_documented_with_an_example() -> None:
+    readme = (ROOT / "README.md").read_text() + (ROOT / "CHANGELOG.md").read_text()
+    for name, text in commands().items():
+        assert "--json" in text or not name, name
+        assert "Example" in text or name in ("", "weights"), name
+        assert f"featx {name}".strip() in readme, name
+
+
+def test_help_names_every_row_of_the_tables() -> None:
+    texts = commands()
+    assert "|".join(augment.POLICIES) in texts["extract"]
+    assert "|".join(augment.POLICIES) in texts["preview"]
+    assert "|".join(images.RESIZE) in texts["extract"]
+    assert "|".join(trunk.PRECISIONS) in texts["extract"]
+    assert "|".join(heads.HEADS) in texts["fit"]
+    assert "|".join(pools.POOLS) in texts["fit"]
+
+
+def test_defaults_of_the_command_line_are_those_of_the_library() -> None:
+    import inspect
+
+    from featx.extraction import ExtractSettings
+    from featx.fitting import FitSettings
+    from featx.preview import PreviewSettings
+
+    for command, settings in (
+        (cli.extract, ExtractSettings()),
+        (cli.fit, FitSettings()),
+        (cli.preview, PreviewSettings()),
+    ):
+        for name, parameter in inspect.signature(command).parameters.items():
+            if hasattr(settings, name) and (command, name) != (cli.preview, "copies"):
+                assert parameter.default == getattr(settings, name), (command, name)
