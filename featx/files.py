@@ -95,7 +95,10 @@ def require_space(path: Path, needed: int) -> None:
 def make_folder(path: Path) -> None:
     """Make a folder and its parents; one that is there already is fine."""
     with storage_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise StorageError(f"{shown(path)} is a file; a folder is needed there.") from error
 
 
 @contextlib.contextmanager

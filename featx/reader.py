@@ -4,7 +4,7 @@ import collections
 import os
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,6 @@ import numpy as np
 from . import augment, files, images
 
 __all__ = ["Read", "Reader"]
-
-_NO_PIXELS = np.empty(0, np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +34,7 @@ class Read:
     reason: str = ""
     width: int = 0
     height: int = 0
-    pixels: np.ndarray = _NO_PIXELS
+    pixels: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
 
 
 @dataclass(frozen=True)

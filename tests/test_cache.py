@@ -1,0 +1,164 @@
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import TINY
+
+import featx
+from featx import pools
+from featx.cache import Cache
+from featx.errors import CorruptError, IncompatibleError, InputError
+from featx.fingerprint import Fingerprint, TrunkFingerprint
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache of six pictures with two copies each, at a cut with 2 × 2 places."""
+    from conftest import picture
+
+    root = tmp_path_factory.mktemp("cache")
+    for number in range(6):
+        picture(root / "photos" / "ab"[number % 2] / f"{number}.png", number)
+    featx.extract(root / "photos", root / "f.h5", copies=2, cut="block4_pool", **TINY)
+    return root / "f.h5"
+
+
+@pytest.fixture
+def copied(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(made, tmp_path))
+
+
+def test_pools() -> None:
+    features = np.arange(2 * 2 * 3 * 4, dtype=np.float16).reshape(2, 2, 3, 4)
+    assert np.array_equal(pools.pooled(features, "avg")[0], [10, 11, 12, 13])
+    assert np.array_equal(pools.pooled(features, "max")[0], [20, 21, 22, 23])
+    assert np.array_equal(pools.pooled(features, "avgmax")[0], [10, 11, 12, 13, 20, 21, 22, 23])
+    assert np.array_equal(pools.pooled(features, "flatten")[1], np.arange(24, 48))
+    assert all(pools.pooled(features, pool).dtype == np.float32 for pool in pools.POOLS)
+    with pytest.raises(InputError, match="Unknown pool 'mean'"):
+        pools.pooled(features, "mean")
+
+
+def test_what_is_in_it(made: Path) -> None:
+    with Cache.open(made) as opened:
+        assert opened.features.shape == (6, 3, 2, 2, 512)
+        assert opened.features.dtype == np.float16
+        assert opened.features.chunks == (1, 1, 2, 2, 512)
+        assert list(opened.catalog.paths) == [f"{'ab'[i % 2]}/{i}.png" for i in (0, 2, 4, 1, 3, 5)]
+        assert opened.catalog.classes == ("a", "b")
+        assert opened.sizes.tolist() == [[48, 36]] * 6
+        assert opened.skipped == []
+        assert opened.catalog.root == made.parent / "photos"
+
+
+def test_any_hdf5_tool_reads_it(made: Path) -> None:
+    with h5py.File(made) as file:
+        assert set(file) == {"features", "images", "classes", "skipped"}
+        assert file.attrs["format"] == "featx-cache"
+        assert file["images/path"].asstr()[0] == "a/0.png"
+        assert file["features"].compression == "gzip"
+
+
+def test_matrix(made: Path) -> None:
+    with Cache.open(made) as opened:
+        X, y, picture = opened.matrix("avg")
+        assert X.shape == (18, 512) and X.dtype == np.float32
+        assert picture.tolist() == np.repeat(np.arange(6), 3).tolist()
+        assert y.tolist() == np.repeat([0, 1], 9).tolist()
+        whole = opened.features[()].astype(np.float32)
+        assert np.allclose(X, whole.reshape(18, 2, 2, 512).mean(axis=(1, 2)), rtol=1e-6)
+        some = opened.matrix("flatten", pictures=np.array([4, 0, 1]), copies=False)
+        assert np.array_equal(some.X, whole[[4, 0, 1], 0].reshape(3, -1))
+        assert some.picture.tolist() == [4, 0, 1] and some.y.tolist() == [1, 0, 0]
+        none = opened.matrix("max", pictures=np.array([], int))
+        assert none.X.shape == (0, 512)
+
+
+def test_digest_covers_every_byte(copied: Path) -> None:
+    with Cache.open(copied) as opened:
+        assert opened.is_untouched()
+    whole = copied.read_bytes()
+    for place in (10, 600, len(whole) // 2, len(whole) - 1):
+        with Cache.open(copied) as opened:
+            copied.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+            assert not opened.is_untouched(), place
+        copied.write_bytes(whole)
+
+
+@pytest.mark.parametrize("length", [0, 100, 512, 3000, -1])
+def test_cut_files_are_refused(copied: Path, length: int) -> None:
+    copied.write_bytes(copied.read_bytes()[:length])
+    with pytest.raises(CorruptError, match="is not a whole featx cache"):
+        Cache.open(copied)
+
+
+def change(path: Path, name: str, value: object) -> None:
+    with h5py.File(path, "r+") as file:
+        if name in file.attrs:
+            file.attrs[name] = value
+        else:
+            del file[name]
+            if value is not None:
+                file[name] = value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("format", "other", "its format is not 'featx-cache'"),
+        ("fingerprint", "{}", "is not a whole featx cache"),
+        ("features", None, "/features is missing"),
+        (
+            "features",
+            np.zeros((5, 3, 2, 2, 512), np.float16),
+            r"have the shape \(5, 3, 2, 2, 512\)",
+        ),
+        ("images/label", np.full(6, 7, np.int32), "a label is outside the 2 classes"),
+        ("images/label", np.zeros(5, np.int32), "features have the shape"),
+        ("images/path", h5py.SoftLink("/images/digest"), "/images/path is missing or is a link"),
+        (
+            "images/path",
+            h5py.ExternalLink("other.h5", "/x"),
+            "/images/path is missing or is a link",
+        ),
+    ],
+)
+def test_other_content_is_refused(copied: Path, name: str, value: object, message: str) -> None:
+    change(copied, name, value)
+    with pytest.raises(CorruptError, match=message):
+        Cache.open(copied)
+
+
+def test_data_elsewhere_is_refused(copied: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(bytes(1000))
+    with h5py.File(copied, "r+") as file:
+        del file["images/label"]
+        file.create_dataset(
+            "images/label", (6,), np.int32, external=[(str(tmp_path / "secret"), 0, 24)]
+        )
+    with pytest.raises(CorruptError, match="/images/label keeps its data elsewhere"):
+        Cache.open(copied)
+
+
+def test_other_versions_are_incompatible(copied: Path) -> None:
+    change(copied, "version", 99)
+    with pytest.raises(IncompatibleError, match="has the cache version 99; this featx reads 1"):
+        Cache.open(copied)
+
+
+def test_missing_file() -> None:
+    with pytest.raises(InputError, match=r"does not exist\. Make it with: featx extract"):
+        Cache.open("nowhere.h5")
+
+
+def test_fingerprints() -> None:
+    trunk = TrunkFingerprint("ab", "torch", "block5_pool", 64, "crop")
+    one = Fingerprint(trunk, 2, "mild", 1, "float16", "float32")
+    assert Fingerprint.from_json(one.as_json()) == one
+    assert one.shape == (3, 2, 2, 512)
+    other = Fingerprint(TrunkFingerprint("ab", "torch", "block5_pool", 96, "crop"), 2, "mild", 2,
+                        "float16", "float32")  # fmt: skip
+    assert one.differences(other) == {"size": (64, 96), "seed": (1, 2)}
+    assert one.differences(one) == {}

@@ -1,0 +1,221 @@
+"""The command line: exit codes, JSON, messages."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from featx import __version__, cli, terminal
+
+TINY = ["--weights", "random", "--size", "32"]
+
+
+def run(*arguments: object, code: int = 0) -> Any:
+    result = CliRunner().invoke(cli.app, list(map(str, arguments)))
+    assert result.exit_code == code, result.output
+    return result
+
+
+def run_json(*arguments: object, code: int = 0) -> dict[str, Any]:
+    return json.loads(run(*arguments, "--json", code=code).stdout)
+
+
+def test_the_whole_way(tmp_path: Path) -> None:
+    digits, cache, model = tmp_path / "digits", tmp_path / "f.h5", tmp_path / "m.featx"
+    sample = run_json("sample", digits, "--per-class", 10)
+    assert (sample["train"], sample["test"]) == (80, 20)
+    extracted = run_json("extract", digits, "-o", cache, *TINY)
+    for key in ("listed", "cached", "reused", "forward", "skipped", "duplicates", "out", "seconds"):
+        assert key in extracted
+    assert extracted["listed"] == extracted["cached"] == extracted["forward"] == 100
+    assert extracted["out"] == str(cache)
+    again = run_json("extract", digits, "-o", cache, *TINY)
+    assert (again["reused"], again["forward"]) == (100, 0)
+    fitted = run_json("fit", cache, "-o", model)
+    assert fitted["head"] == "logreg"
+    assert fitted["settings"]["pool"] == "avg"
+    assert fitted["classes"] == [str(digit) for digit in range(10)]
+    assert fitted["train"]["images"] == 80 and fitted["test"]["images"] == 20
+    assert 0.5 < fitted["test"]["accuracy"] <= 1
+    assert {"balanced_accuracy", "macro_f1", "log_loss", "confusion"} <= set(fitted["test"])
+    assert fitted["out"] == str(model) and fitted["seconds"] >= 0
+    assert run_json("info", cache)["images"] == 100
+    assert run_json("info", model)["test"] == fitted["test"]
+    text = run("fit", cache, "-o", model).stdout
+    assert f"Test accuracy      {fitted['test']['accuracy']:.4f}" in text
+    assert "RANDOM weights" in text and "Confusion" in text
+    assert "fingerprint.cut" in run("info", cache).stdout
+    assert "100 listed = 100 cached" in run("extract", digits, "-o", cache, *TINY).stdout
+
+
+def test_sample_is_written_once_and_not_over_other_files(tmp_path: Path) -> None:
+    run("sample", tmp_path / "d", "--per-class", 5)
+    run("sample", tmp_path / "d", "--per-class", 5)
+    assert "holds other files" in run("sample", tmp_path / "d", "--per-class", 3, code=2).stderr
+    assert "Expected 2 or more" in run("sample", tmp_path / "e", "--per-class", 1, code=2).stderr
+    whole = run_json("sample", tmp_path / "all")
+    assert whole["train"] + whole["test"] == 1797
+    assert Image.open(tmp_path / "all/train/0/0000.png").size == (8, 8)
+
+
+def test_skipped_pictures_make_exit_code_3(photos: Path, tmp_path: Path) -> None:
+    whole = (photos / "red" / "0.png").read_bytes()
+    (photos / "red" / "bad\x1b[31m.png").write_bytes(whole[:200])
+    (photos / "red" / "notes.txt").write_text("x")
+    done = run("extract", photos, "-o", tmp_path / "f.h5", *TINY, code=3)
+    assert r"skipped red/bad\x1b[31m.png: truncated, the picture's data ends early" in done.stderr
+    assert "25 listed = 24 cached + 0 duplicates + 1 skipped" in done.stdout
+    assert "1 files that do not look like pictures" in done.stdout
+    again = run_json("extract", photos, "-o", tmp_path / "f.h5", *TINY, code=3)
+    assert again["skipped"] == [{"path": "red/bad\x1b[31m.png", "reason": "truncated"}]
+    assert run_json("fit", tmp_path / "f.h5", "-o", tmp_path / "m.featx")["train"]["images"] == 19
+    assert run("extract", photos, "-o", tmp_path / "f.h5", *TINY, "--strict", code=4)
+
+
+def bad_inputs(tmp: Path) -> list[tuple[list[object], int, str]]:
+    """Return command, exit code and what the message must say."""
+    (tmp / "empty").mkdir()
+    (tmp / "texts/a").mkdir(parents=True)
+    (tmp / "texts/a/1.txt").write_text("x")
+    photos, out = tmp / "photos", tmp / "o.h5"
+    return [
+        (["extract", tmp / "missing", "-o", out], 2, "does not exist"),
+        (["extract", tmp / "empty", "-o", out], 2, "is empty"),
+        (["extract", tmp / "texts", "-o", out], 2, "has no pictures, only 1 other files"),
+        (
+            ["extract", photos, "-o", tmp / "texts/a/1.txt/f.h5", *TINY],
+            6,
+            "is a file; a folder is needed",
+        ),
+        (["extract", photos, "-o", "/proc/f.h5", *TINY], 6, "/proc/f.h5"),
+        (["extract", photos, "-o", out, *TINY, "--cut", "fc1"], 2, "Unknown layer 'fc1'"),
+        (
+            ["extract", photos, "-o", out, *TINY, "--copies", "1", "--augment", "x"],
+            2,
+            "augmentation",
+        ),
+        (["extract", photos, "-o", out, *TINY, "--size", "50"], 2, "multiple of 32"),
+        (["extract", photos, "-o", out, "--no-such-option"], 2, "No such option"),
+        (["fit", tmp / "missing.h5"], 2, "does not exist"),
+        (["fit", photos / "red" / "0.png"], 4, "is not a whole featx cache"),
+        (["info", tmp / "missing"], 2, "does not exist"),
+        (["preview", tmp / "missing", "-o", tmp / "s.png"], 2, "does not exist"),
+        (["preview", photos, "-o", tmp / "s.txt"], 2, "Expected one that ends in .png"),
+        (["preview", photos, "-o", tmp / "s.png", "--augment", "x"], 2, "Unknown augmentation"),
+        (["weights", "fetch", "elsewhere"], 2, "Unknown weights 'elsewhere'"),
+        (["weights", "fetch", "keras", "--from", tmp / "no"], 2, "is not a file"),
+    ]
+
+
+def test_bad_input_has_a_message_and_an_exit_code(photos: Path, tmp_path: Path) -> None:
+    for command, code, message in bad_inputs(tmp_path):
+        result = run(*command, code=code)
+        assert message in result.stderr, (command, result.stderr)
+        assert "Traceback" not in result.output
+        assert not result.stdout.strip() or "Usage" in result.output
+    assert not (tmp_path / "o.h5").exists()
+
+
+def test_what_cannot_be_trained_on(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "f.h5"
+    run("extract", photos / "red", "-o", out, *TINY)
+    assert "have no labels" in run("fit", out, "-o", tmp_path / "m", code=2).stderr
+    for name in ("blue", "green"):
+        for path in (photos / name).iterdir():
+            path.unlink()
+    run("extract", photos, "-o", out, *TINY)
+    one = run("fit", out, "-o", tmp_path / "m", code=2).stderr
+    assert "There is one class, 'red', with 8 pictures" in one
+    assert not (tmp_path / "m").exists()
+
+
+def test_other_settings_exit_5(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "f.h5"
+    run("extract", photos, "-o", out, *TINY)
+    result = run("extract", photos, "-o", out, "--weights", "random", "--size", 64, code=5)
+    assert "size: 32 there, 64 now" in result.stderr
+    error = run_json("extract", photos, "-o", out, "--weights", "random", "--size", 64, code=5)
+    assert error["exit_code"] == 5 and "--overwrite" in error["error"]
+
+
+def test_weights_of_an_existing_cache_are_taken(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "f.h5"
+    run("extract", photos, "-o", out, *TINY)
+    again = run_json("extract", photos, "-o", out, "--size", 32)  # auto
+    assert again["weights"] == "random" and again["forward"] == 0
+
+
+def test_environment_names_the_weights(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEATX_WEIGHTS", "random")
+    assert run_json("extract", photos, "-o", tmp_path / "f.h5", "--size", 32)["weights"] == "random"
+
+
+def test_weights_are_listed() -> None:
+    found = run_json("weights")["sources"]
+    assert set(found) == {"keras", "torchvision"}
+    assert all(len(source["sha256"]) == 64 for source in found.values())
+    assert "Fetch them with" in run("weights").stdout
+
+
+def test_preview_is_a_picture(photos: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    drawn = run_json("preview", photos, "-o", sheet, "--augment", "article", "--copies", 3,
+                     "--pictures", 4, "--size", 64)  # fmt: skip
+    assert drawn["pictures"] == 4
+    with Image.open(sheet) as image:
+        assert image.size == (6 + 4 * 70, 4 * (16 + 70) + 22)
+        assert len(image.getcolors(1 << 20) or []) > 100
+    (photos / "blue" / "0.png").write_bytes(b"")
+    assert "empty" in run("preview", photos, "-o", sheet, code=3).stderr
+
+
+def test_version() -> None:
+    assert run("--version").stdout == f"featx {__version__}\n"
+
+
+def test_bugs_are_exit_code_1_with_a_traceback(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(terminal, "print_described", broken)
+    run("extract", photos, "-o", tmp_path / "f.h5", *TINY)
+    result = run("info", tmp_path / "f.h5", code=1)
+    assert "ZeroDivisionError" in result.stderr and "This is a bug in featx" in result.stderr
+
+
+def test_quiet_when_piped(photos: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "featx", "extract", str(photos), "-o", str(tmp_path / "f.h5")]
+    done = subprocess.run(
+        [*command, *TINY, "--json"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["cached"] == 24
+    assert done.stderr == "The weights are random: whatever comes of them is for tests only.\n"
+
+
+def test_meter_writes_plain_lines_with_rate_and_time_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 20.0, 21.0, 40.0])
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: next(clock))
+    with terminal.Meter("Extracting", "pictures") as meter:
+        meter(100, 1000, 100)
+        meter(105, 1000, 105)
+        meter(500, 1000, 200)
+    assert capsys.readouterr().err.splitlines() == [
+        "Extracting: 100 of 1,000 pictures, 5.0 a second, 3:00 left",
+        "Extracting: 500 of 1,000 pictures, 5.0 a second, 1:40 left",
+    ]

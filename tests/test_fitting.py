@@ -1,0 +1,205 @@
+"""Heads, fitting and bundles, over the table of heads."""
+
+import io
+import json
+import pickle
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY, picture
+from PIL import Image
+
+import featx
+from featx import bundle, heads
+from featx.errors import CorruptError, IncompatibleError, InputError
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("fit")
+    for hue, name in enumerate(("blue", "green", "red")):
+        for number in range(10):
+            picture(root / "photos" / name / f"{number}.png", 100 * hue + number, 2 - hue)
+    featx.extract(root / "photos", root / "f.h5", copies=1, augment="flip", **TINY)
+    return root / "f.h5"
+
+
+@pytest.mark.parametrize("head", heads.HEADS)
+def test_every_head_fits_and_round_trips(features: Path, tmp_path: Path, head: str) -> None:
+    fitted = featx.fit(features, tmp_path / "m.featx", head=head)
+    assert fitted.test.accuracy == 1
+    assert (fitted.train_images, fitted.train_rows, fitted.test.images) == (24, 48, 6)
+    loaded = featx.load(tmp_path / "m.featx")
+    with featx.Cache.open(features) as cache:
+        X = cache.matrix(loaded.pool).X
+    assert np.array_equal(loaded.head.predict_proba(X), fitted.bundle.head.predict_proba(X))
+    assert loaded.as_dict() == fitted.bundle.as_dict()
+
+
+def test_probabilities_of_pictures_are_those_of_the_cache(features: Path, tmp_path: Path) -> None:
+    model = featx.fit(features, tmp_path / "m.featx").bundle
+    with featx.Cache.open(features) as cache:
+        paths = [cache.catalog.file(index) for index in range(len(cache))]
+        from_cache = model.predict_proba_features(cache.features[:, 0])
+        labels = cache.catalog.labels
+    loaded = featx.load(tmp_path / "m.featx")
+    from_paths = loaded.predict_proba(paths)
+    assert from_paths.shape == (30, 3)
+    assert np.allclose(from_paths.sum(axis=1), 1)
+    assert np.array_equal(from_paths, from_cache)
+    arrays = [np.asarray(Image.open(path)) for path in paths[:3]]
+    assert np.array_equal(loaded.predict_proba(arrays), from_cache[:3])
+    assert loaded.classes_.tolist() == ["blue", "green", "red"]
+    assert (loaded.predict(paths) == loaded.classes_[labels]).all()
+    assert loaded.predict_proba([]).shape == (0, 3)
+
+
+def test_same_seed_same_model(features: Path, tmp_path: Path) -> None:
+    one = featx.fit(features, tmp_path / "1.featx", head="linear-svm", seed=3)
+    two = featx.fit(features, tmp_path / "2.featx", head="linear-svm", seed=3)
+    X = np.random.default_rng(0).random((5, 512), np.float32)
+    assert np.array_equal(one.bundle.head.predict_proba(X), two.bundle.head.predict_proba(X))
+    assert one.as_dict()["test"] == two.as_dict()["test"]
+
+
+def test_calibration_folds_keep_copies_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.calibration import CalibratedClassifierCV
+
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+    original = CalibratedClassifierCV.fit
+
+    def spy(self: CalibratedClassifierCV, X: np.ndarray, y: np.ndarray) -> CalibratedClassifierCV:
+        seen.extend(self.cv)
+        return original(self, X, y)
+
+    monkeypatch.setattr(CalibratedClassifierCV, "fit", spy)
+    units = np.repeat(np.arange(20), 3)
+    X = np.random.default_rng(0).random((60, 8)).astype(np.float32)
+    heads.train("linear-svm", X, np.repeat([0, 1], 30), units, 0)
+    assert len(seen) == 5
+    for train, test in seen:
+        assert not len(np.intersect1d(units[train], units[test]))
+
+
+def test_heads_refuse_what_they_cannot_learn() -> None:
+    X, y, units = np.ones((4, 3), np.float32), np.array([0, 0, 1, 1]), np.array([0, 1, 2, 2])
+    with pytest.raises(InputError, match=r"Unknown head 'svm'\. Expected one of logreg"):
+        heads.train("svm", X, y, units, 0)
+    with pytest.raises(InputError, match=r"linear-svm needs at least 2 .* one class has 1"):
+        heads.train("linear-svm", X, y, units, 0)
+    with pytest.raises(InputError, match="not finite"):
+        heads.train("logreg", X * np.nan, y, units, 0)
+
+
+# Bundles ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "m.featx"
+    featx.fit(features, path)
+    return path
+
+
+def rewritten(path: Path, out: Path, **members: bytes | None) -> Path:
+    """Write a bundle again with other members; None leaves one out."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(out, "w") as new:
+        content = {name: old.read(name) for name in old.namelist()}
+        content.update({name.replace("_", "."): data for name, data in members.items()})
+        for name, data in content.items():
+            if data is not None:
+                new.writestr(name, data)
+    return out
+
+
+def described(path: Path, **changes: object) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return json.dumps({**json.loads(archive.read("bundle.json")), **changes}).encode()
+
+
+def test_a_bundle_holds_no_pickle(model: Path) -> None:
+    with zipfile.ZipFile(model) as archive:
+        assert archive.namelist() == ["bundle.json", "head.skops"]
+        inner = zipfile.ZipFile(io.BytesIO(archive.read("head.skops")))
+    assert {Path(name).suffix for name in inner.namelist()} <= {".json", ".npy"}
+
+
+def test_types_outside_the_heads_row_are_refused(model: Path, tmp_path: Path) -> None:
+    import skops.io
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.linear_model import LogisticRegression
+
+    X, y = np.random.default_rng(0).random((30, 512)), np.arange(30) % 3
+    foreign = CalibratedClassifierCV(LogisticRegression(), method="temperature").fit(X, y)
+    bad = rewritten(model, tmp_path / "bad.featx", head_skops=skops.io.dumps(foreign))
+    with pytest.raises(CorruptError, match=r"logreg has no use for: sklearn\.calibration"):
+        featx.load(bad)
+
+
+def test_a_bundle_runs_no_code(model: Path, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+
+    class Singing:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (canary,)
+
+    for data in (pickle.dumps(Singing()), b"", b"PK"):
+        with pytest.raises(CorruptError):
+            featx.load(rewritten(model, tmp_path / "bad.featx", head_skops=data))
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "zip"}, "its format is not 'featx-bundle'"),
+        ({"head": "magic"}, "unknown head 'magic'"),
+        ({"pool": "mean"}, "unknown head 'logreg' or pool 'mean'"),
+        ({"classes": ["a", "b"]}, "the head's classes are not the 2 named ones"),
+        ({"fingerprint": {"size": 1}}, "is not a whole featx model"),
+    ],
+)
+def test_other_content_is_refused(
+    model: Path, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    data = described(model, **changes)
+    with pytest.raises(CorruptError, match=message):
+        featx.load(rewritten(model, tmp_path / "bad.featx", bundle_json=data))
+
+
+def test_other_versions_and_weights_are_incompatible(model: Path, tmp_path: Path) -> None:
+    newer = rewritten(model, tmp_path / "n.featx", bundle_json=described(model, version=9))
+    with pytest.raises(IncompatibleError, match="has the model version 9; this featx reads 1"):
+        featx.load(newer)
+    foreign = json.loads(described(model))["fingerprint"] | {"weights": "f" * 64}
+    other = described(model, fingerprint=foreign, weights="file")
+    loaded = featx.load(rewritten(model, tmp_path / "o.featx", bundle_json=other), weights="random")
+    with pytest.raises(IncompatibleError, match="needs the weights with the SHA-256 ffff"):
+        loaded.predict([np.zeros((32, 32, 3), np.uint8)])
+
+
+@pytest.mark.parametrize("length", [0, 10, 500, -1])
+def test_cut_bundles_are_refused(model: Path, tmp_path: Path, length: int) -> None:
+    cut = tmp_path / "cut.featx"
+    cut.write_bytes(model.read_bytes()[:length])
+    with pytest.raises(CorruptError, match="is not a whole featx model"):
+        featx.load(cut)
+
+
+def test_only_bundles_are_overwritten(features: Path, model: Path, tmp_path: Path) -> None:
+    photo = picture(tmp_path / "photo.jpg", 1)
+    before = photo.read_bytes()
+    with pytest.raises(InputError, match="exists and is not a featx model"):
+        featx.fit(features, photo)
+    assert photo.read_bytes() == before
+    again = Path(shutil.copy(model, tmp_path))
+    featx.fit(features, again, head="knn")
+    assert featx.load(again).head_name == "knn"
+
+
+def test_missing_model() -> None:
+    with pytest.raises(InputError, match=r"does not exist\. Make it with: featx fit"):
+        bundle.load("nowhere.featx")

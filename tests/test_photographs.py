@@ -1,0 +1,25 @@
+"""Real photographs, real weights: skipped where either cannot be had."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import featx
+from featx.weights import Weights
+
+
+def test_ants_and_bees(
+    photographs: Callable[[str], Path], imagenet: Weights, tmp_path: Path
+) -> None:
+    """A sample of 48 to train and 48 to test at 160 pixels: well above the half of guessing."""
+    source = photographs("hymenoptera")
+    rows = ["path,label,split"]
+    for split in ("train", "val"):
+        for label in ("ants", "bees"):
+            chosen = sorted((source / split / label).glob("*.jpg"))[:24]
+            rows += [f"{path},{label},{split}" for path in chosen]
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    done = featx.extract(tmp_path / "list.csv", tmp_path / "f.h5", size=160)
+    assert done.cached == 96 and done.fingerprint.trunk.weights == imagenet.digest
+    fitted = featx.fit(tmp_path / "f.h5", tmp_path / "m.featx")
+    assert fitted.test.accuracy >= 0.85
+    assert featx.load(tmp_path / "m.featx").predict([source / "val/ants/10308379_1b6c72e180.jpg"])

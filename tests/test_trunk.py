@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from featx import backend, images, trunk, vgg16, weights
+from featx.errors import InputError
+from featx.fingerprint import TrunkFingerprint
+
+
+def fingerprint(**changes: object) -> TrunkFingerprint:
+    fields = {"weights": "", "preprocessing": "caffe", "cut": "block5_pool", "size": 64,
+              "resize": "squash"}  # fmt: skip
+    return TrunkFingerprint(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+
+
+def reference(
+    chosen: weights.Weights, pixels: np.ndarray, mode: str, cut: str = "block5_pool"
+) -> np.ndarray:
+    """Return what keras.applications.VGG16 gives with its own preprocess_input."""
+    keras = backend.keras()
+    model = keras.applications.VGG16(weights=None, include_top=False, input_shape=pixels.shape[1:])
+    for name, pair in chosen.arrays().items():
+        model.get_layer(name).set_weights(pair)
+    model = keras.Model(model.inputs, model.get_layer(cut).output)
+    prepared = keras.applications.imagenet_utils.preprocess_input(
+        pixels.astype(np.float32), mode=mode, data_format="channels_last"
+    )
+    return model.predict(prepared, verbose=0)
+
+
+@pytest.mark.parametrize("mode", ["caffe", "torch"])
+@pytest.mark.parametrize("cut", ["block5_pool", "block4_pool", "block3_conv2"])
+def test_features_are_those_of_keras_applications(pixels: np.ndarray, mode: str, cut: str) -> None:
+    chosen = weights.resolve("random", preprocessing=mode)
+    made = trunk.Trunk(chosen, fingerprint(preprocessing=mode, cut=cut), dtype="float32")
+    expected = reference(chosen, pixels, mode, cut)
+    found = made.features(pixels)
+    assert found.shape == expected.shape == (5, *vgg16.cut_shape(cut, 64))
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def test_features_of_the_real_weights(pixels: np.ndarray, imagenet: weights.Weights) -> None:
+    mode = imagenet.preprocessing
+    found = trunk.Trunk(imagenet, fingerprint(preprocessing=mode)).features(pixels)
+    expected = reference(imagenet, pixels, mode)
+    assert found.dtype == np.float16
+    assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max()
+
+
+def test_a_picture_has_the_same_bytes_in_any_company(pixels: np.ndarray) -> None:
+    made = trunk.Trunk(weights.resolve("random"), fingerprint(), batch=4)
+    together = made.features(pixels)
+    alone = np.concatenate([made.features(one[np.newaxis]) for one in pixels])
+    assert np.array_equal(together, alone)
+    assert np.array_equal(made.features(pixels[::-1]), together[::-1])
+
+
+def test_bfloat16_is_close(pixels: np.ndarray) -> None:
+    chosen = weights.resolve("random")
+    exact = trunk.Trunk(chosen, fingerprint(), dtype="float32").features(pixels)
+    rough = trunk.Trunk(chosen, fingerprint(), precision="bfloat16", dtype="float32")
+    found = rough.features(pixels)
+    assert not np.array_equal(found, exact)
+    assert np.linalg.norm(found - exact) <= 0.03 * np.linalg.norm(exact)
+
+
+def with_bias(bias: float) -> weights.Weights:
+    """Return weights whose last convolution adds `bias` to everything."""
+
+    class Biased(weights.Weights):
+        def arrays(self) -> vgg16.Arrays:
+            kernel, zero = super().arrays()["block5_conv3"]
+            return super().arrays() | {"block5_conv3": (kernel, zero + np.float32(bias))}
+
+    return Biased("random", None, "", "caffe")
+
+
+def test_overflow_of_float16_is_an_error_and_float32_holds_it(pixels: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"beyond float16's 65,504\. Use --dtype float32"):
+        trunk.Trunk(with_bias(1e6), fingerprint()).features(pixels)
+    assert np.isfinite(
+        trunk.Trunk(with_bias(1e6), fingerprint(), dtype="float32").features(pixels)
+    ).all()
+
+
+def test_features_that_are_not_finite_are_told(pixels: np.ndarray) -> None:
+    assert not np.isfinite(trunk.Trunk(with_bias(np.inf), fingerprint()).features(pixels)).all()
+
+
+def test_wrong_settings() -> None:
+    with pytest.raises(InputError, match="Unknown precision 'float64'"):
+        trunk.precision("float64")
+    with pytest.raises(InputError, match=r"Unknown resize 'pad'\. Expected one of squash, crop"):
+        fingerprint(resize="pad")
+    with pytest.raises(InputError, match="Unknown layer"):
+        fingerprint(cut="predictions")
+
+
+def test_auto_precision_is_what_the_processor_has() -> None:
+    assert trunk.precision("auto") in ("float32", "bfloat16")
+    assert trunk.precision("bfloat16") == "bfloat16"
+    assert fingerprint().decoding == images.RULES
