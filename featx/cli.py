@@ -165,7 +165,7 @@ def extract(
         str, typer.Option(help="VGG16's layer where the frozen part ends, such as block4_pool.")
     ] = "block5_pool",
     size: Size = 224,
-    resize: Resize = "squash",
+    resize: Resize = "crop",
     copies: Annotated[int, typer.Option(help="Augmented copies beside each original.")] = 0,
     augment: Annotated[
         str | None,
@@ -315,7 +315,7 @@ def preview(
     ] = None,
     seed: Seed = 0,
     size: Size = 224,
-    resize: Resize = "squash",
+    resize: Resize = "crop",
     json: Json = False,
 ) -> None:
     """Draw a contact sheet of pictures and their augmented copies, as the network sees them."""

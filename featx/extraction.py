@@ -71,7 +71,7 @@ class ExtractSettings:
 
     cut: str = "block5_pool"
     size: int = 224
-    resize: str = "squash"
+    resize: str = "crop"
     copies: int = 0
     augment: str | None = None
     seed: int = 0

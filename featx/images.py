@@ -164,7 +164,7 @@ def load(picture: str | os.PathLike[str] | np.ndarray, size: int, resize: str) -
     return Picture(np.array(_fit(Image.fromarray(picture), size, resize)), width, height)
 
 
-def decode(data: bytes, size: int, resize: str = "squash") -> Picture:
+def decode(data: bytes, size: int, resize: str = "crop") -> Picture:
     """Decode a picture and bring it to (size, size), upright and RGB, by the rules of this module.
 
     Raises

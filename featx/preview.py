@@ -42,7 +42,7 @@ class PreviewSettings:
     copies: int = 5
     seed: int = 0
     size: int = 224
-    resize: str = "squash"
+    resize: str = "crop"
 
 
 @dataclass(frozen=True)
