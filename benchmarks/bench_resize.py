@@ -1,4 +1,4 @@
-"""Which way of making pictures square is better: squash or crop?
+"""Compare the two ways of making pictures square, squash and crop.
 
 Cross-validated accuracy of the default head on all pictures of each folder, 5 folds, 4 repeats, the
 same folds for both; the difference with its 95 % interval (Nadeau and Bengio 2003).

@@ -1,9 +1,27 @@
 """Find the best model for few labelled pictures, and score the next ten thousand with it.
 
->>> import featx
->>> extraction = featx.extract("photos", "features.h5")  # doctest: +SKIP
->>> fitted = featx.fit("features.h5", "model.featx")  # doctest: +SKIP
->>> featx.load("model.featx").predict_proba(["new.jpg"])  # doctest: +SKIP
+The whole way, here on random weights and small pictures, so that it takes seconds; leave both out
+for real work:
+
+>>> import tempfile, featx
+>>> from featx.sample import write_sample
+>>> folder = tempfile.TemporaryDirectory()
+>>> photos = write_sample(f"{folder.name}/digits", per_class=10).out
+>>> cache = f"{folder.name}/features.h5"
+>>> extraction = featx.extract(photos, cache, weights="random", size=32)
+>>> extraction.listed, extraction.cached, extraction.forward
+(100, 100, 100)
+>>> with featx.Cache.open(cache) as opened:
+...     X, y, picture = opened.matrix("avg")
+>>> X.shape, opened.catalog.classes[:3]
+((100, 512), ('0', '1', '2'))
+>>> fitted = featx.fit(cache, f"{folder.name}/model.featx")
+>>> fitted.test.images
+20
+>>> model = featx.load(f"{folder.name}/model.featx")
+>>> model.predict_proba([photos / "train/0/0000.png"]).shape
+(1, 10)
+>>> folder.cleanup()
 """
 
 import importlib

@@ -281,6 +281,7 @@ class _Run:
         """Go through all pictures, make the cache, and say what was done."""
         each = self.fingerprint.copies + 1
         in_part = self.settings.batch * max(1, _PART_ROWS // (self.settings.batch * each))
+        self.progress(0, len(self.listed), 0)
         paths = map(self.listed.file, range(len(self.listed)))
         for index, read in enumerate(self.reader.ahead(paths, window=in_part)):
             if read.reason:

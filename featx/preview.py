@@ -15,7 +15,7 @@ from .errors import InputError, shown
 __all__ = ["PreviewSettings", "preview"]
 
 _GAP = 6
-_CAPTION = 16
+_CAPTION = 19
 
 
 @dataclass(frozen=True)

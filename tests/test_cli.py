@@ -171,7 +171,7 @@ def test_preview_is_a_picture(photos: Path, tmp_path: Path) -> None:
                      "--pictures", 4, "--size", 64)  # fmt: skip
     assert drawn["pictures"] == 4
     with Image.open(sheet) as image:
-        assert image.size == (6 + 4 * 70, 4 * (16 + 70) + 22)
+        assert image.size == (6 + 4 * 70, 4 * (19 + 70) + 25)
         assert len(image.getcolors(1 << 20) or []) > 100
     (photos / "blue" / "0.png").write_bytes(b"")
     assert "empty" in run("preview", photos, "-o", sheet, code=3).stderr

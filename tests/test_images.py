@@ -174,7 +174,7 @@ def test_reasons_of_files(tmp_path: Path) -> None:
 def test_arrays_are_pictures_too() -> None:
     pixels = np.asarray(quarters())
     from_array = images.load(pixels, 32, "squash").pixels
-    assert np.array_equal(from_array, images.decode(encoded(quarters()), 32).pixels)
+    assert np.array_equal(from_array, images.decode(encoded(quarters()), 32, "squash").pixels)
     for wrong in (pixels.astype(float), pixels[..., 0], pixels[:0]):
         with pytest.raises(InputError, match=r"Expected uint8 of shape \(height, width, 3\)"):
             images.load(wrong, 32, "squash")
