@@ -249,7 +249,12 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def started(many: Path, out: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "featx", "extract", str(many / "photos"), "-o", str(out)]
     command += ["--weights", "random", "--size", "32"]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c)
+
+
+def heed_ctrl_c() -> None:
+    """Undo what the parent may have done: a shell lets its background jobs ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_a_part(out: Path, run: subprocess.Popen[str]) -> None:
