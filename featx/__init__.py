@@ -15,7 +15,10 @@ for real work:
 ...     X, y, picture = opened.matrix("avg")
 >>> X.shape, opened.catalog.classes[:3]
 ((100, 512), ('0', '1', '2'))
->>> fitted = featx.fit(cache, f"{folder.name}/model.featx")
+>>> board = featx.compare(cache, heads=("logreg", "lda"))
+>>> sorted(entry.head for entry in board.entries)
+['dummy', 'lda', 'logreg']
+>>> fitted = featx.fit(cache, f"{folder.name}/model.featx", head="logreg")
 >>> fitted.test.images
 20
 >>> model = featx.load(f"{folder.name}/model.featx")
@@ -34,9 +37,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Bundle": "bundle",
     "Cache": "cache",
+    "CompareSettings": "leaderboard",
     "ExtractSettings": "extraction",
     "FeatxError": "errors",
     "FitSettings": "fitting",
+    "compare": "comparison",
     "extract": "extraction",
     "fit": "fitting",
     "load": "bundle",
@@ -47,16 +52,20 @@ if TYPE_CHECKING:
     from .bundle import Bundle, load
     from .cache import Cache
     from .catalog import scan
+    from .comparison import compare
     from .errors import FeatxError
     from .extraction import ExtractSettings, extract
     from .fitting import FitSettings, fit
+    from .leaderboard import CompareSettings
 
 __all__ = [
     "Bundle",
     "Cache",
+    "CompareSettings",
     "ExtractSettings",
     "FeatxError",
     "FitSettings",
+    "compare",
     "extract",
     "fit",
     "load",

@@ -28,6 +28,7 @@ def _load() -> tuple[Any, Any]:
             import keras
             import tensorflow as tf
 
+            tf.get_logger().setLevel("ERROR")
             tf.config.list_physical_devices()  # the first look at the devices writes as well
         except BaseException:
             noise.seek(0)

@@ -1,8 +1,12 @@
 """The bundle: one file with all that scoring needs, loaded without running foreign code.
 
-A zip of two members, read by name: `bundle.json` (what the model is and how well it does) and
-`head.skops` (the classifier, in skops's format: arrays and parameters of types that the head's
-row in `heads.HEADS` admits, never a pickle).
+A zip of members that are read by name, never a pickle among them:
+
+- `bundle.json`: what the model is and how well it does;
+- `head.skops`: the classifier, in skops's format, with the types only that the head's row in
+  `heads.HEADS` admits; or `head.keras`, a network of layers of a fixed list;
+- `out_of_fold.safetensors`: for each training picture its digest, its label, and probabilities by
+  models that were not trained on it.
 """
 
 import functools
@@ -19,10 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, files, images, weights
+from . import __version__, files, heads, images, weights
 from .errors import CorruptError, IncompatibleError, InputError, shown
 from .fingerprint import Fingerprint
-from .heads import HEADS
 from .pools import POOLS, pooled
 from .trunk import Trunk
 
@@ -34,8 +37,11 @@ FORMAT = "featx-bundle"
 VERSION = 1
 
 _JSON = "bundle.json"
-_HEAD = "head.skops"
-_LIMITS = {_JSON: 64 << 20, _HEAD: 2 << 30}
+_SKOPS = "head.skops"
+_KERAS = "head.keras"
+_OUT_OF_FOLD = "out_of_fold.safetensors"
+#: The members that are read, and how large each may be, in bytes.
+_LIMITS = {_JSON: 64 << 20, _SKOPS: 1 << 30, _KERAS: 1 << 30, _OUT_OF_FOLD: 1 << 30}
 _LIBRARIES = ("scikit-learn", "numpy", "skops", "keras", "tensorflow")
 
 
@@ -46,7 +52,7 @@ class Bundle:
     Attributes
     ----------
     head : estimator
-        The fitted classifier; its classes are indices into `classes`.
+        The fitted classifier over rows of length 1; its classes are indices into `classes`.
     head_name : str
         Its key in `heads.HEADS`.
     settings : dict
@@ -60,9 +66,12 @@ class Bundle:
     source : str
         Where the trunk's weights came from, for people to read.
     report : dict
-        Figures on the training and test pictures.
+        Figures on the training and test pictures, and the leaderboard that led to this head.
     versions : dict
         Of the libraries it was made with.
+    out_of_fold : dict of ndarray, or None
+        For the training pictures, in the same order: `digests` uint8 (n, 32), `labels` int32 (n,),
+        `probabilities` float32 (n, classes).
     weights : str
         Where to take the trunk's weights from, for `weights.resolve`.
     """
@@ -76,6 +85,7 @@ class Bundle:
     source: str
     report: dict[str, Any]
     versions: dict[str, str]
+    out_of_fold: dict[str, np.ndarray] | None = None
     weights: str = "auto"
 
     @property
@@ -135,8 +145,13 @@ class Bundle:
 
     def predict_proba_features(self, features: np.ndarray) -> np.ndarray:
         """Return the probabilities for features of shape (n, height, width, channels)."""
-        found = self.head.predict_proba(pooled(features, self.pool)).astype(np.float64)
-        return found / found.sum(axis=1, keepdims=True)
+        return self.predict_proba_rows(pooled(features, self.pool))
+
+    def predict_proba_rows(self, X: np.ndarray) -> np.ndarray:
+        """Return the probabilities for rows of `Cache.matrix` with this pool, (n, d)."""
+        from sklearn.preprocessing import normalize
+
+        return np.asarray(self.head.predict_proba(normalize(X)), np.float64)
 
     def predict(self, pictures: Iterable[str | os.PathLike[str] | np.ndarray]) -> np.ndarray:
         """Return the name of the most probable class for each picture; see `predict_proba`."""
@@ -152,14 +167,11 @@ class Bundle:
         StorageError
             When it cannot be written.
         """
-        import skops.io
-
         if path.exists() and not is_bundle(path):
             raise InputError(f"{shown(path)} exists and is not a featx model. Give another name.")
-        members = {_JSON: self._as_json().encode(), _HEAD: skops.io.dumps(self.head)}
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in members.items():
+            for name, data in self._members().items():
                 # A fixed date: the same model gives the same entry.
                 archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
         files.make_folder(path.parent)
@@ -167,8 +179,19 @@ class Bundle:
             files.remove_partials(path)
             files.write_bytes(path, content.getvalue())
 
-    def _as_json(self) -> str:
-        return json.dumps(self.as_dict(), indent=1)
+    def _members(self) -> dict[str, bytes]:
+        import skops.io
+        from safetensors.numpy import save
+
+        described = self.as_dict()
+        members = {}
+        if heads.HEADS[self.head_name].keras:
+            members[_KERAS], described["network"] = self.head.to_bytes()
+        else:
+            members[_SKOPS] = skops.io.dumps(self.head)
+        if self.out_of_fold:
+            members[_OUT_OF_FOLD] = save(self.out_of_fold)
+        return {_JSON: json.dumps(described, indent=1).encode(), **members}
 
     def as_dict(self) -> dict[str, Any]:
         """Return all but the head itself as plain values."""
@@ -196,7 +219,7 @@ def is_bundle(path: Path) -> bool:
     """Tell whether a file looks like a bundle, by its first bytes and members."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return set(_LIMITS) <= set(archive.namelist())
+            return _JSON in archive.namelist()
     except (OSError, zipfile.BadZipFile):
         return False
 
@@ -233,7 +256,11 @@ def load(path: str | os.PathLike[str], *, weights: str = "auto") -> Bundle:
     refused = f"{shown(path)} is not a whole featx model"
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {name: _member(archive, name, refused) for name in _LIMITS}
+            members = {
+                name: _member(archive, name, refused)
+                for name in _LIMITS
+                if name in archive.namelist()
+            }
         described = json.loads(members[_JSON])
         if described["format"] != FORMAT:
             raise CorruptError(f"{refused}: its format is not {FORMAT!r}.")
@@ -243,7 +270,7 @@ def load(path: str | os.PathLike[str], *, weights: str = "auto") -> Bundle:
                 f"{VERSION}. Fit it again."
             )
         _warn_of_versions(described["versions"], path)
-        return _bundle(described, members[_HEAD], weights, refused)
+        return _bundle(described, members, weights, refused)
     except (zipfile.BadZipFile, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise CorruptError(f"{refused}: {shown(error)}.") from error
 
@@ -254,34 +281,57 @@ def _member(archive: zipfile.ZipFile, name: str, refused: str) -> bytes:
     return archive.read(name)
 
 
-def _bundle(described: dict[str, Any], head: bytes, weights: str, refused: str) -> Bundle:
-    import skops.io
-
+def _bundle(
+    described: dict[str, Any], members: dict[str, bytes], weights: str, refused: str
+) -> Bundle:
     name = described["head"]
-    if name not in HEADS or described["pool"] not in POOLS:
+    if name not in heads.HEADS or described["pool"] not in POOLS:
         raise CorruptError(f"{refused}: unknown head {name!r} or pool {described['pool']!r}.")
-    foreign = set(skops.io.get_untrusted_types(data=head)) - set(HEADS[name].types)
-    if foreign:
-        raise CorruptError(
-            f"{refused}: its head holds types that {name} has no use for: "
-            f"{', '.join(map(shown, sorted(foreign)))}."
-        )
-    estimator = skops.io.loads(head, trusted=list(HEADS[name].types))
+    if heads.HEADS[name].keras:
+        from .kerashead import KerasHead
+
+        head: Any = KerasHead.from_bytes(members[_KERAS], described["network"])
+    else:
+        head = _from_skops(name, members[_SKOPS], refused)
     classes = tuple(described["classes"])
-    if not np.array_equal(estimator.classes_, np.arange(len(classes))):
+    if not np.array_equal(head.classes_, np.arange(len(classes))):
         raise CorruptError(f"{refused}: the head's classes are not the {len(classes)} named ones.")
     return Bundle(
-        head=estimator,
+        head=head,
         head_name=name,
         settings=described["settings"],
         pool=described["pool"],
         classes=classes,
         fingerprint=Fingerprint.from_json(json.dumps(described["fingerprint"])),
         source=described["weights"],
-        report={"train": described["train"], "test": described["test"]},
+        report={key: described[key] for key in ("train", "test", "leaderboard")},
         versions=described["versions"],
+        out_of_fold=_arrays(members[_OUT_OF_FOLD]) if _OUT_OF_FOLD in members else None,
         weights=weights,
     )
+
+
+def _from_skops(name: str, data: bytes, refused: str) -> Any:
+    import skops.io
+
+    admitted = heads.HEADS[name].types
+    foreign = set(skops.io.get_untrusted_types(data=data)) - set(admitted)
+    if foreign:
+        raise CorruptError(
+            f"{refused}: its head holds types that {name} has no use for: "
+            f"{', '.join(map(shown, sorted(foreign)))}."
+        )
+    return skops.io.loads(data, trusted=list(admitted))
+
+
+def _arrays(data: bytes) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return load(data)
+    except SafetensorError as error:
+        raise ValueError(f"{_OUT_OF_FOLD}: {error}") from error
 
 
 def _warn_of_versions(versions: dict[str, str], path: Path) -> None:

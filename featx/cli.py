@@ -1,18 +1,34 @@
-"""The command line: parse, one call, print. Errors become exit codes here and nowhere else."""
+"""The command line: parse, one call, print."""
 
-import logging
-import signal
 import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from . import __version__, terminal
-from .errors import FeatxError, shown
+from .arguments import (
+    HEADS,
+    POOLS,
+    Budget,
+    ClassWeight,
+    Features,
+    Folds,
+    Heads,
+    Json,
+    MetricName,
+    Options,
+    Repeats,
+    Resize,
+    Seed,
+    Size,
+    Sources,
+    names,
+    options_by_head,
+    options_of,
+)
+from .errors import shown
+from .exits import reported
 
 __all__ = ["app", "main"]
 
@@ -34,22 +50,6 @@ weights_app = typer.Typer(
 )
 app.add_typer(weights_app, name="weights")
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Sources = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="SOURCE",
-        help="A folder (of class folders, also under train/ val/ test/, or flat), a manifest "
-        "(.csv or .jsonl with path[,label][,split][,group]), or pictures.",
-        show_default=False,
-    ),
-]
-Size = Annotated[int, typer.Option(help="Pixels a side that the network sees; a multiple of 32.")]
-Resize = Annotated[
-    str, typer.Option(metavar="squash|crop", help="Resize both sides, or keep the middle square.")
-]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-
 
 def main() -> None:
     """Run the command line."""
@@ -57,57 +57,6 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     app()
-
-
-class _Terminated(BaseException):
-    """SIGTERM came."""
-
-
-@contextmanager
-def _reported(json: bool, *, quiet: bool = False, resume: str = "") -> Iterator[None]:
-    """Turn what goes wrong inside into a message and an exit code."""
-    _log_to_stderr(logging.WARNING if quiet else logging.INFO)
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    except FeatxError as error:
-        _fail(str(error), error.exit_code, json)
-    except KeyboardInterrupt:
-        _fail(f"Interrupted. {resume}".strip(), 130, json)
-    except _Terminated:
-        _fail(f"Terminated. {resume}".strip(), 143, json)
-    except MemoryError:
-        _fail("The memory is full. Try a smaller --batch, or close other programs.", 7, json)
-    except OSError as error:
-        _fail(f"{shown(error.filename or 'I/O')}: {error.strerror or error}", 6, json)
-    except typer.Exit:
-        raise
-    except Exception:
-        traceback.print_exc()
-        _fail("This is a bug in featx; please report it with the lines above.", 1, json)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminate(*_: object) -> None:
-    raise _Terminated
-
-
-def _fail(message: str, code: int, json: bool) -> None:
-    terminal.warn(f"featx: {message}")
-    if json:
-        terminal.write_json({"error": message, "exit_code": code})
-    raise typer.Exit(code)
-
-
-def _log_to_stderr(level: int) -> None:
-    log = logging.getLogger("featx")
-    log.setLevel(level)
-    if not log.handlers:
-        handler = logging.Handler()
-        handler.emit = lambda record: terminal.warn(record.getMessage())  # type: ignore[method-assign]
-        log.addHandler(handler)
-        log.propagate = False
 
 
 def _print_version(wanted: bool) -> None:
@@ -140,7 +89,7 @@ def sample(
     json: Json = False,
 ) -> None:
     """Write a real data set to try featx on: handwritten digits in class folders."""
-    with _reported(json):
+    with reported(json):
         from .sample import write_sample
 
         written = write_sample(folder, per_class)
@@ -220,7 +169,7 @@ def extract(
     cannot be used are skipped and listed, and the exit code is then 3.
     """
     resume = "Finished parts are kept: run the same command again to go on."
-    with _reported(json, quiet=quiet, resume=resume):
+    with reported(json, quiet=quiet, resume=resume):
         from . import extraction
 
         settings = extraction.ExtractSettings(
@@ -255,27 +204,91 @@ def extract(
 
 
 @app.command(
+    epilog="Examples:  featx compare   |   featx compare features.h5 --heads logreg,rbf-svm "
+    "--pools all --repeats 3   |   featx compare --metric log-loss --out board.csv"
+)
+def compare(
+    features: Features = Path("features.h5"),
+    heads: Heads = "all",
+    pools: Annotated[
+        str | None,
+        typer.Option(
+            metavar=f"{POOLS}|all",
+            help="Pools to try every head on, separated by commas.",
+            show_default="each head's own",
+        ),
+    ] = None,
+    metric: MetricName = "accuracy",
+    folds: Folds = 5,
+    repeats: Repeats = 1,
+    budget: Budget = None,
+    options: Options = None,
+    class_weight: ClassWeight = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Write the table as .csv or .json.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Find the best head: all of them on the same folds over pictures.
+
+    The choice of each head's settings is inside every fold, so the figure is of the whole
+    procedure. Those that cannot be told from the best are marked as tied; of these the smallest is
+    the choice. A test split is never touched.
+    """
+    with reported(json):
+        from . import comparison
+        from .leaderboard import CompareSettings
+        from .pools import POOLS
+
+        settings = CompareSettings(
+            heads=names(heads),
+            pools=tuple(POOLS) if pools == "all" else names(pools),
+            metric=metric,
+            folds=folds,
+            repeats=repeats,
+            seed=seed,
+            budget=budget,
+            class_weight=class_weight,
+            options=options_by_head(options or []),
+        )
+        with terminal.Meter("Comparing", "folds") as progress:
+            board = comparison.compare(features, settings, progress=progress)
+        if out:
+            comparison.write_leaderboard(board, out)
+        if json:
+            terminal.write_json(board.as_dict())
+        else:
+            terminal.print_leaderboard(board)
+
+
+@app.command(
     epilog="Examples:  featx fit   |   featx fit features.h5 -o bees.featx --head linear-svm "
-    "--pool avgmax"
+    "--pool avg   |   featx fit --head dense --set hidden=256 --set dropout=0.5"
 )
 def fit(
-    features: Annotated[Path, typer.Argument(help="A cache that featx extract made.")] = Path(
-        "features.h5"
-    ),
+    features: Features = Path("features.h5"),
     out: Annotated[Path, typer.Option("-o", "--out", help="The model to write.")] = Path(
         "model.featx"
     ),
     head: Annotated[
-        str, typer.Option(metavar="logreg|linear-svm|knn", help="The classifier.")
-    ] = "logreg",
+        str, typer.Option(metavar="HEAD", help=f"best, which compares first, or {HEADS}.")
+    ] = "best",
+    heads: Heads = "all",
     pool: Annotated[
         str | None,
         typer.Option(
-            metavar="avg|max|avgmax|flatten",
+            metavar=POOLS,
             help="How the features of a picture become one row.",
-            show_default="the head's own",
+            show_default="each head's own",
         ),
     ] = None,
+    options: Options = None,
+    class_weight: ClassWeight = None,
+    metric: MetricName = "accuracy",
+    folds: Folds = 5,
+    repeats: Repeats = 1,
+    budget: Budget = None,
     test_size: Annotated[
         float,
         typer.Option(help="Share held out for the test, where there is no test or val split."),
@@ -283,16 +296,29 @@ def fit(
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Train a classifier on cached features, test it, and save it as one file.
+    """Choose and train a classifier on cached features, test it, and save it as one file.
 
-    It is tested on the test split, or on val, or on held-out pictures, and never on a picture
-    that it was trained on.
+    It is tested once: on the test split, or on val, or on held-out pictures, and never on a
+    picture that it was chosen by or trained on.
     """
-    with _reported(json):
+    with reported(json):
         from . import fitting
 
-        settings = fitting.FitSettings(head=head, pool=pool, test_size=test_size, seed=seed)
-        fitted = fitting.fit(features, out, settings)
+        settings = fitting.FitSettings(
+            head=head,
+            heads=names(heads),
+            pool=pool,
+            options=options_of(head, options or []),
+            class_weight=class_weight,
+            metric=metric,
+            folds=folds,
+            repeats=repeats,
+            budget=budget,
+            test_size=test_size,
+            seed=seed,
+        )
+        with terminal.Meter("Comparing", "folds") as progress:
+            fitted = fitting.fit(features, out, settings, progress=progress)
         if json:
             terminal.write_json(fitted.as_dict())
         else:
@@ -319,7 +345,7 @@ def preview(
     json: Json = False,
 ) -> None:
     """Draw a contact sheet of pictures and their augmented copies, as the network sees them."""
-    with _reported(json):
+    with reported(json):
         from . import preview as previewing
 
         if copies is None:
@@ -342,7 +368,7 @@ def info(
     file: Annotated[Path, typer.Argument(help="A cache or a model.")], json: Json = False
 ) -> None:
     """Say what a cache or a model is, and what is in it."""
-    with _reported(json):
+    with reported(json):
         from .bundle import is_bundle, load
         from .cache import Cache
 
@@ -362,7 +388,7 @@ def weights(context: typer.Context, json: Json = False) -> None:
     """Show where VGG16's ImageNet weights come from and which are on this machine."""
     if context.invoked_subcommand:
         return
-    with _reported(json):
+    with reported(json):
         from .weights import SOURCES, present
 
         sources = {
@@ -401,7 +427,7 @@ def fetch(
     json: Json = False,
 ) -> None:
     """Fetch weights into the cache folder, checked against their full SHA-256."""
-    with _reported(json):
+    with reported(json):
         from . import weights as sources
 
         with terminal.Meter("Fetching weights", "MB", scale=1e6) as progress:

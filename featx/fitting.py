@@ -2,36 +2,66 @@
 
 import os
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from . import heads, splits, weights
 from .bundle import Bundle, library_versions
 from .cache import Cache
-from .metrics import Figures, figures
+from .errors import InputError
+from .evaluation import Progress, examples_of
+from .leaderboard import CompareSettings, Leaderboard, rank
+from .metrics import Figures, figures, metric
+from .splits import Split
+from .training import Trained, train
 
 __all__ = ["FitSettings", "Fitted", "fit"]
+
+BEST = "best"
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How a head is trained and tested.
+    """How a head is chosen, trained and tested.
 
     Attributes
     ----------
     head : str
-        A key of `heads.HEADS`.
+        A key of `heads.HEADS`, or "best": the cheapest of those that cannot be told from the best
+        of a comparison on the training pictures.
+    heads : tuple of str
+        Which heads are compared; all by default.
     pool : {"avg", "max", "avgmax", "flatten"}, optional
-        By default the head's own.
+        By default each head's own.
+    options : mapping
+        Changes of the head's options; those of its grid are then no matter of choice.
+    class_weight : {None, "balanced"}
+        Balanced counts every class alike, however many pictures it has.
+    metric : str
+        A key of `metrics.METRICS`, by which heads and their settings are chosen.
+    folds, repeats : int
+        Of the comparison.
+    budget : float, optional
+        Seconds after which the comparison starts no further fold.
     test_size : float
         Share of the pictures held out for the test, when the pictures are not split.
     seed : int
-        Of the held-out pictures and of the head.
+        Of the held-out pictures, the folds and the head.
     """
 
-    head: str = "logreg"
+    head: str = BEST
+    heads: tuple[str, ...] = ()
     pool: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    class_weight: str | None = None
+    metric: str = "accuracy"
+    folds: int = 5
+    repeats: int = 1
+    budget: float | None = None
     test_size: float = 0.2
     seed: int = 0
 
@@ -54,6 +84,8 @@ class Fitted:
         Training pictures left out because they equal a test picture or share its group.
     unlabelled : int
         Pictures without a label, which were neither trained nor tested on.
+    leaderboard : Leaderboard or None
+        That the head was chosen by.
     out : Path
     seconds : float
     """
@@ -65,6 +97,7 @@ class Fitted:
     rule: str
     left_out: int
     unlabelled: int
+    leaderboard: Leaderboard | None
     out: Path
     seconds: float
 
@@ -79,6 +112,7 @@ class Fitted:
             "split": self.rule,
             "left_out": self.left_out,
             "unlabelled": self.unlabelled,
+            "leaderboard": self.bundle.report["leaderboard"],
             "out": str(self.out),
             "seconds": self.seconds,
         }
@@ -88,9 +122,11 @@ def fit(
     features: str | os.PathLike[str],
     out: str | os.PathLike[str],
     settings: FitSettings | None = None,
+    *,
+    progress: Progress | None = None,
     **changes: Any,
 ) -> Fitted:
-    """Train a head on a cache, test it once on pictures it has not seen, and save the bundle.
+    """Choose and train a head on a cache, test it once on unseen pictures, and save the bundle.
 
     All copies of the training pictures are trained on; of the test pictures only the originals
     are tested.
@@ -102,6 +138,8 @@ def fit(
     out : path
         The bundle to write.
     settings : FitSettings, optional
+    progress : callable, optional
+        See `evaluation.Progress`.
     **changes
         Fields of `FitSettings`, over those of `settings`.
 
@@ -117,42 +155,101 @@ def fit(
     settings = replace(settings or FitSettings(), **changes)
     begun = time.monotonic()
     out = Path(out)
-    row = heads.head(settings.head)
-    pool = settings.pool or row.pool
+    _check(settings)
     with Cache.open(features) as cache:
         catalog = cache.catalog
         splits.require_classes(catalog)
         split = splits.train_test(catalog, cache.digests, settings.test_size, settings.seed)
-        train = cache.matrix(pool, pictures=split.train)
+        board = _compared(cache, split, settings, progress) if settings.head == BEST else None
+        name = board.choice.head if board else settings.head
+        pool = board.choice.pool if board else settings.pool or heads.head(name).pool
+        trained = _trained(cache, split, name, pool, settings)
         test = cache.matrix(pool, pictures=split.test, copies=False)
-        units = splits.units(catalog, cache.digests)
-        fingerprint = cache.fingerprint
-    head = heads.train(settings.head, train.X, train.y, units[train.picture], settings.seed)
-    found = figures(test.y, head.predict_proba(test.X))
-    report = {
-        "train": {"images": len(split.train), "rows": len(train.y)},
-        "test": found.as_dict(),
-    }
-    bundle = Bundle(
-        head=head,
-        head_name=settings.head,
-        settings={"pool": pool, "test_size": settings.test_size, "seed": settings.seed},
-        pool=pool,
-        classes=catalog.classes,
-        fingerprint=fingerprint,
-        source=weights.source_of(fingerprint.trunk.weights),
-        report=report,
-        versions=library_versions(),
+        bundle = Bundle(
+            head=trained.classifier,
+            head_name=name,
+            settings={"pool": pool, "seed": settings.seed, **_plain(trained.settings)},
+            pool=pool,
+            classes=catalog.classes,
+            fingerprint=cache.fingerprint,
+            source=weights.source_of(cache.fingerprint.trunk.weights),
+            report={},
+            versions=library_versions(),
+            out_of_fold=_out_of_fold(cache, split.train, trained),
+        )
+        rows = len(split.train) * (1 + cache.fingerprint.copies)
+    found = figures(test.y, bundle.predict_proba_rows(test.X))
+    bundle.report.update(
+        train={"images": len(split.train), "rows": rows},
+        test=found.as_dict(),
+        leaderboard=board.as_dict() if board else None,
     )
     bundle.save(out)
     return Fitted(
         bundle=bundle,
         test=found,
         train_images=len(split.train),
-        train_rows=len(train.y),
+        train_rows=rows,
         rule=split.rule,
         left_out=split.left_out,
         unlabelled=int((catalog.labels < 0).sum()),
+        leaderboard=board,
         out=out,
         seconds=round(time.monotonic() - begun, 3),
     )
+
+
+def _check(settings: FitSettings) -> None:
+    """Find what is wrong before anything is computed."""
+    metric(settings.metric)
+    if settings.head == BEST and settings.options:
+        raise InputError("Options belong to a head. Name it, for example --head logreg.")
+    if settings.head != BEST:
+        heads.head(settings.head).settings(settings.options)
+
+
+def _compared(
+    cache: Cache, split: Split, settings: FitSettings, progress: Progress | None
+) -> Leaderboard:
+    pictures, folds = split.to_compare_on()
+    wanted = CompareSettings(
+        heads=settings.heads,
+        pools=(settings.pool,) if settings.pool else (),
+        metric=settings.metric,
+        folds=settings.folds,
+        repeats=settings.repeats,
+        seed=settings.seed,
+        budget=settings.budget,
+        class_weight=settings.class_weight,
+    )
+    return rank(cache, pictures, wanted, folds=folds, progress=progress)
+
+
+def _trained(cache: Cache, split: Split, name: str, pool: str, settings: FitSettings) -> Trained:
+    head = heads.head(name)
+    units = splits.units(cache.catalog, cache.digests)
+    return train(
+        head,
+        examples_of(cache, pool, split.train, units),
+        candidates=head.settings(head.changes(settings.options, settings.class_weight)),
+        metric=metric(settings.metric),
+        seed=settings.seed,
+    )
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as JSON gives them back."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}
+
+
+def _out_of_fold(
+    cache: Cache, pictures: np.ndarray, trained: Trained
+) -> dict[str, np.ndarray] | None:
+    if trained.out_of_fold is None:
+        return None
+    digests = [list(bytes.fromhex(digest)) for digest in cache.digests[pictures]]
+    return {
+        "digests": np.array(digests, np.uint8),
+        "labels": cache.catalog.labels[pictures],
+        "probabilities": trained.out_of_fold.astype(np.float32),
+    }

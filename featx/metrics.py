@@ -1,11 +1,111 @@
 """Probabilities → figures."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Figures", "figures"]
+from .errors import InputError
+
+__all__ = ["METRICS", "Figures", "Metric", "corrected_half_width", "figures", "metric"]
+
+_BINS = 10
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure by which models are compared.
+
+    Attributes
+    ----------
+    score : callable
+        (true labels (n,), probabilities (n, classes)) → float; more is always better.
+    sign : int
+        −1 where less of the figure itself is better: `score` is its negative.
+    """
+
+    score: Callable[[np.ndarray, np.ndarray], float]
+    sign: int = 1
+
+
+def _accuracy(y: np.ndarray, probabilities: np.ndarray) -> float:
+    return float((probabilities.argmax(axis=1) == y).mean())
+
+
+def _balanced_accuracy(y: np.ndarray, probabilities: np.ndarray) -> float:
+    right = probabilities.argmax(axis=1) == y
+    return float(np.mean([right[y == label].mean() for label in np.unique(y)]))
+
+
+def _macro_f1(y: np.ndarray, probabilities: np.ndarray) -> float:
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(y, probabilities.argmax(axis=1), average="macro", zero_division=0))
+
+
+def _log_loss(y: np.ndarray, probabilities: np.ndarray) -> float:
+    from sklearn.metrics import log_loss
+
+    return float(log_loss(y, _exact(probabilities), labels=np.arange(probabilities.shape[1])))
+
+
+def _roc_auc(y: np.ndarray, probabilities: np.ndarray) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    if probabilities.shape[1] == 2:
+        return float(roc_auc_score(y, probabilities[:, 1]))
+    labels = np.arange(probabilities.shape[1])
+    return float(roc_auc_score(y, _exact(probabilities), multi_class="ovr", labels=labels))
+
+
+def _exact(probabilities: np.ndarray) -> np.ndarray:
+    # float32 rows do not sum to 1 closely enough for scikit-learn.
+    exact = probabilities.astype(np.float64)
+    return exact / exact.sum(axis=1, keepdims=True)
+
+
+#: The figures that models can be compared by.
+METRICS = {
+    "accuracy": Metric(_accuracy),
+    "balanced-accuracy": Metric(_balanced_accuracy),
+    "macro-f1": Metric(_macro_f1),
+    "log-loss": Metric(lambda y, probabilities: -_log_loss(y, probabilities), sign=-1),
+    "roc-auc": Metric(_roc_auc),
+}
+
+
+def metric(name: str) -> Metric:
+    """Return the metric called `name`.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    if name not in METRICS:
+        raise InputError(f"Unknown metric {name!r}. Expected one of {', '.join(METRICS)}.")
+    return METRICS[name]
+
+
+def corrected_half_width(values: np.ndarray, test_share: float) -> float:
+    """Return half the 95 % interval of the mean of scores from overlapping training sets.
+
+    Nadeau and Bengio, "Inference for the Generalization Error" (2003): folds share training
+    pictures, so their scores vary less than independent ones would.
+
+    Parameters
+    ----------
+    values : ndarray, shape (folds,)
+        Scores, or differences of scores, a fold each; at least 2.
+    test_share : float
+        Pictures tested on for each one trained on: 1 / (k − 1) for k folds.
+    """
+    from scipy import stats
+
+    count = len(values)
+    spread = values.std(ddof=1) * np.sqrt(1 / count + test_share)
+    return float(stats.t.ppf(0.975, count - 1) * spread)
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +120,11 @@ class Figures:
         As scikit-learn defines them, 0 to 1.
     log_loss : float
         Mean negative logarithm of the probability of the true class; 0 is best.
+    calibration_error : float
+        Expected calibration error (Naeini et al. 2015): how far confidence and accuracy are apart,
+        over ten bins of confidence, weighted by pictures.
+    reliability : list of dict
+        For each bin with pictures: its `pictures`, mean `confidence` and `accuracy`.
     confusion : ndarray of int, shape (classes, classes)
         Rows are true classes, columns predicted ones.
     """
@@ -29,18 +134,13 @@ class Figures:
     balanced_accuracy: float
     macro_f1: float
     log_loss: float
+    calibration_error: float
+    reliability: list[dict[str, float]]
     confusion: np.ndarray
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as plain values, for JSON."""
-        return {
-            "images": self.images,
-            "accuracy": self.accuracy,
-            "balanced_accuracy": self.balanced_accuracy,
-            "macro_f1": self.macro_f1,
-            "log_loss": self.log_loss,
-            "confusion": self.confusion.tolist(),
-        }
+        return {**self.__dict__, "confusion": self.confusion.tolist()}
 
 
 def figures(y: np.ndarray, probabilities: np.ndarray) -> Figures:
@@ -59,19 +159,30 @@ def figures(y: np.ndarray, probabilities: np.ndarray) -> Figures:
     >>> figures(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]])).accuracy
     1.0
     """
-    from sklearn import metrics
+    from sklearn.metrics import confusion_matrix
 
-    labels = np.arange(probabilities.shape[1])
-    # float32 rows do not sum to 1 closely enough for log_loss.
-    exact = probabilities.astype(np.float64)
-    exact /= exact.sum(axis=1, keepdims=True)
-    predicted = exact.argmax(axis=1)
-    recalls = [float((predicted[y == label] == label).mean()) for label in np.unique(y)]
+    predicted = probabilities.argmax(axis=1)
+    reliability = _reliability(probabilities.max(axis=1), predicted == y)
+    gaps = [abs(row["confidence"] - row["accuracy"]) * row["pictures"] for row in reliability]
     return Figures(
         images=len(y),
-        accuracy=float(metrics.accuracy_score(y, predicted)),
-        balanced_accuracy=float(np.mean(recalls)),
-        macro_f1=float(metrics.f1_score(y, predicted, average="macro", zero_division=0)),
-        log_loss=float(metrics.log_loss(y, exact, labels=labels)),
-        confusion=metrics.confusion_matrix(y, predicted, labels=labels),
+        accuracy=_accuracy(y, probabilities),
+        balanced_accuracy=_balanced_accuracy(y, probabilities),
+        macro_f1=_macro_f1(y, probabilities),
+        log_loss=_log_loss(y, probabilities),
+        calibration_error=float(sum(gaps) / len(y)),
+        reliability=reliability,
+        confusion=confusion_matrix(y, predicted, labels=np.arange(probabilities.shape[1])),
     )
+
+
+def _reliability(confidence: np.ndarray, right: np.ndarray) -> list[dict[str, float]]:
+    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    return [
+        {
+            "pictures": int((bins == number).sum()),
+            "confidence": float(confidence[bins == number].mean()),
+            "accuracy": float(right[bins == number].mean()),
+        }
+        for number in np.unique(bins)
+    ]

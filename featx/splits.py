@@ -4,14 +4,15 @@ All copies of a picture are one thing here, and so are pictures with the very sa
 pictures of one group: none of these ever stands on both sides of a split.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .catalog import NO_LABEL, Catalog
 from .errors import InputError, shown
 
-__all__ = ["Split", "require_classes", "train_test", "units"]
+__all__ = ["Split", "folds", "labelled", "require_classes", "train_test", "units"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,15 +25,29 @@ class Split:
         Indices of labelled pictures.
     rule : str
         How the split came about, for people to read.
+    validation : ndarray of int
+        Pictures to choose a model by: the `val` split, where there is a `test` split too.
     left_out : int
-        Labelled training pictures that are on neither side, because their bytes or group are
-        those of a test picture.
+        Labelled pictures that are on no side, because their bytes or group are those of a test
+        picture (or, to train on, of a validation picture).
     """
 
     train: np.ndarray
     test: np.ndarray
     rule: str
+    validation: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     left_out: int = 0
+
+    def to_compare_on(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]] | None]:
+        """Return the pictures to compare models on, and the fold to do it with, if one is given.
+
+        The test pictures are not among them. Positions in the fold are those in the pictures.
+        """
+        if not len(self.validation):
+            return self.train, None
+        positions = np.arange(len(self.train) + len(self.validation))
+        fold = (positions[: len(self.train)], positions[len(self.train) :])
+        return np.concatenate([self.train, self.validation]), [fold]
 
 
 def units(catalog: Catalog, digests: np.ndarray) -> np.ndarray:
@@ -84,35 +99,93 @@ def train_test(catalog: Catalog, digests: np.ndarray, test_size: float, seed: in
     InputError
         When equal pictures have different labels, or there are too few of a class.
     """
-    _check_labels_agree(catalog, digests)
     if not 0 < test_size < 1:
         raise InputError(f"The test size is {test_size:g}. Expected a share between 0 and 1.")
-    labelled = np.flatnonzero(catalog.labels != NO_LABEL)
+    found = labelled(catalog, digests)
     together = units(catalog, digests)
-    present = set(catalog.splits[labelled])
-    if present == {""} or not present:
-        return _holdout(catalog, labelled, together, test_size, seed)
+    present = set(catalog.splits[found])
+    if present == {""}:
+        return _holdout(catalog, found, together, test_size, seed)
     name = "test" if "test" in present else "val"
     if not present >= {"train", name}:
         raise InputError(
             f"The labelled pictures have the splits {', '.join(sorted(present))}. "
             "Expected train, and test or val."
         )
-    test = labelled[catalog.splits[labelled] == name]
-    train = labelled[catalog.splits[labelled] == "train"]
-    clean = ~np.isin(together[train], together[test])
+    test, validation, train = (
+        found[catalog.splits[found] == wanted]
+        for wanted in (name, "val" if name == "test" else "", "train")
+    )
+    apart = ~np.isin(together[validation], together[test])
+    clean = ~np.isin(together[train], together[np.concatenate([test, validation])])
     rule = f"trained on the train split, tested on the {name} split"
     _check_all_trained(catalog, train[clean])
-    return Split(train[clean], test, rule, int((~clean).sum()))
+    return Split(train[clean], test, rule, validation[apart], int((~clean).sum() + (~apart).sum()))
+
+
+def labelled(catalog: Catalog, digests: np.ndarray) -> np.ndarray:
+    """Return the indices of all labelled pictures, when they can be trained on.
+
+    Raises
+    ------
+    InputError
+        When equal pictures have different labels, or a class has no picture.
+    """
+    _check_labels_agree(catalog, digests)
+    found = np.flatnonzero(catalog.labels != NO_LABEL)
+    _check_all_trained(catalog, found)
+    return found
+
+
+def folds(
+    y: np.ndarray, units: np.ndarray, count: int, seed: int, classes: Sequence[str] = ()
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return stratified folds over pictures, with every unit on one side.
+
+    Parameters
+    ----------
+    y : ndarray of int, shape (n,)
+        Label of each picture.
+    units : ndarray of int, shape (n,)
+        From `units`.
+    count : int
+    seed : int
+    classes : sequence of str, optional
+        Names of the labels, for the message.
+
+    Returns
+    -------
+    list of (ndarray of int, ndarray of int)
+        Positions to train on and to validate on; each picture is validated on once.
+
+    Raises
+    ------
+    InputError
+        When a class has fewer units than there are folds: some fold would lack it.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    if count < 2:
+        raise InputError(f"The number of folds is {count}. Expected 2 or more.")
+    for label in np.unique(y):
+        found = len(np.unique(units[y == label]))
+        if found < count:
+            name = shown(classes[label]) if len(classes) else str(label)
+            raise InputError(
+                f"The class {name!r} has {found} different pictures or groups to train on, and "
+                f"{count} folds need {count} or more. Use fewer folds, or add pictures."
+            )
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    return list(splitter.split(y, y, units))
 
 
 def _holdout(
-    catalog: Catalog, labelled: np.ndarray, together: np.ndarray, test_size: float, seed: int
+    catalog: Catalog, pictures: np.ndarray, together: np.ndarray, test_size: float, seed: int
 ) -> Split:
     from sklearn.model_selection import train_test_split
 
-    found, first = np.unique(together[labelled], return_index=True)
-    labels = catalog.labels[labelled[first]]
+    found, first = np.unique(together[pictures], return_index=True)
+    labels = catalog.labels[pictures[first]]
     counts = np.bincount(labels, minlength=len(catalog.classes))
     few = [name for name, count in zip(catalog.classes, counts, strict=True) if count < 2]
     if few:
@@ -122,9 +195,9 @@ def _holdout(
         )
     share = max(test_size, len(catalog.classes) / len(found))
     train, _ = train_test_split(found, test_size=share, random_state=seed, stratify=labels)
-    inside = np.isin(together[labelled], train)
+    inside = np.isin(together[pictures], train)
     rule = f"a stratified {test_size:.0%} of the pictures held out, seed {seed}"
-    return Split(labelled[inside], labelled[~inside], rule)
+    return Split(pictures[inside], pictures[~inside], rule)
 
 
 def _check_labels_agree(catalog: Catalog, digests: np.ndarray) -> None:

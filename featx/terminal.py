@@ -17,12 +17,14 @@ from .errors import shown
 if TYPE_CHECKING:
     from .extraction import Extraction
     from .fitting import Fitted
+    from .leaderboard import Leaderboard
 
 __all__ = [
     "Meter",
     "print_described",
     "print_extraction",
     "print_fitted",
+    "print_leaderboard",
     "print_skipped",
     "say",
     "warn",
@@ -103,6 +105,27 @@ def print_extraction(done: "Extraction") -> None:
     print_skipped([(row.path, row.reason) for row in done.skipped])
 
 
+def print_leaderboard(board: "Leaderboard") -> None:
+    """Write the heads, best first, and which of them is the choice."""
+    sign = -1 if board.metric == "log-loss" else 1
+    rows = []
+    for entry in board.entries:
+        if entry.error:
+            rows.append([entry.head, entry.pool, "failed", "", "", "", "", "", shown(entry.error)])
+            continue
+        mark = "chosen" if entry is board.choice else "tied" if entry.tied else ""
+        settings = ", ".join(f"{name}={value}" for name, value in entry.settings.items())
+        figures = [f"{sign * entry.score:.4f}", f"± {entry.half_width:.4f}", mark]
+        costs = [f"{entry.fit_seconds:.2f}", f"{entry.score_seconds:.3f}", f"{entry.size:,}"]
+        rows.append([entry.head, entry.pool, *figures, *costs, settings])
+    heads = ["head", "pool", board.metric, "95 %", "", "fit s", "score s/1000", "bytes", "settings"]
+    _table(f"{board.pictures} pictures, {board.rule}", heads, rows)
+    say(
+        f"Tied ones cannot be told from the best; the smallest of them is chosen: "
+        f"{board.choice.head} on {board.choice.pool}. ({board.seconds:.1f} s)"
+    )
+
+
 def print_skipped(skipped: Sequence[tuple[str, str]]) -> None:
     """Write the first of the skipped pictures, (path, reason) each, to the error stream."""
     from .images import REASONS
@@ -116,6 +139,9 @@ def print_skipped(skipped: Sequence[tuple[str, str]]) -> None:
 def print_fitted(fitted: "Fitted") -> None:
     """Write how well a model does, and where it is."""
     bundle, test = fitted.bundle, fitted.test
+    if fitted.leaderboard:
+        print_leaderboard(fitted.leaderboard)
+        say()
     say(
         f"{bundle.head_name} on {bundle.pool} features: {fitted.train_images} pictures "
         f"({fitted.train_rows} rows) to train, {test.images} to test"
@@ -130,10 +156,17 @@ def print_fitted(fitted: "Fitted") -> None:
     say()
     _confusion_table(bundle.classes, test.confusion.tolist())
     say()
+    rows = [
+        [f"{row['confidence']:.3f}", f"{row['accuracy']:.3f}", str(int(row["pictures"]))]
+        for row in test.reliability
+    ]
+    _table("Reliability", ["confidence", "accuracy", "pictures"], rows)
+    say()
     say(f"Test accuracy      {test.accuracy:.4f}")
     say(f"Balanced accuracy  {test.balanced_accuracy:.4f}")
     say(f"Macro F1           {test.macro_f1:.4f}")
     say(f"Log loss           {test.log_loss:.4f}")
+    say(f"Calibration error  {test.calibration_error:.4f}")
     say(f"Model              {shown(fitted.out)} ({fitted.seconds:.1f} s)")
 
 
@@ -216,15 +249,22 @@ class Meter:
         if self._bar:
             self._bar.stop()
 
-    def __call__(self, done: int, total: int, worked: int | None = None) -> None:
-        """Show that `done` of `total` are done; the rate is that of `worked`, where given."""
+    def __call__(self, done: int, total: int, more: int | str | None = None) -> None:
+        """Show that `done` of `total` are done.
+
+        `more` is a name to show, or a number: that of which the rate is, in place of `done`.
+        """
+        worked = more if isinstance(more, int) else done
         if self._bar:
-            self._bar.update(self._task, completed=done, total=total or None, visible=True)
+            what = f"{self._what} {more}" if isinstance(more, str) else self._what
+            self._bar.update(
+                self._task, completed=done, total=total or None, visible=True, description=what
+            )
         elif not self._quiet:
             now = time.monotonic()
             if now - self._told >= _PLAIN_SECONDS:
                 self._told = now
-                warn(self._line(done, total, done if worked is None else worked, now))
+                warn(self._line(done, total, worked, now))
 
     def _line(self, done: int, total: int, worked: int, now: float) -> str:
         rate = worked / (now - self._begun)

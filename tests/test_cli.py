@@ -37,9 +37,11 @@ def test_the_whole_way(tmp_path: Path) -> None:
     assert extracted["out"] == str(cache)
     again = run_json("extract", digits, "-o", cache, *TINY)
     assert (again["reused"], again["forward"]) == (100, 0)
-    fitted = run_json("fit", cache, "-o", model)
-    assert fitted["head"] == "logreg"
-    assert fitted["settings"]["pool"] == "avg"
+    board = run_json("compare", cache, "--heads", "logreg,lda", "--folds", 3)
+    assert board["entries"][-1]["head"] == "dummy" and board["pictures"] == 80
+    fitted = run_json("fit", cache, "-o", model, "--heads", "logreg,lda")
+    assert fitted["head"] == fitted["leaderboard"]["choice"]["head"]
+    assert fitted["settings"]["pool"] in ("avg", "avgmax")
     assert fitted["classes"] == [str(digit) for digit in range(10)]
     assert fitted["train"]["images"] == 80 and fitted["test"]["images"] == 20
     assert 0.5 < fitted["test"]["accuracy"] <= 1
@@ -47,8 +49,9 @@ def test_the_whole_way(tmp_path: Path) -> None:
     assert fitted["out"] == str(model) and fitted["seconds"] >= 0
     assert run_json("info", cache)["images"] == 100
     assert run_json("info", model)["test"] == fitted["test"]
-    text = run("fit", cache, "-o", model).stdout
+    text = run("fit", cache, "-o", model, "--heads", "logreg,lda").stdout
     assert f"Test accuracy      {fitted['test']['accuracy']:.4f}" in text
+    assert "chosen" in text and "Reliability" in text
     assert "RANDOM weights" in text and "Confusion" in text
     assert "fingerprint.cut" in run("info", cache).stdout
     assert "100 listed = 100 cached" in run("extract", digits, "-o", cache, *TINY).stdout
@@ -74,7 +77,12 @@ def test_skipped_pictures_make_exit_code_3(photos: Path, tmp_path: Path) -> None
     assert "1 files that do not look like pictures" in done.stdout
     again = run_json("extract", photos, "-o", tmp_path / "f.h5", *TINY, code=3)
     assert again["skipped"] == [{"path": "red/bad\x1b[31m.png", "reason": "truncated"}]
-    assert run_json("fit", tmp_path / "f.h5", "-o", tmp_path / "m.featx")["train"]["images"] == 19
+    assert (
+        run_json("fit", tmp_path / "f.h5", "-o", tmp_path / "m.featx", "--head", "lda")["train"][
+            "images"
+        ]
+        == 19
+    )
     assert run("extract", photos, "-o", tmp_path / "f.h5", *TINY, "--strict", code=4)
 
 
@@ -104,6 +112,13 @@ def bad_inputs(tmp: Path) -> list[tuple[list[object], int, str]]:
         (["extract", photos, "-o", out, "--no-such-option"], 2, "No such option"),
         (["fit", tmp / "missing.h5"], 2, "does not exist"),
         (["fit", photos / "red" / "0.png"], 4, "is not a whole featx cache"),
+        (["fit", tmp / "missing.h5", "--head", "svm"], 2, "Unknown head 'svm'"),
+        (["fit", tmp / "missing.h5", "--set", "C=1"], 2, "belongs to a head"),
+        (["fit", tmp / "missing.h5", "--head", "lda", "--set", "C=1"], 2, "no option 'C'"),
+        (["fit", tmp / "missing.h5", "--head", "logreg", "--set", "C=x"], 2, "C is 'x'"),
+        (["fit", tmp / "missing.h5", "--metric", "mse"], 2, "Unknown metric 'mse'"),
+        (["compare", tmp / "missing.h5"], 2, "does not exist"),
+        (["compare", tmp / "missing.h5", "--set", "C=1"], 2, "expected HEAD.NAME=VALUE"),
         (["info", tmp / "missing"], 2, "does not exist"),
         (["preview", tmp / "missing", "-o", tmp / "s.png"], 2, "does not exist"),
         (["preview", photos, "-o", tmp / "s.txt"], 2, "Expected one that ends in .png"),

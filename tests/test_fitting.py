@@ -1,4 +1,4 @@
-"""Heads, fitting and bundles, over the table of heads."""
+"""Fitting and bundles, over the table of heads."""
 
 import io
 import json
@@ -29,18 +29,21 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("head", heads.HEADS)
 def test_every_head_fits_and_round_trips(features: Path, tmp_path: Path, head: str) -> None:
-    fitted = featx.fit(features, tmp_path / "m.featx", head=head)
-    assert fitted.test.accuracy == 1
+    options = {"epochs": 15} if heads.HEADS[head].keras else {}
+    fitted = featx.fit(features, tmp_path / "m.featx", head=head, options=options)
+    assert fitted.test.accuracy == (1 if head != "dummy" else 1 / 3)
     assert (fitted.train_images, fitted.train_rows, fitted.test.images) == (24, 48, 6)
     loaded = featx.load(tmp_path / "m.featx")
     with featx.Cache.open(features) as cache:
         X = cache.matrix(loaded.pool).X
-    assert np.array_equal(loaded.head.predict_proba(X), fitted.bundle.head.predict_proba(X))
+    probabilities = loaded.predict_proba_rows(X)
+    assert np.array_equal(probabilities, fitted.bundle.predict_proba_rows(X))
+    assert np.allclose(probabilities.sum(axis=1), 1)
     assert loaded.as_dict() == fitted.bundle.as_dict()
 
 
 def test_probabilities_of_pictures_are_those_of_the_cache(features: Path, tmp_path: Path) -> None:
-    model = featx.fit(features, tmp_path / "m.featx").bundle
+    model = featx.fit(features, tmp_path / "m.featx", head="logreg").bundle
     with featx.Cache.open(features) as cache:
         paths = [cache.catalog.file(index) for index in range(len(cache))]
         from_cache = model.predict_proba_features(cache.features[:, 0])
@@ -60,38 +63,43 @@ def test_probabilities_of_pictures_are_those_of_the_cache(features: Path, tmp_pa
 def test_same_seed_same_model(features: Path, tmp_path: Path) -> None:
     one = featx.fit(features, tmp_path / "1.featx", head="linear-svm", seed=3)
     two = featx.fit(features, tmp_path / "2.featx", head="linear-svm", seed=3)
-    X = np.random.default_rng(0).random((5, 512), np.float32)
+    X = np.random.default_rng(0).random((5, 1024), np.float32)
     assert np.array_equal(one.bundle.head.predict_proba(X), two.bundle.head.predict_proba(X))
     assert one.as_dict()["test"] == two.as_dict()["test"]
 
 
-def test_calibration_folds_keep_copies_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sklearn.calibration import CalibratedClassifierCV
-
-    seen: list[tuple[np.ndarray, np.ndarray]] = []
-    original = CalibratedClassifierCV.fit
-
-    def spy(self: CalibratedClassifierCV, X: np.ndarray, y: np.ndarray) -> CalibratedClassifierCV:
-        seen.extend(self.cv)
-        return original(self, X, y)
-
-    monkeypatch.setattr(CalibratedClassifierCV, "fit", spy)
-    units = np.repeat(np.arange(20), 3)
-    X = np.random.default_rng(0).random((60, 8)).astype(np.float32)
-    heads.train("linear-svm", X, np.repeat([0, 1], 30), units, 0)
-    assert len(seen) == 5
-    for train, test in seen:
-        assert not len(np.intersect1d(units[train], units[test]))
+def test_best_is_chosen_by_the_leaderboard(features: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.featx"
+    fitted = featx.fit(features, out, heads=("nearest-centroid", "logreg"), folds=4)
+    board = fitted.leaderboard
+    assert board and board.pictures == 24  # those to train on, not all 30
+    assert fitted.bundle.head_name == board.choice.head != "dummy"
+    assert featx.load(out).report["leaderboard"] == json.loads(json.dumps(board.as_dict()))
+    kept = featx.load(out).out_of_fold
+    assert kept and kept["probabilities"].shape == (24, 3)
+    with featx.Cache.open(features) as cache:
+        train = [row.tobytes().hex() for row in kept["digests"]]
+        assert len(set(train)) == 24 and set(train) <= set(cache.digests)
 
 
-def test_heads_refuse_what_they_cannot_learn() -> None:
-    X, y, units = np.ones((4, 3), np.float32), np.array([0, 0, 1, 1]), np.array([0, 1, 2, 2])
-    with pytest.raises(InputError, match=r"Unknown head 'svm'\. Expected one of logreg"):
-        heads.train("svm", X, y, units, 0)
-    with pytest.raises(InputError, match=r"linear-svm needs at least 2 .* one class has 1"):
-        heads.train("linear-svm", X, y, units, 0)
-    with pytest.raises(InputError, match="not finite"):
-        heads.train("logreg", X * np.nan, y, units, 0)
+def test_options_reach_the_head(features: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.featx"
+    fitted = featx.fit(
+        features, out, head="logreg", options={"C": 2.0}, class_weight="balanced", pool="max"
+    )
+    assert fitted.bundle.settings["C"] == 2.0
+    assert fitted.bundle.settings["class_weight"] == "balanced"
+    assert fitted.bundle.pool == "max"
+    classifier = fitted.bundle.head.estimator_
+    assert (classifier.C, classifier.class_weight) == (2.0, "balanced")
+    with pytest.raises(InputError, match="Options belong to a head"):
+        featx.fit(features, out, options={"C": 2.0})
+    with pytest.raises(InputError, match=r"no option 'D' here\. Expected one of: C, tol"):
+        featx.fit(features, out, head="logreg", options={"D": 2.0})
+    with pytest.raises(InputError, match="Unknown head 'svm'"):
+        featx.fit(features, out, head="svm")
+    with pytest.raises(InputError, match="Unknown class weight 'even'"):
+        featx.fit(features, out, head="lda", class_weight="even")
 
 
 # Bundles ------------------------------------------------------------------------------------
@@ -100,7 +108,7 @@ def test_heads_refuse_what_they_cannot_learn() -> None:
 @pytest.fixture(scope="module")
 def model(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "m.featx"
-    featx.fit(features, path)
+    featx.fit(features, path, head="logreg")
     return path
 
 
@@ -122,7 +130,7 @@ def described(path: Path, **changes: object) -> bytes:
 
 def test_a_bundle_holds_no_pickle(model: Path) -> None:
     with zipfile.ZipFile(model) as archive:
-        assert archive.namelist() == ["bundle.json", "head.skops"]
+        assert archive.namelist() == ["bundle.json", "head.skops", "out_of_fold.safetensors"]
         inner = zipfile.ZipFile(io.BytesIO(archive.read("head.skops")))
     assert {Path(name).suffix for name in inner.namelist()} <= {".json", ".npy"}
 
@@ -193,7 +201,7 @@ def test_only_bundles_are_overwritten(features: Path, model: Path, tmp_path: Pat
     photo = picture(tmp_path / "photo.jpg", 1)
     before = photo.read_bytes()
     with pytest.raises(InputError, match="exists and is not a featx model"):
-        featx.fit(features, photo)
+        featx.fit(features, photo, head="lda")
     assert photo.read_bytes() == before
     again = Path(shutil.copy(model, tmp_path))
     featx.fit(features, again, head="knn")

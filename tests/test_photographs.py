@@ -20,6 +20,6 @@ def test_ants_and_bees(
     (tmp_path / "list.csv").write_text("\n".join(rows))
     done = featx.extract(tmp_path / "list.csv", tmp_path / "f.h5", size=160)
     assert done.cached == 96 and done.fingerprint.trunk.weights == imagenet.digest
-    fitted = featx.fit(tmp_path / "f.h5", tmp_path / "m.featx")
+    fitted = featx.fit(tmp_path / "f.h5", tmp_path / "m.featx", head="logreg")
     assert fitted.test.accuracy >= 0.85
     assert featx.load(tmp_path / "m.featx").predict([source / "val/ants/10308379_1b6c72e180.jpg"])

@@ -79,6 +79,38 @@ def test_test_split_comes_before_val() -> None:
     catalog = made([0, 1, 0, 1, 0, 1], ["train", "train", "val", "val", "test", "test"])
     found = splits.train_test(catalog, digests([1, 2, 3, 4, 5, 6]), 0.2, 0)
     assert found.train.tolist() == [0, 1] and found.test.tolist() == [4, 5]
+    assert found.validation.tolist() == [2, 3]
+    pictures, folds = found.to_compare_on()
+    assert pictures.tolist() == [0, 1, 2, 3] and folds is not None
+    assert [side.tolist() for side in folds[0]] == [[0, 1], [2, 3]]
+
+
+@given(pictures, st.integers(2, 4), st.integers(0, 3))
+def test_nothing_leaks_between_folds(
+    drawn: tuple[list[int], list[str]], count: int, seed: int
+) -> None:
+    contents, groups = drawn
+    # Four more pictures of each class, so that there are as many units as folds.
+    labels = np.array([content % 2 for content in contents] + [0, 1] * 4)
+    catalog = made(labels.tolist(), groups=[*groups, *[""] * 8])
+    names = digests([*contents, *"stuvwxyz"])
+    together = splits.units(catalog, names)
+    found = splits.folds(labels, together, count, seed)
+    assert len(found) == count
+    for inside, outside in found:
+        assert not len(np.intersect1d(together[inside], together[outside]))
+        assert not len(np.intersect1d(names[inside], names[outside]))
+        assert set(catalog.groups[inside]) & set(catalog.groups[outside]) <= {""}
+    assert sorted(np.concatenate([outside for _, outside in found])) == list(range(len(labels)))
+
+
+def test_a_class_with_fewer_pictures_than_folds_is_named() -> None:
+    labels = np.array([0] * 9 + [1] * 3)
+    units = np.array([*range(9), 9, 9, 10])
+    with pytest.raises(InputError, match=r"The class 'rare' has 2 .* 3 folds need 3 or more"):
+        splits.folds(labels, units, 3, 0, ["usual", "rare"])
+    with pytest.raises(InputError, match="The number of folds is 1"):
+        splits.folds(labels, units, 1, 0)
 
 
 def test_training_pictures_that_equal_test_pictures_are_left_out() -> None:
@@ -108,6 +140,12 @@ def test_what_cannot_be_split(
 ) -> None:
     with pytest.raises(InputError, match=message):
         splits.train_test(made(labels, parts), digests(list(range(len(labels)))), share, 0)
+
+
+def test_labelled_pictures() -> None:
+    assert splits.labelled(made([0, -1, 1]), digests([1, 2, 3])).tolist() == [0, 2]
+    with pytest.raises(InputError, match="'class 0' has no picture to train on"):
+        splits.labelled(made([1, 1]), digests([1, 2]))
 
 
 def test_classes_that_can_be_told_apart() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import featx
-from featx import augment, cli, heads, images, pools, trunk
+from featx import arguments, augment, cli, heads, images, metrics, pools, trunk
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "featx").glob("*.py"))
@@ -114,7 +114,9 @@ def test_help_names_every_row_of_the_tables() -> None:
     assert "|".join(augment.POLICIES) in texts["preview"]
     assert "|".join(images.RESIZE) in texts["extract"]
     assert "|".join(trunk.PRECISIONS) in texts["extract"]
-    assert "|".join(heads.HEADS) in texts["fit"]
+    assert arguments.HEADS.split(", ") == list(heads.HEADS)
+    assert "|".join(metrics.METRICS) in texts["fit"]
+    assert "|".join(metrics.METRICS) in texts["compare"]
     assert "|".join(pools.POOLS) in texts["fit"]
 
 
@@ -123,13 +125,16 @@ def test_defaults_of_the_command_line_are_those_of_the_library() -> None:
 
     from featx.extraction import ExtractSettings
     from featx.fitting import FitSettings
-    from featx.preview import PreviewSettings
+    from featx.leaderboard import CompareSettings
 
+    # Given as texts, or not at all; all of them mean the settings' default when left out.
+    translated = ("heads", "pools", "options")
     for command, settings in (
         (cli.extract, ExtractSettings()),
         (cli.fit, FitSettings()),
-        (cli.preview, PreviewSettings()),
+        (cli.compare, CompareSettings()),
     ):
         for name, parameter in inspect.signature(command).parameters.items():
-            if hasattr(settings, name) and (command, name) != (cli.preview, "copies"):
+            if hasattr(settings, name) and name not in translated:
                 assert parameter.default == getattr(settings, name), (command, name)
+        assert set(vars(settings)) <= set(inspect.signature(command).parameters)

@@ -1,0 +1,97 @@
+"""Options that several commands share, and what their texts mean."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .errors import InputError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Sources = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="SOURCE",
+        help="A folder (of class folders, also under train/ val/ test/, or flat), a manifest "
+        "(.csv or .jsonl with path[,label][,split][,group]), or pictures.",
+        show_default=False,
+    ),
+]
+Size = Annotated[int, typer.Option(help="Pixels a side that the network sees; a multiple of 32.")]
+Resize = Annotated[
+    str, typer.Option(metavar="squash|crop", help="Resize both sides, or keep the middle square.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+
+# Spelled out, so that --help needs no scikit-learn; a test compares them with the tables.
+POOLS = "avg|max|avgmax|flatten"
+HEADS = (
+    "dummy, nearest-centroid, lda, logreg, linear-svm, softmax, knn, rbf-svm, random-forest, "
+    "dense, hist-gradient-boosting"
+)
+Features = Annotated[Path, typer.Argument(help="A cache that featx extract made.")]
+Heads = Annotated[
+    str,
+    typer.Option(
+        metavar="HEAD,HEAD...",
+        help=f"Which heads are compared: all, or some of {HEADS}. dummy always is.",
+    ),
+]
+MetricName = Annotated[
+    str,
+    typer.Option(
+        "--metric",
+        metavar="accuracy|balanced-accuracy|macro-f1|log-loss|roc-auc",
+        help="What heads and their settings are chosen by.",
+    ),
+]
+Folds = Annotated[int, typer.Option(help="Folds of the cross-validation over pictures.")]
+Repeats = Annotated[int, typer.Option(help="Repeats of it, with other folds each time.")]
+Budget = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="Start no further fold after that.")
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="An option of the head; in compare HEAD.NAME=VALUE. Can be repeated.",
+        show_default=False,
+    ),
+]
+ClassWeight = Annotated[
+    str | None, typer.Option(metavar="balanced", help="Count every class alike.")
+]
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """Return names separated by commas; none for "all" and for nothing."""
+    if text in (None, "all"):
+        return ()
+    return tuple(name.strip() for name in str(text).split(",") if name.strip())
+
+
+def options_of(head: str, settings: list[str]) -> dict[str, Any]:
+    """Return what ``--set NAME=VALUE`` says of one head."""
+    from . import heads
+
+    found = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set {setting}: expected NAME=VALUE, for example --set C=3.")
+        if head not in heads.HEADS:
+            raise InputError(f"--set {setting} belongs to a head. Name one: --head logreg.")
+        found[name] = heads.HEADS[head].parsed(name, value)
+    return found
+
+
+def options_by_head(settings: list[str]) -> dict[str, dict[str, Any]]:
+    """Return what ``--set HEAD.NAME=VALUE`` says of each head."""
+    found: dict[str, dict[str, Any]] = {}
+    for setting in settings:
+        head, dot, rest = setting.partition(".")
+        if not dot or "=" in head:
+            raise InputError(f"--set {setting}: expected HEAD.NAME=VALUE, such as logreg.C=3.")
+        found.setdefault(head, {}).update(options_of(head, [rest]))
+    return found

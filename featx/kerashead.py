@@ -1,0 +1,234 @@
+"""A Keras network as a scikit-learn classifier: dense layers over features."""
+
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from . import backend
+from .errors import CorruptError
+
+__all__ = ["KerasHead"]
+
+_LAYERS = {"InputLayer", "UnitNormalization", "Rescaling", "Dense", "Dropout"}
+_PREDICT_ROWS = 1024
+
+
+class KerasHead(ClassifierMixin, BaseEstimator):
+    """Dense layers and a softmax, trained with Adam and early stopping.
+
+    Rows are brought to length 1 and then multiplied by the square root of their number of columns,
+    inside the network, so that inputs are about 1 whatever the pool.
+
+    Parameters
+    ----------
+    hidden : tuple of int
+        Units of each hidden layer; () is a softmax layer alone.
+    dropout : float
+        Share of units left out after each hidden layer while training.
+    learning_rate : float
+    epochs : int
+        At most as many.
+    batch_size : int
+    patience : int
+        Epochs without a lower validation loss before training stops; the best weights are kept.
+    validation : float
+        Share of the groups (pictures) that is held out to stop by.
+    l2 : float
+        Penalty on the kernels.
+    class_weight : {None, "balanced"}
+    random_state : int
+
+    Attributes
+    ----------
+    classes_ : ndarray
+    model_ : keras.Model
+    history_ : dict of list of float
+        `loss`, `accuracy`, `val_loss`, `val_accuracy`, one number an epoch.
+    """
+
+    def __init__(
+        self,
+        hidden: tuple[int, ...] = (),
+        dropout: float = 0.0,
+        learning_rate: float = 1e-3,
+        epochs: int = 100,
+        batch_size: int = 32,
+        patience: int = 8,
+        validation: float = 0.15,
+        l2: float = 0.0,
+        class_weight: str | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.hidden = hidden
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.patience = patience
+        self.validation = validation
+        self.l2 = l2
+        self.class_weight = class_weight
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None) -> "KerasHead":
+        """Train a new network.
+
+        Parameters
+        ----------
+        X : ndarray of float32, shape (n, d)
+        y : ndarray, shape (n,)
+        groups : ndarray, shape (n,), optional
+            Rows of one group (the copies of a picture) are all trained on or all held out.
+        """
+        keras = backend.keras()
+        self.classes_, columns = np.unique(y, return_inverse=True)
+        inside, outside = self._inner_split(columns, groups)
+        self.model_ = self._build(X.shape[1])
+        self.model_.compile(
+            optimizer=keras.optimizers.Adam(self.learning_rate),
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+        )
+        stop = keras.callbacks.EarlyStopping(
+            "val_loss" if len(outside) else "loss",
+            patience=self.patience,
+            restore_best_weights=True,
+        )
+        X = X.astype(np.float32)
+        self.history_ = self.model_.fit(
+            _batches(X[inside], columns[inside], self.batch_size, self.random_state),
+            validation_data=(X[outside], columns[outside]) if len(outside) else None,
+            epochs=self.epochs,
+            class_weight=self._weights(columns[inside]),
+            callbacks=[stop],
+            shuffle=False,  # the batches come shuffled; Keras would take the global seed
+            verbose=0,
+        ).history
+        return self
+
+    def _inner_split(
+        self, columns: np.ndarray, groups: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        from sklearn.model_selection import StratifiedGroupKFold
+
+        groups = np.arange(len(columns)) if groups is None else groups
+        parts = round(1 / self.validation)
+        fewest = min(len(np.unique(groups[columns == c])) for c in range(len(self.classes_)))
+        if fewest < 2:
+            return np.arange(len(columns)), np.empty(0, int)
+        splitter = StratifiedGroupKFold(
+            min(parts, fewest), shuffle=True, random_state=self.random_state
+        )
+        inside, outside = next(splitter.split(columns, columns, groups))
+        return inside, outside
+
+    def _build(self, width: int) -> Any:
+        keras = backend.keras()
+        layers = keras.layers
+        seeds = iter(range(self.random_state * 1000, (self.random_state + 1) * 1000))
+
+        def dense(units: int, activation: str, initializer: Any, name: str) -> Any:
+            penalty = keras.regularizers.L2(self.l2) if self.l2 else None
+            return layers.Dense(
+                units, activation, kernel_initializer=initializer(seed=next(seeds)),
+                kernel_regularizer=penalty, name=name,
+            )  # fmt: skip
+
+        stack = [keras.Input((width,)), layers.UnitNormalization(), layers.Rescaling(width**0.5)]
+        for number, units in enumerate(self.hidden, start=1):
+            stack.append(dense(units, "relu", keras.initializers.HeNormal, f"hidden_{number}"))
+            if self.dropout:
+                stack.append(layers.Dropout(self.dropout, seed=next(seeds)))
+        glorot = keras.initializers.GlorotUniform
+        stack.append(dense(len(self.classes_), "softmax", glorot, "probabilities"))
+        return keras.Sequential(stack, name="head")
+
+    def _weights(self, columns: np.ndarray) -> dict[int, float] | None:
+        if self.class_weight is None:
+            return None
+        counts = np.bincount(columns, minlength=len(self.classes_))
+        return dict(enumerate(len(columns) / (len(counts) * np.maximum(counts, 1))))
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Return probabilities, float64 (n, classes); rows sum to 1 in double precision."""
+        found = self.model_.predict(X.astype(np.float32), batch_size=_PREDICT_ROWS, verbose=0)
+        exact = np.asarray(found, np.float64)
+        return exact / exact.sum(axis=1, keepdims=True)
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Return the most probable class of each row."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def to_bytes(self) -> tuple[bytes, dict[str, Any]]:
+        """Return the fitted head as a ``.keras`` file and plain values for JSON."""
+        with tempfile.TemporaryDirectory(prefix="featx-") as folder:
+            path = Path(folder) / "head.keras"
+            self.model_.save(path)
+            saved = path.read_bytes()
+        return saved, {
+            "parameters": self.get_params(),
+            "classes": self.classes_.tolist(),
+            "history": self.history_,
+        }
+
+    @classmethod
+    def from_bytes(cls, saved: bytes, described: Mapping[str, Any]) -> "KerasHead":
+        """Return the head that `to_bytes` described, from layers of a fixed list only.
+
+        Raises
+        ------
+        CorruptError
+            When the file holds any other layer.
+        """
+        strange = set(_layer_names(saved)) - _LAYERS
+        if strange:
+            raise CorruptError(f"The head has layers that it has no use for: {sorted(strange)}.")
+        head = cls(**described["parameters"])
+        head.hidden = tuple(head.hidden)
+        head.classes_ = np.array(described["classes"])
+        head.history_ = described["history"]
+        with tempfile.TemporaryDirectory(prefix="featx-") as folder:
+            path = Path(folder) / "head.keras"
+            path.write_bytes(saved)
+            head.model_ = backend.keras().saving.load_model(path, compile=False, safe_mode=True)
+        return head
+
+
+def _layer_names(saved: bytes) -> Iterator[str]:
+    with zipfile.ZipFile(io.BytesIO(saved)) as archive:
+        config = json.loads(archive.read("config.json"))
+    if config["module"] != "keras" or config["class_name"] != "Sequential":
+        yield str(config["class_name"])
+        return
+    for layer in config["config"]["layers"]:
+        yield layer["class_name"] if layer["module"] == "keras.layers" else str(layer["module"])
+
+
+def _batches(X: np.ndarray, columns: np.ndarray, size: int, seed: int) -> Any:
+    """Return a dataset in an order of its own each epoch, the same for the same seed."""
+    keras = backend.keras()
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.random = np.random.default_rng(seed)
+            self.order = self.random.permutation(len(X))
+
+        def __len__(self) -> int:
+            return -(-len(X) // size)
+
+        def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+            chosen = self.order[number * size : (number + 1) * size]
+            return X[chosen], columns[chosen]
+
+        def on_epoch_end(self) -> None:
+            self.order = self.random.permutation(len(X))
+
+    return Batches()

@@ -1,0 +1,162 @@
+"""From examples to a fitted head: settings chosen and probabilities calibrated on inner folds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from . import splits
+from .calibration import TemperatureScaled, best_inverse_temperature, class_scores
+from .errors import InputError
+from .heads import Head
+from .metrics import Metric
+from .rowspace import RowSpace
+
+__all__ = ["Examples", "Trained", "train"]
+
+_INNER_FOLDS = 3
+_WIDE = 4  # the exact tolerance costs about as much as this many times the columns
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Pictures to train on, copies and all.
+
+    Attributes
+    ----------
+    X : ndarray of float32 or float64, shape (pictures, 1 + copies, d)
+        Rows of length 1; copy 0 is the original.
+    y : ndarray of int, shape (pictures,)
+    units : ndarray of int, shape (pictures,)
+        See `splits.units`.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    units: np.ndarray
+
+    def take(self, chosen: np.ndarray) -> "Examples":
+        """Return some of the pictures."""
+        return Examples(self.X[chosen], self.y[chosen], self.units[chosen])
+
+    @property
+    def originals(self) -> np.ndarray:
+        """Rows of the originals, shape (pictures, d)."""
+        return self.X[:, 0]
+
+    def in_row_space(self) -> tuple["Examples", RowSpace]:
+        """Return the same examples in the space that their rows span, and that space."""
+        space = RowSpace(self.X.reshape(-1, self.X.shape[2]))
+        return replace(self, X=space.Z.reshape(*self.X.shape[:2], -1)), space
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether there are so many more columns than rows that the row space is worth its cost."""
+        return self.X.shape[2] > _WIDE * self.X.shape[0] * self.X.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A fitted head.
+
+    Attributes
+    ----------
+    classifier : estimator
+        Takes rows of length 1 and gives `predict_proba` ordered by `classes_`.
+    settings : dict
+        Those that were chosen.
+    out_of_fold : ndarray of float64, shape (pictures, classes), or None
+        Probabilities for each original by classifiers that were not trained on it.
+    """
+
+    classifier: Any
+    settings: dict[str, Any]
+    out_of_fold: np.ndarray | None
+
+
+def train(
+    head: Head,
+    examples: Examples,
+    *,
+    candidates: Sequence[dict[str, Any]],
+    metric: Metric,
+    seed: int,
+) -> Trained:
+    """Choose the best of the candidates on inner folds, calibrate it, and fit it on all examples.
+
+    Parameters
+    ----------
+    head : Head
+    examples : Examples
+        Labels are 0 to classes − 1, and every class is among them.
+    candidates : sequence of dict
+        From `Head.settings`.
+    metric : Metric
+        What is best; among equals, the lower log loss, then the first.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        When the head cannot learn from these examples.
+    """
+    if not np.isfinite(examples.X).all():
+        raise InputError("Some features are not finite numbers. Extract the pictures again.")
+    space = None
+    if head.linear and examples.is_wide:
+        examples, space = examples.in_row_space()
+        candidates = [_exact(settings) for settings in candidates]
+    best, temperature, out_of_fold = candidates[0], 1.0, None
+    if head.calibrated or len(candidates) > 1:
+        folds = splits.folds(examples.y, examples.units, _INNER_FOLDS, seed)
+        trials = [_trial(head, examples, folds, settings, metric, seed) for settings in candidates]
+        number = max(range(len(trials)), key=lambda n: (trials[n][0], -n))
+        best = candidates[number]
+        _, temperature, out_of_fold = trials[number]
+    classifier = _fit(head, best, examples, seed)
+    if space:
+        classifier = space.widen(classifier)
+    if head.calibrated:
+        classifier = TemperatureScaled.of(classifier, temperature)
+    return Trained(classifier, best, out_of_fold)
+
+
+def _exact(settings: dict[str, Any]) -> dict[str, Any]:
+    # In another basis a solver stops elsewhere; only near the optimum is the result the same.
+    return {**settings, "tol": min(settings["tol"], 1e-8)} if "tol" in settings else settings
+
+
+def _trial(
+    head: Head,
+    examples: Examples,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    settings: dict[str, Any],
+    metric: Metric,
+    seed: int,
+) -> tuple[tuple[float, float], float, np.ndarray]:
+    """Return (score, −log loss), inverse temperature and probabilities from inner folds."""
+    from scipy.special import softmax
+
+    scores = np.empty((len(examples.y), examples.y.max() + 1))
+    for inside, outside in folds:
+        fitted = _fit(head, settings, examples.take(inside), seed)
+        scores[outside] = class_scores(fitted, examples.originals[outside])
+    temperature = best_inverse_temperature(scores, examples.y) if head.calibrated else 1.0
+    probabilities = softmax(temperature * scores, axis=1)
+    truth = probabilities[np.arange(len(examples.y)), examples.y]
+    likelihood = float(np.log(np.maximum(truth, 1e-300)).mean())
+    return (metric.score(examples.y, probabilities), likelihood), temperature, probabilities
+
+
+def _fit(head: Head, settings: dict[str, Any], examples: Examples, seed: int) -> Any:
+    each = examples.X.shape[1]
+    X = examples.X.reshape(-1, examples.X.shape[2])
+    y = np.repeat(examples.y, each)
+    classifier = head.build(settings, seed)
+    try:
+        if head.keras:
+            return classifier.fit(X, y, groups=np.repeat(examples.units, each))
+        return classifier.fit(X, y)
+    except ValueError as error:
+        raise InputError(f"This head cannot learn from {len(y)} rows: {error}") from error

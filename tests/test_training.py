@@ -1,0 +1,270 @@
+"""Heads, their choice of settings, calibration, and the exact reduction."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import normalize
+from sklearn.svm import LinearSVC
+
+from featx import heads, splits, training
+from featx.calibration import TemperatureScaled, best_inverse_temperature, class_scores
+from featx.errors import CorruptError, InputError
+from featx.kerashead import KerasHead
+from featx.metrics import METRICS, figures
+from featx.rowspace import RowSpace
+from featx.training import Examples, train
+
+ACCURACY = METRICS["accuracy"]
+
+
+def examples(
+    classes: int = 3, each: int = 12, width: int = 40, copies: int = 1, noise: float = 1.0
+) -> Examples:
+    """Return pictures of classes that lie in different directions, with noisy copies."""
+    random = np.random.default_rng(0)
+    y = np.repeat(np.arange(classes), each)
+    centres = random.normal(size=(classes, width))
+    rows = centres[y][:, np.newaxis] + noise * random.normal(size=(len(y), 1 + copies, width))
+    X = normalize(rows.reshape(-1, width)).reshape(rows.shape).astype(np.float32)
+    return Examples(X, y, np.arange(len(y)))
+
+
+def trained(name: str, data: Examples, seed: int = 0, **options: object) -> training.Trained:
+    head = heads.HEADS[name]
+    if head.keras:
+        options["epochs"] = 30
+    return train(head, data, candidates=head.settings(options), metric=ACCURACY, seed=seed)
+
+
+@pytest.mark.parametrize("name", heads.HEADS)
+def test_every_head_is_a_classifier_that_can_be_cloned(name: str) -> None:
+    data = examples(noise=0.3)
+    head = heads.HEADS[name]
+    built = head.build(head.options, 0)
+    assert clone(built).get_params() == built.get_params()
+    found = trained(name, data).classifier
+    probabilities = found.predict_proba(data.originals)
+    assert probabilities.shape == (36, 3)
+    assert np.allclose(probabilities.sum(axis=1), 1)
+    assert found.classes_.tolist() == [0, 1, 2]
+    if name != "dummy":
+        assert (probabilities.argmax(axis=1) == data.y).all()
+
+
+@pytest.mark.parametrize("name", heads.HEADS)
+def test_same_seed_same_head(name: str) -> None:
+    data = examples(noise=2.0)
+    one, two = (trained(name, data, seed=5).classifier for _ in range(2))
+    assert np.array_equal(one.predict_proba(data.originals), two.predict_proba(data.originals))
+
+
+def test_settings_are_those_of_the_grid_less_what_is_fixed() -> None:
+    head = heads.HEADS["rbf-svm"]
+    assert len(head.settings({})) == 4
+    fixed = head.settings({"C": 1.5})
+    assert [found["C"] for found in fixed] == [1.5, 1.5]
+    assert {found["gamma"] for found in fixed} == {0.5, 2.0}
+    assert heads.HEADS["dense"].parsed("hidden", "256,128") == (256, 128)
+    with pytest.raises(InputError, match=r"The option C is '3'\. Expected a value like 10\.0"):
+        head.settings({"C": "3"})
+    with pytest.raises(InputError, match=r"dropout is 'half'\. Expected a value like 0\.5"):
+        heads.HEADS["dense"].parsed("dropout", "half")
+
+
+def test_the_best_setting_is_chosen_on_inner_folds() -> None:
+    data = examples(noise=1.5)
+    head = heads.HEADS["knn"]
+    # With as many neighbours as pictures, everything is near everything.
+    candidates = [{"n_neighbors": 24}, {"n_neighbors": 5}]
+    spoiled = Examples(data.X, data.y, data.units)
+    found = train(head, spoiled, candidates=candidates, metric=METRICS["log-loss"], seed=0)
+    scores = {}
+    for settings in candidates:
+        one = train(head, data, candidates=[settings], metric=METRICS["log-loss"], seed=0)
+        assert one.out_of_fold is not None
+        scores[settings["n_neighbors"]] = METRICS["log-loss"].score(data.y, one.out_of_fold)
+    assert found.settings["n_neighbors"] == max(scores, key=scores.__getitem__)
+
+
+def test_out_of_fold_probabilities_are_by_models_that_did_not_see_the_picture() -> None:
+    data = examples(noise=0.2, copies=0)
+    data.y[0] = 2  # a wrong label, which a model can only have learned by heart
+    found = trained("knn", data, n_neighbors=1)
+    assert found.out_of_fold is not None
+    assert found.out_of_fold[0].argmax() == 0
+    by_heart = found.classifier.predict_proba(data.originals)
+    assert by_heart[0].argmax() == 2
+
+
+def test_heads_refuse_what_they_cannot_learn() -> None:
+    data = examples()
+    with pytest.raises(InputError, match="not finite numbers"):
+        trained("logreg", Examples(data.X * np.nan, data.y, data.units))
+    few = data.take(np.array([0, 1, 2, 12, 13, 14, 24, 25]))
+    with pytest.raises(InputError, match="The class '2' has 2 different pictures"):
+        trained("logreg", few)
+    with pytest.raises(InputError, match="Unknown head 'svm'"):
+        heads.head("svm")
+
+
+# Calibration --------------------------------------------------------------------------------
+
+
+def test_temperature_is_found_and_lowers_log_loss() -> None:
+    random = np.random.default_rng(0)
+    scores = random.normal(size=(4000, 3))
+    chances = np.exp(2 * scores) / np.exp(2 * scores).sum(axis=1, keepdims=True)
+    y = np.array([random.choice(3, p=row) for row in chances])
+    assert best_inverse_temperature(scores, y) == pytest.approx(2, rel=0.1)
+    assert best_inverse_temperature(10 * scores, y) == pytest.approx(0.2, rel=0.1)
+
+
+def test_margins_of_two_classes_become_two_scores() -> None:
+    data = examples(classes=2, noise=1.5, copies=0)
+    fitted = LinearSVC().fit(data.originals, data.y)
+    scaled = TemperatureScaled.of(fitted, 3.0)
+    margins = fitted.decision_function(data.originals)
+    assert np.allclose(scaled.predict_proba(data.originals)[:, 1], 1 / (1 + np.exp(-3 * margins)))
+    assert np.array_equal(scaled.predict(data.originals), fitted.predict(data.originals))
+    assert clone(TemperatureScaled(LinearSVC(), 3.0)).fit(data.originals, data.y).classes_.size == 2
+
+
+def test_svms_are_calibrated_on_pictures_they_have_not_seen() -> None:
+    random = np.random.default_rng(1)
+    data = examples(classes=2, each=150, noise=4.0, copies=0)
+    half = random.permutation(300)
+    found = trained("linear-svm", data.take(half[:150]))
+    test = data.take(half[150:])
+    calibrated = figures(test.y, found.classifier.predict_proba(test.originals))
+    raw = TemperatureScaled.of(found.classifier.estimator_, 20.0)
+    assert calibrated.log_loss < figures(test.y, raw.predict_proba(test.originals)).log_loss
+    assert calibrated.calibration_error < 0.15
+
+
+# The exact reduction ------------------------------------------------------------------------
+
+
+def wide() -> Examples:
+    return examples(classes=4, each=10, width=3000, noise=3.0)
+
+
+def test_row_space_keeps_products() -> None:
+    X = wide().X.reshape(80, 3000)
+    Z = RowSpace(X).Z
+    assert Z.shape[1] <= 80
+    assert np.allclose(Z @ Z.T, X.astype(float) @ X.T.astype(float), atol=1e-6)
+    twice = RowSpace(np.concatenate([X, X])).Z
+    assert twice.shape[1] <= 80
+
+
+@pytest.mark.parametrize(
+    "classifier",
+    [
+        LogisticRegression(C=10, tol=1e-8, max_iter=10000, solver="newton-cg"),
+        LinearSVC(C=1, tol=1e-8, max_iter=100000),
+    ],
+    ids=["logreg", "linear-svm"],
+)
+def test_decision_values_are_equal(classifier: object) -> None:
+    data = wide()
+    X = data.X.reshape(80, 3000).astype(float)
+    y = np.repeat(data.y, 2)
+    new = normalize(np.random.default_rng(9).normal(size=(25, 3000)))
+    space = RowSpace(X)
+    direct = clone(classifier).fit(X, y)
+    reduced = space.widen(clone(classifier).fit(space.Z, y))
+    for rows in (X, new):
+        one, two = direct.decision_function(rows), reduced.decision_function(rows)
+        assert np.abs(one - two).max() <= 1e-4 * np.abs(one).max()
+
+
+@pytest.mark.parametrize("name", ["lda", "logreg", "linear-svm"])
+def test_linear_heads_take_the_row_space_and_give_back_wide_models(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = wide()
+    assert data.is_wide
+    found = trained(name, data)
+    assert found.classifier.estimator_.coef_.shape == (4, 3000)
+    assert found.classifier.predict_proba(data.originals).shape == (40, 4)
+    if name != "lda":
+        monkeypatch.setattr(training, "_WIDE", 10**9)
+        tol = {"tol": 1e-8}
+        plain = trained(name, data, **tol).classifier.predict_proba(data.originals)
+        assert np.abs(plain - found.classifier.predict_proba(data.originals)).max() < 0.02
+
+
+# The network --------------------------------------------------------------------------------
+
+
+def test_network_stops_early_and_keeps_its_curves() -> None:
+    data = examples(noise=5.0)
+    X, y = data.X.reshape(-1, 40), np.repeat(data.y, 2)
+    head = KerasHead(hidden=(64,), dropout=0.2, learning_rate=1e-2, patience=2, epochs=60).fit(
+        X, y, groups=np.repeat(data.units, 2)
+    )
+    assert set(head.history_) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert 1 < len(head.history_["loss"]) < 60
+    saved, described = head.to_bytes()
+    again = KerasHead.from_bytes(saved, described)
+    assert np.array_equal(again.predict_proba(X), head.predict_proba(X))
+    assert again.get_params() == head.get_params()
+
+
+def test_network_holds_out_whole_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = KerasHead()
+    head.classes_ = np.arange(3)
+    groups = np.repeat(np.arange(36), 4)
+    inside, outside = head._inner_split(np.repeat(np.arange(3), 48), groups)
+    assert len(outside) and not len(np.intersect1d(groups[inside], groups[outside]))
+
+
+def test_network_files_with_other_layers_are_refused() -> None:
+    import io
+    import json
+    import zipfile
+
+    data = examples()
+    head = KerasHead(epochs=1).fit(data.originals, data.y)
+    saved, described = head.to_bytes()
+    for change in ({"class_name": "Lambda"}, {"module": "os"}):
+        out = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(saved)) as old, zipfile.ZipFile(out, "w") as new:
+            for name in old.namelist():
+                content = old.read(name)
+                if name == "config.json":
+                    config = json.loads(content)
+                    config["config"]["layers"][1].update(change)
+                    content = json.dumps(config).encode()
+                new.writestr(name, content)
+        with pytest.raises(CorruptError, match="layers that it has no use for"):
+            KerasHead.from_bytes(out.getvalue(), described)
+
+
+def test_class_scores_of_probabilities_are_logarithms() -> None:
+    data = examples(copies=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = LogisticRegression().fit(data.originals, data.y)
+    expected = np.log(fitted.predict_proba(data.originals))
+    assert np.allclose(class_scores(fitted, data.originals), expected)
+
+
+def test_inner_folds_keep_copies_and_units_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = examples()
+    data.units[:] = np.arange(36) // 2
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+    original = splits.folds
+
+    def spy(*arguments: object) -> list[tuple[np.ndarray, np.ndarray]]:
+        seen.extend(original(*arguments))  # type: ignore[arg-type]
+        return seen
+
+    monkeypatch.setattr(splits, "folds", spy)
+    trained("logreg", data)
+    assert seen
+    for inside, outside in seen:
+        assert not len(np.intersect1d(data.units[inside], data.units[outside]))
