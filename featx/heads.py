@@ -288,7 +288,7 @@ HEADS: Mapping[str, Head] = MappingProxyType(
         "random-forest": Head(
             "random forest",
             _random_forest,
-            options={"n_estimators": 300, "min_samples_leaf": 1},
+            options={"n_estimators": 100, "min_samples_leaf": 1},
             balances=True,
             types=(*_CALIBRATED, "sklearn.tree._tree.Tree"),
         ),
