@@ -1,5 +1,6 @@
 """From examples to a fitted head: settings chosen and probabilities calibrated on inner folds."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -155,8 +156,11 @@ def _fit(head: Head, settings: dict[str, Any], examples: Examples, seed: int) ->
     y = np.repeat(examples.y, each)
     classifier = head.build(settings, seed)
     try:
-        if head.keras:
-            return classifier.fit(X, y, groups=np.repeat(examples.units, each))
-        return classifier.fit(X, y)
+        with warnings.catch_warnings():
+            # That a solver stopped short shows in the score of its settings.
+            warnings.simplefilter("ignore")
+            if head.keras:
+                return classifier.fit(X, y, groups=np.repeat(examples.units, each))
+            return classifier.fit(X, y)
     except ValueError as error:
         raise InputError(f"This head cannot learn from {len(y)} rows: {error}") from error

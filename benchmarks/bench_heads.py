@@ -1,0 +1,66 @@
+"""Heads × pools on caches that `featx extract` made, for docs/results.md.
+
+For each head and pool: accuracy on inner folds of the training pictures (of the settings chosen
+there, so slightly rosy), and on the test pictures. Trees and networks are left out on flattened
+features.
+
+    python benchmarks/bench_heads.py CACHE... [--originals] [--heads a,b] [--pools a,b]
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from featx import heads, pools, splits
+from featx.cache import Cache
+from featx.evaluation import examples_of
+from featx.metrics import METRICS
+from featx.training import Examples, train
+
+
+def cell(head: heads.Head, data: Examples, test: np.ndarray, y: np.ndarray) -> str:
+    """Return "inner folds / test" in percent."""
+    fitted = train(head, data, candidates=head.settings({}), metric=METRICS["accuracy"], seed=0)
+    right = (fitted.classifier.predict_proba(test).argmax(axis=1) == y).mean()
+    inner = "–"
+    if fitted.out_of_fold is not None:
+        inner = f"{(fitted.out_of_fold.argmax(axis=1) == data.y).mean():.1%}"
+    return f"{inner} / {right:.1%}".replace("%", "")
+
+
+def main() -> None:
+    """Print a table for each cache."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("caches", nargs="+", type=Path)
+    parser.add_argument("--originals", action="store_true", help="leave the copies out")
+    parser.add_argument("--heads", default=",".join(heads.HEADS))
+    parser.add_argument("--pools", default=",".join(pools.POOLS))
+    options = parser.parse_args()
+    names, wanted = options.heads.split(","), options.pools.split(",")
+    for path in options.caches:
+        with Cache.open(path) as cache:
+            used = 0 if options.originals else cache.fingerprint.copies
+            split = splits.train_test(cache.catalog, cache.digests, 0.2, 0)
+            units = splits.units(cache.catalog, cache.digests)
+            size = cache.fingerprint.trunk.size
+            counts = f"{len(split.train)} / {len(split.test)} pictures"
+            print(f"\n**{path.stem}**: {counts}, {size} px, {used} copies\n")
+            print("| head | " + " | ".join(wanted) + " |")
+            print("|---" * (1 + len(wanted)) + "|")
+            matrices = {}
+            for pool in wanted:
+                data = examples_of(cache, pool, split.train, units)
+                data = Examples(data.X[:, : 1 + used], data.y, data.units)
+                matrices[pool] = data, examples_of(cache, pool, split.test, units)
+            for name in names:
+                head = heads.HEADS[name]
+                cells = []
+                for pool, (data, test) in matrices.items():
+                    left_out = pool == "flatten" and not head.distances
+                    cells.append("" if left_out else cell(head, data, test.originals, test.y))
+                print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
