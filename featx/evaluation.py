@@ -171,7 +171,7 @@ def _outcome(task: Task, examples: Examples, fold: Fold, metric: Metric, seed: i
             np.asarray(probabilities, np.float64),
             fitted - begun,
             (scored - fitted) / len(outside) * 1000,
-            _size(trained.classifier),
+            _size(trained.classifier, examples),
             trained.settings,
         )
     except FeatxError as error:
@@ -182,7 +182,10 @@ def _outcome(task: Task, examples: Examples, fold: Fold, metric: Metric, seed: i
     return Outcome(task.name, task.pool, task.fold, error=reason)
 
 
-def _size(classifier: Any) -> int:
+def _size(classifier: Any, examples: Examples) -> int:
+    """Return the bytes of a fitted classifier, as it would be over all columns."""
     if hasattr(classifier, "to_bytes"):
         return len(classifier.to_bytes()[0])
-    return len(pickle.dumps(classifier, pickle.HIGHEST_PROTOCOL))  # only its length is used
+    size = len(pickle.dumps(classifier, pickle.HIGHEST_PROTOCOL))  # only its length is used
+    columns = examples.X.shape[2]
+    return size * max(columns, examples.reduced_from) // columns

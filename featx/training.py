@@ -31,15 +31,18 @@ class Examples:
     y : ndarray of int, shape (pictures,)
     units : ndarray of int, shape (pictures,)
         See `splits.units`.
+    reduced_from : int
+        Columns before `in_row_space`; 0 when the columns are the features themselves.
     """
 
     X: np.ndarray
     y: np.ndarray
     units: np.ndarray
+    reduced_from: int = 0
 
     def take(self, chosen: np.ndarray) -> "Examples":
         """Return some of the pictures."""
-        return Examples(self.X[chosen], self.y[chosen], self.units[chosen])
+        return replace(self, X=self.X[chosen], y=self.y[chosen], units=self.units[chosen])
 
     @property
     def originals(self) -> np.ndarray:
@@ -48,8 +51,10 @@ class Examples:
 
     def in_row_space(self) -> tuple["Examples", RowSpace]:
         """Return the same examples in the space that their rows span, and that space."""
-        space = RowSpace(self.X.reshape(-1, self.X.shape[2]))
-        return replace(self, X=space.Z.reshape(*self.X.shape[:2], -1)), space
+        columns = self.X.shape[2]
+        space = RowSpace(self.X.reshape(-1, columns))
+        rows = space.Z.reshape(*self.X.shape[:2], -1)
+        return replace(self, X=rows, reduced_from=columns), space
 
     @property
     def is_wide(self) -> bool:
@@ -104,20 +109,22 @@ def train(
     """
     if not np.isfinite(examples.X).all():
         raise InputError("Some features are not finite numbers. Extract the pictures again.")
-    space = None
-    if head.linear and examples.is_wide:
-        examples, space = examples.in_row_space()
+    rows, space = examples, None
+    if head.distances and examples.is_wide:
+        rows, space = examples.in_row_space()
+    if head.linear and rows.reduced_from:
         candidates = [_exact(settings) for settings in candidates]
     best, temperature, out_of_fold = candidates[0], 1.0, None
     if head.calibrated or len(candidates) > 1:
-        folds = splits.folds(examples.y, examples.units, _INNER_FOLDS, seed)
-        trials = [_trial(head, examples, folds, settings, metric, seed) for settings in candidates]
+        folds = splits.folds(rows.y, rows.units, _INNER_FOLDS, seed)
+        trials = [_trial(head, rows, folds, settings, metric, seed) for settings in candidates]
         number = max(range(len(trials)), key=lambda n: (trials[n][0], -n))
         best = candidates[number]
         _, temperature, out_of_fold = trials[number]
-    classifier = _fit(head, best, examples, seed)
-    if space:
-        classifier = space.widen(classifier)
+    if head.linear and space:
+        classifier = space.widen(_fit(head, best, rows, seed))
+    else:
+        classifier = _fit(head, best, examples, seed)
     if head.calibrated:
         classifier = TemperatureScaled.of(classifier, temperature)
     return Trained(classifier, best, out_of_fold)

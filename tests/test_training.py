@@ -187,6 +187,8 @@ def test_linear_heads_take_the_row_space_and_give_back_wide_models(
 ) -> None:
     data = wide()
     assert data.is_wide
+    reduced, _ = data.in_row_space()
+    assert reduced.reduced_from == 3000 and not reduced.is_wide
     found = trained(name, data)
     assert found.classifier.estimator_.coef_.shape == (4, 3000)
     assert found.classifier.predict_proba(data.originals).shape == (40, 4)
