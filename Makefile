@@ -21,7 +21,7 @@ $(READY): pyproject.toml
 demo: $(READY) ## Extract and fit 600 handwritten digits with VGG16's ImageNet weights
 	$(BIN)/featx sample data/digits --per-class 60
 	$(BIN)/featx extract data/digits -o data/digits.h5
-	$(BIN)/featx fit data/digits.h5 -o data/digits.featx
+	$(BIN)/featx fit data/digits.h5 -o data/digits.featx --heads nearest-centroid,lda,logreg,linear-svm,rbf-svm
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest
