@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .cache import Cache
-from .errors import FeatxError
+from .errors import FeatxError, InputError, shown
 from .heads import Head
 from .metrics import Metric
 from .training import Examples, train
@@ -35,10 +35,21 @@ def examples_of(cache: Cache, pool: str, pictures: np.ndarray, units: np.ndarray
         Labelled pictures.
     units : ndarray of int
         Of all pictures of the cache; see `splits.units`.
+
+    Raises
+    ------
+    InputError
+        When there is no such pool, or features are not finite numbers.
     """
     from sklearn.preprocessing import normalize
 
     found = cache.matrix(pool, pictures=pictures)
+    bad = np.unique(found.picture[~np.isfinite(found.X).all(axis=1)])
+    if len(bad):
+        raise InputError(
+            f"{len(bad)} of {len(pictures)} pictures have features that are not finite numbers, "
+            f"for example {shown(cache.catalog.paths[bad[0]])}. Extract them with --overwrite."
+        )
     X = normalize(found.X, copy=False).reshape(len(pictures), 1 + cache.fingerprint.copies, -1)
     return Examples(X, cache.catalog.labels[pictures], units[pictures])
 

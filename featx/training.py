@@ -1,5 +1,6 @@
 """From examples to a fitted head: settings chosen and probabilities calibrated on inner folds."""
 
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,8 @@ from .metrics import Metric
 from .rowspace import RowSpace
 
 __all__ = ["Examples", "Trained", "train"]
+
+log = logging.getLogger("featx")
 
 _INNER_FOLDS = 3
 _WIDE = 4  # the exact tolerance costs about as much as this many times the columns
@@ -81,6 +84,16 @@ class Trained:
     out_of_fold: np.ndarray | None
 
 
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """A candidate, and what inner folds say of it: (score, mean log likelihood)."""
+
+    settings: dict[str, Any]
+    score: tuple[float, float] = (np.nan, np.nan)
+    inverse_temperature: float = 1.0
+    out_of_fold: np.ndarray | None = None
+
+
 def train(
     head: Head,
     examples: Examples,
@@ -107,32 +120,62 @@ def train(
     InputError
         When the head cannot learn from these examples.
     """
-    if not np.isfinite(examples.X).all():
-        raise InputError("Some features are not finite numbers. Extract the pictures again.")
     rows, space = examples, None
     if head.distances and examples.is_wide:
         rows, space = examples.in_row_space()
     if head.linear and rows.reduced_from:
         candidates = [_exact(settings) for settings in candidates]
-    best, temperature, out_of_fold = candidates[0], 1.0, None
+    chosen = _Trial(_default(head, candidates))
     if head.calibrated or len(candidates) > 1:
-        folds = splits.folds(rows.y, rows.units, _INNER_FOLDS, seed)
-        trials = [_trial(head, rows, folds, settings, metric, seed) for settings in candidates]
-        number = max(range(len(trials)), key=lambda n: (trials[n][0], -n))
-        best = candidates[number]
-        _, temperature, out_of_fold = trials[number]
+        fewest = min(len(np.unique(rows.units[rows.y == label])) for label in np.unique(rows.y))
+        if fewest < 2:
+            log.warning(
+                "Some class has one picture to train on: settings are the defaults, and "
+                "probabilities are not calibrated."
+            )
+        else:
+            folds = splits.folds(rows.y, rows.units, min(_INNER_FOLDS, fewest), seed)
+            chosen = _best(head, rows, folds, candidates, metric, seed)
     if head.linear and space:
-        classifier = space.widen(_fit(head, best, rows, seed))
+        classifier = space.widen(_fit(head, chosen.settings, rows, seed))
     else:
-        classifier = _fit(head, best, examples, seed)
+        classifier = _fit(head, chosen.settings, examples, seed)
     if head.calibrated:
-        classifier = TemperatureScaled.of(classifier, temperature)
-    return Trained(classifier, best, out_of_fold)
+        classifier = TemperatureScaled.of(classifier, chosen.inverse_temperature)
+    return Trained(classifier, chosen.settings, chosen.out_of_fold)
 
 
 def _exact(settings: dict[str, Any]) -> dict[str, Any]:
     # In another basis a solver stops elsewhere; only near the optimum is the result the same.
     return {**settings, "tol": min(settings["tol"], 1e-8)} if "tol" in settings else settings
+
+
+def _default(head: Head, candidates: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the candidate with the head's defaults, or the first where all differ."""
+    for settings in candidates:
+        if all(settings[name] == head.options[name] for name in head.grid):
+            return settings
+    return candidates[0]
+
+
+def _best(
+    head: Head,
+    rows: Examples,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    candidates: Sequence[dict[str, Any]],
+    metric: Metric,
+    seed: int,
+) -> _Trial:
+    """Return the trial with the best score; of equals the likelier, then the first."""
+    trials, failures = [], []
+    for settings in candidates:
+        try:
+            trials.append(_trial(head, rows, folds, settings, metric, seed))
+        except InputError as error:  # 15 neighbours of 12 pictures
+            failures.append(error)
+    if not trials:
+        raise failures[0]
+    return max(trials, key=lambda trial: trial.score)
 
 
 def _trial(
@@ -142,19 +185,23 @@ def _trial(
     settings: dict[str, Any],
     metric: Metric,
     seed: int,
-) -> tuple[tuple[float, float], float, np.ndarray]:
-    """Return (score, −log loss), inverse temperature and probabilities from inner folds."""
+) -> _Trial:
+    """Try one candidate on inner folds."""
     from scipy.special import softmax
 
     scores = np.empty((len(examples.y), examples.y.max() + 1))
     for inside, outside in folds:
         fitted = _fit(head, settings, examples.take(inside), seed)
-        scores[outside] = class_scores(fitted, examples.originals[outside])
+        try:
+            scores[outside] = class_scores(fitted, examples.originals[outside])
+        except ValueError as error:
+            raise InputError(f"This head cannot score with {settings}: {error}") from error
     temperature = best_inverse_temperature(scores, examples.y) if head.calibrated else 1.0
     probabilities = softmax(temperature * scores, axis=1)
     truth = probabilities[np.arange(len(examples.y)), examples.y]
     likelihood = float(np.log(np.maximum(truth, 1e-300)).mean())
-    return (metric.score(examples.y, probabilities), likelihood), temperature, probabilities
+    score = (metric.score(examples.y, probabilities), likelihood)
+    return _Trial(settings, score, temperature, probabilities)
 
 
 def _fit(head: Head, settings: dict[str, Any], examples: Examples, seed: int) -> Any:

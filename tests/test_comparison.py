@@ -224,6 +224,21 @@ def test_the_test_split_is_never_touched(tmp_path: Path, monkeypatch: pytest.Mon
     assert np.isnan(found.entries[0].out_of_fold[:16]).all()
 
 
+def test_features_that_are_not_numbers_are_counted(
+    features: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = featx.Cache.matrix
+
+    def spoiled(self: featx.Cache, *arguments: Any, **options: Any) -> Any:
+        found = original(self, *arguments, **options)
+        found.X[8:12, 3] = np.nan
+        return found
+
+    monkeypatch.setattr(featx.Cache, "matrix", spoiled)
+    with pytest.raises(InputError, match="1 of 40 pictures have features that are not finite"):
+        featx.compare(features, heads=("lda",))
+
+
 def test_leaderboards_are_written(board: leaderboard.Leaderboard, tmp_path: Path) -> None:
     comparison.write_leaderboard(board, tmp_path / "b.csv")
     with open(tmp_path / "b.csv", newline="") as file:

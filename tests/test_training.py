@@ -99,13 +99,18 @@ def test_out_of_fold_probabilities_are_by_models_that_did_not_see_the_picture() 
     assert by_heart[0].argmax() == 2
 
 
-def test_heads_refuse_what_they_cannot_learn() -> None:
-    data = examples()
-    with pytest.raises(InputError, match="not finite numbers"):
-        trained("logreg", Examples(data.X * np.nan, data.y, data.units))
-    few = data.take(np.array([0, 1, 2, 12, 13, 14, 24, 25]))
-    with pytest.raises(InputError, match="The class '2' has 2 different pictures"):
-        trained("logreg", few)
+def test_few_pictures_are_enough(caplog: pytest.LogCaptureFixture) -> None:
+    data = examples(noise=0.3)
+    two = trained("knn", data.take(np.array([0, 1, 12, 13, 24, 25])))
+    assert two.out_of_fold is not None and two.settings == {"n_neighbors": 1}
+    assert not caplog.records
+    one = trained("logreg", data.take(np.array([0, 12, 24])))
+    assert one.settings["C"] == 10.0 and one.out_of_fold is None
+    assert "Some class has one picture to train on" in caplog.text
+    assert (one.classifier.predict(data.originals) == data.y).mean() > 0.8
+
+
+def test_unknown_heads_are_named() -> None:
     with pytest.raises(InputError, match="Unknown head 'svm'"):
         heads.head("svm")
 
