@@ -211,6 +211,7 @@ def rank(
     measure = metric(settings.metric)
     units = splits.units(cache.catalog, cache.digests)
     y = cache.catalog.labels[pictures]
+    crossed = folds is None
     if folds is None:
         folds = _repeated(cache, y, units[pictures], settings)
         rule = f"{settings.folds}-fold cross-validation, repeated {settings.repeats} times"
@@ -249,8 +250,8 @@ def rank(
         metric=settings.metric,
         rule=rule,
         pictures=len(pictures),
-        folds=len(folds) // settings.repeats,
-        repeats=settings.repeats,
+        folds=settings.folds if crossed else len(folds),
+        repeats=settings.repeats if crossed else 1,
         seconds=round(time.monotonic() - begun, 3),
     )
 
@@ -309,7 +310,10 @@ def _entry(
         probabilities = np.asarray(outcome.probabilities)
         total[outside] += probabilities
         seen[outside] += 1
-        scores.append(measure.score(y[outside], probabilities))
+        try:
+            scores.append(measure.score(y[outside], probabilities))
+        except ValueError as error:  # an area under the curve of a fold that lacks a class
+            return Entry(name, pool, error=str(error))
     with np.errstate(invalid="ignore"):
         out_of_fold = total / seen[:, np.newaxis]
     draws = np.array(scores)

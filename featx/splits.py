@@ -161,7 +161,7 @@ def folds(
     Raises
     ------
     InputError
-        When a class has fewer units than there are folds: some fold would lack it.
+        When a class has fewer units than there are folds, or none is left to train on in one.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -176,7 +176,15 @@ def folds(
                 f"{count} folds need {count} or more. Use fewer folds, or add pictures."
             )
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    return list(splitter.split(y, y, units))
+    found_folds = list(splitter.split(y, y, units))
+    for inside, _ in found_folds:
+        for label in np.setdiff1d(y, y[inside]):
+            name = shown(classes[label]) if len(classes) else str(label)
+            raise InputError(
+                f"All pictures of the class {name!r} fell into one fold: its groups are few and "
+                "large. Use fewer folds, another seed, or smaller groups."
+            )
+    return found_folds
 
 
 def _holdout(

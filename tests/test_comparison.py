@@ -1,5 +1,7 @@
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +153,20 @@ def test_own_estimators_are_compared_and_a_failure_is_a_row(features: Path) -> N
     assert rows["broken"].as_dict()["score"] is None
 
 
+def test_scikit_learn_heads_need_no_tensorflow(features: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, featx\n"
+        "if __name__ == '__main__':\n"
+        "    featx.compare(sys.argv[1], heads=('lda', 'rbf-svm'), folds=3)\n"
+        "    featx.fit(sys.argv[1], sys.argv[2], heads=('lda', 'logreg'), folds=3)\n"
+        "    featx.load(sys.argv[2])\n"
+        "    print([name for name in ('tensorflow', 'keras') if name in sys.modules])\n"
+    )
+    command = [sys.executable, "-c", code, str(features), str(tmp_path / "m.featx")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_pools_and_options(features: Path) -> None:
     found = featx.compare(
         features, heads=("lda", "knn"), pools=("max", "avg"), folds=3,
@@ -215,10 +231,10 @@ def test_the_test_split_is_never_touched(tmp_path: Path, monkeypatch: pytest.Mon
         return original(self, pool, pictures=pictures, copies=copies)
 
     monkeypatch.setattr(featx.Cache, "matrix", spy)
-    found = featx.compare(cache, heads=("lda",))
+    found = featx.compare(cache, heads=("lda",), repeats=3)
     assert asked and all(some <= {"train", "val"} for some in asked)
     # Trained on train, compared on val: one fold, and an interval all the same.
-    assert (found.pictures, found.folds) == (22, 1)
+    assert (found.pictures, found.folds, found.repeats) == (22, 1, 1)
     assert np.isfinite(found.entries[0].half_width)
     assert found.entries[0].out_of_fold is not None
     assert np.isnan(found.entries[0].out_of_fold[:16]).all()

@@ -113,6 +113,18 @@ def test_a_class_with_fewer_pictures_than_folds_is_named() -> None:
         splits.folds(labels, units, 1, 0)
 
 
+def test_a_class_that_falls_into_one_fold_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    everything = np.arange(8)
+    monkeypatch.setattr(
+        StratifiedGroupKFold, "split", lambda *_: [(everything[:4], everything[4:])] * 2
+    )
+    labels = np.array([0, 0, 0, 0, 0, 0, 1, 1])
+    with pytest.raises(InputError, match="All pictures of the class 'rare' fell into one fold"):
+        splits.folds(labels, everything, 2, 0, ["usual", "rare"])
+
+
 def test_training_pictures_that_equal_test_pictures_are_left_out() -> None:
     catalog = made([0, 1, 0, 1, 0, 1], ["train"] * 4 + ["test"] * 2, ["", "", "", "g", "", "g"])
     found = splits.train_test(catalog, digests([1, 2, 3, 4, 1, 6]), 0.2, 0)
