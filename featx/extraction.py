@@ -66,7 +66,8 @@ class ExtractSettings:
     strict : bool
         Stop at the first picture that cannot be used.
     overwrite : bool
-        Make an existing cache anew, whatever its settings.
+        Make an existing cache anew, whatever its settings. An interrupted run with the same
+        settings goes on all the same.
     """
 
     cut: str = "block5_pool"
@@ -238,9 +239,8 @@ class _Run:
         self.old = old
         self.progress = progress or (lambda done, total, forward: None)
         self.parts = Parts(out)
-        if settings.overwrite:
-            self.parts.remove()
-        before = old.fingerprint if old else self.parts.fingerprint()
+        left = self.parts.fingerprint()
+        before = old.fingerprint if old else left
         self.weights = weights.resolve(
             settings.weights,
             preprocessing=settings.preprocessing,
@@ -248,7 +248,11 @@ class _Run:
             progress=download_progress,
         )
         self.fingerprint = _fingerprint(settings, self.weights, before)
-        _check_compatible(self.fingerprint, before, out)
+        if settings.overwrite and left != self.fingerprint:
+            self.parts.remove()
+        elif not settings.overwrite:
+            _check_compatible(self.fingerprint, old.fingerprint if old else None, out)
+            _check_compatible(self.fingerprint, left, self.parts.folder)
         # Where the features and sizes of known pictures are: digest → (width, height).
         self.known: dict[str, tuple[int, int]] = {}
         if old:

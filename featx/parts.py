@@ -80,7 +80,8 @@ class Parts:
             "digests": np.array([list(bytes.fromhex(digest)) for digest in digests], np.uint8),
             "sizes": np.array(sizes, np.int32),
         }
-        number = len(self._paths())
+        last = self._paths()[-1:]
+        number = int(last[0].stem) + 1 if last else 0
         data = save(tensors, {"fingerprint": fingerprint.as_json()})
         files.make_folder(self.folder)
         files.write_bytes(self.folder / f"{number:08d}.safetensors", data)

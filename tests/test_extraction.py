@@ -14,7 +14,7 @@ import pytest
 from conftest import TINY, picture
 
 import featx
-from featx import Cache, augment, files, images, trunk
+from featx import Cache, augment, extraction, files, images, trunk
 from featx.errors import CorruptError, IncompatibleError, InputError, LockedError, StorageError
 
 
@@ -148,6 +148,28 @@ def test_other_settings_are_named(photos: Path, tmp_path: Path) -> None:
     # The seed means nothing without copies.
     assert extract(photos, out, seed=7)["forward"] == 0
     assert extract(photos, out, size=64, overwrite=True)["forward"] == 24
+
+
+def test_an_interrupted_overwrite_goes_on_and_never_mixes(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "f.h5"
+    extract(photos, out)
+    before = out.read_bytes()
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(extraction, "assemble", interrupted)
+        featx.extract(photos, out, weights="random", size=64, overwrite=True)
+    assert out.read_bytes() == before
+    with pytest.raises(IncompatibleError, match=r"f\.h5\.parts was made with other settings"):
+        extract(photos, out)
+    found = extract(photos, out, size=64, overwrite=True)
+    assert (found["reused"], found["forward"]) == (24, 0)
+    with Cache.open(out) as cache:
+        assert cache.fingerprint.trunk.size == 64
 
 
 def test_labels_splits_and_groups_come_from_a_manifest(photos: Path, tmp_path: Path) -> None:
