@@ -9,6 +9,7 @@ A zip of members that are read by name, never a pickle among them:
   models that were not trained on it.
 """
 
+import contextlib
 import functools
 import importlib.metadata
 import io
@@ -16,7 +17,7 @@ import json
 import logging
 import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from .fingerprint import Fingerprint
 from .pools import POOLS, pooled
 from .trunk import Trunk
 
-__all__ = ["Bundle", "is_bundle", "load"]
+__all__ = ["Bundle", "claimed", "is_bundle", "load"]
 
 log = logging.getLogger("featx")
 
@@ -158,26 +159,19 @@ class Bundle:
         return self.classes_[self.predict_proba(pictures).argmax(axis=1)]
 
     def save(self, path: Path) -> None:
-        """Write the bundle, atomically.
+        """Write the bundle, atomically. See `claimed` for what to do first.
 
         Raises
         ------
-        InputError
-            When `path` is something that is not a bundle; it is left alone.
         StorageError
             When it cannot be written.
         """
-        if path.exists() and not is_bundle(path):
-            raise InputError(f"{shown(path)} exists and is not a featx model. Give another name.")
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, data in self._members().items():
                 # A fixed date: the same model gives the same entry.
                 archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
-        files.make_folder(path.parent)
-        with files.lock(path):
-            files.remove_partials(path)
-            files.write_bytes(path, content.getvalue())
+        files.write_bytes(path, content.getvalue())
 
     def _members(self) -> dict[str, bytes]:
         import skops.io
@@ -222,6 +216,27 @@ def is_bundle(path: Path) -> bool:
             return _JSON in archive.namelist()
     except (OSError, zipfile.BadZipFile):
         return False
+
+
+@contextlib.contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Hold a path for a bundle: what would stop it from being written shows before the work.
+
+    Raises
+    ------
+    InputError
+        When there is something that is not a bundle; it is left alone.
+    StorageError
+        When nothing can be written there.
+    LockedError
+        When another run writes it.
+    """
+    if path.exists() and not is_bundle(path):
+        raise InputError(f"{shown(path)} exists and is not a featx model. Give another name.")
+    files.make_folder(path.parent)
+    with files.lock(path):
+        files.remove_partials(path)
+        yield
 
 
 def load(path: str | os.PathLike[str], *, weights: str = "auto") -> Bundle:

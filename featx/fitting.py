@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import heads, splits, weights
-from .bundle import Bundle, library_versions
+from .bundle import Bundle, claimed, library_versions
 from .cache import Cache
 from .errors import InputError
 from .evaluation import Progress, examples_of
@@ -149,14 +149,14 @@ def fit(
         When the cache cannot be trained on, or a setting is wrong.
     CorruptError, IncompatibleError
         When the cache cannot be read.
-    StorageError
+    StorageError, LockedError
         When the bundle cannot be written.
     """
     settings = replace(settings or FitSettings(), **changes)
     begun = time.monotonic()
     out = Path(out)
     _check(settings)
-    with Cache.open(features) as cache:
+    with Cache.open(features) as cache, claimed(out):
         catalog = cache.catalog
         splits.require_classes(catalog)
         split = splits.train_test(catalog, cache.digests, settings.test_size, settings.seed)
@@ -178,13 +178,13 @@ def fit(
             out_of_fold=_out_of_fold(cache, split.train, trained),
         )
         rows = len(split.train) * (1 + cache.fingerprint.copies)
-    found = figures(test.y, bundle.predict_proba_rows(test.X))
-    bundle.report.update(
-        train={"images": len(split.train), "rows": rows},
-        test=found.as_dict(),
-        leaderboard=board.as_dict() if board else None,
-    )
-    bundle.save(out)
+        found = figures(test.y, bundle.predict_proba_rows(test.X))
+        bundle.report.update(
+            train={"images": len(split.train), "rows": rows},
+            test=found.as_dict(),
+            leaderboard=board.as_dict() if board else None,
+        )
+        bundle.save(out)
     return Fitted(
         bundle=bundle,
         test=found,

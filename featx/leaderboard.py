@@ -181,7 +181,6 @@ def rank(
     settings: CompareSettings,
     *,
     folds: Sequence[Fold] | None = None,
-    rule: str = "",
     more: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Leaderboard:
@@ -194,9 +193,8 @@ def rank(
         Labelled pictures to compare on.
     settings : CompareSettings
     folds : sequence of (ndarray, ndarray), optional
-        Positions in `pictures` to train and to validate on; made by `settings` by default.
-    rule : str
-        Where the folds come from, in words.
+        Positions in `pictures` to train and to validate on, of splits that are given; made by
+        `settings` by default.
     more : mapping, optional
         Name → a scikit-learn classifier of your own, compared as it is.
     progress : callable, optional
@@ -212,6 +210,7 @@ def rank(
     units = splits.units(cache.catalog, cache.digests)
     y = cache.catalog.labels[pictures]
     crossed = folds is None
+    rule = "trained on the train split, compared on the val split"
     if folds is None:
         folds = _repeated(cache, y, units[pictures], settings)
         rule = f"{settings.folds}-fold cross-validation, repeated {settings.repeats} times"

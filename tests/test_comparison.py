@@ -233,6 +233,7 @@ def test_the_test_split_is_never_touched(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(featx.Cache, "matrix", spy)
     found = featx.compare(cache, heads=("lda",), repeats=3)
     assert asked and all(some <= {"train", "val"} for some in asked)
+    assert found.rule == "trained on the train split, compared on the val split"
     # Trained on train, compared on val: one fold, and an interval all the same.
     assert (found.pictures, found.folds, found.repeats) == (22, 1, 1)
     assert np.isfinite(found.entries[0].half_width)

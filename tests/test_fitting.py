@@ -14,7 +14,7 @@ from PIL import Image
 
 import featx
 from featx import bundle, heads
-from featx.errors import CorruptError, IncompatibleError, InputError
+from featx.errors import CorruptError, IncompatibleError, InputError, StorageError
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +206,22 @@ def test_only_bundles_are_overwritten(features: Path, model: Path, tmp_path: Pat
     again = Path(shutil.copy(model, tmp_path))
     featx.fit(features, again, head="knn")
     assert featx.load(again).head_name == "knn"
+
+
+def test_an_output_that_cannot_be_written_shows_before_the_work(
+    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def worked(*_: object, **__: object) -> None:
+        raise AssertionError("the comparison ran")
+
+    monkeypatch.setattr("featx.fitting.rank", worked)
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="is a file; a folder is needed"):
+        featx.fit(features, tmp_path / "file" / "m.featx")
+    with pytest.raises(InputError, match="exists and is not a featx model"):
+        featx.fit(features, tmp_path / "file")
+    with pytest.raises(InputError, match="exists and is not a featx model"):
+        featx.fit(features, tmp_path)
 
 
 def test_missing_model() -> None:
