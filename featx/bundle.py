@@ -286,7 +286,8 @@ def load(path: str | os.PathLike[str], *, weights: str = "auto") -> Bundle:
             )
         _warn_of_versions(described["versions"], path)
         return _bundle(described, members, weights, refused)
-    except (zipfile.BadZipFile, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (InputError, zipfile.BadZipFile, OSError, LookupError, ValueError, TypeError,
+            AttributeError) as error:  # fmt: skip
         raise CorruptError(f"{refused}: {shown(error)}.") from error
 
 

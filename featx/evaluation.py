@@ -124,7 +124,7 @@ def evaluate(
     """
     import joblib
 
-    deadline = time.monotonic() + (budget or np.inf)
+    deadline = time.monotonic() + (np.inf if budget is None else budget)
     matrices: dict[tuple[str, bool], Examples] = {}
 
     def examples(task: Task) -> Examples:

@@ -276,6 +276,9 @@ def _tasks(settings: CompareSettings, folds: int, more: Mapping[str, Any]) -> li
         if pool not in POOLS:
             raise InputError(f"Unknown pool {pool!r}. Expected one of {', '.join(POOLS)}.")
     rows = {name: head for name, head in table.HEADS.items() if name in ("dummy", *wanted)}
+    taken = sorted(set(more) & set(table.HEADS))
+    if taken:
+        raise InputError(f"The name {taken[0]!r} is that of a head of the table. Choose another.")
     rows |= {name: table.own(estimator) for name, estimator in more.items()}
     tasks = []
     for name, head in rows.items():
@@ -307,11 +310,12 @@ def _entry(
     scores = []
     for outcome, (_, outside) in zip(outcomes, folds, strict=True):
         probabilities = np.asarray(outcome.probabilities)
-        total[outside] += probabilities
         seen[outside] += 1
         try:
+            total[outside] += probabilities
             scores.append(measure.score(y[outside], probabilities))
-        except ValueError as error:  # an area under the curve of a fold that lacks a class
+        except ValueError as error:
+            # A curve of a fold that lacks a class; an own classifier with other columns.
             return Entry(name, pool, error=str(error))
     with np.errstate(invalid="ignore"):
         out_of_fold = total / seen[:, np.newaxis]

@@ -153,6 +153,18 @@ def test_own_estimators_are_compared_and_a_failure_is_a_row(features: Path) -> N
     assert rows["broken"].as_dict()["score"] is None
 
 
+class Narrow(Memory):
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        return np.ones((len(X), 3)) / 3  # of two classes
+
+
+def test_own_estimators_are_checked(features: Path) -> None:
+    found = featx.compare(features, heads=("lda",), estimators={"narrow": Narrow()}, folds=3)
+    assert found.entries[-1].head == "narrow" and found.entries[-1].error
+    with pytest.raises(InputError, match="The name 'lda' is that of a head of the table"):
+        featx.compare(features, estimators={"lda": GaussianNB()})
+
+
 def test_scikit_learn_heads_need_no_tensorflow(features: Path, tmp_path: Path) -> None:
     code = (
         "import sys, featx\n"
@@ -198,8 +210,9 @@ def test_the_dummy_is_never_chosen_and_a_tie_with_it_is_told(
 
 
 def test_a_budget_stops_the_run_and_says_so(features: Path) -> None:
-    with pytest.raises(InputError, match=r"No head could be compared.*not finished within"):
-        featx.compare(features, heads=("lda",), folds=3, budget=1e-9)
+    for budget in (0, 1e-9):
+        with pytest.raises(InputError, match=r"No head could be compared.*not finished within"):
+            featx.compare(features, heads=("lda",), folds=3, budget=budget)
 
 
 @pytest.mark.parametrize("metric", metrics.METRICS)

@@ -178,6 +178,13 @@ def test_other_content_is_refused(
         featx.load(rewritten(model, tmp_path / "bad.featx", bundle_json=data))
 
 
+def test_a_fingerprint_that_cannot_be_is_refused(model: Path, tmp_path: Path) -> None:
+    wrong = json.loads(described(model))["fingerprint"] | {"cut": "block9_pool"}
+    bad = rewritten(model, tmp_path / "b.featx", bundle_json=described(model, fingerprint=wrong))
+    with pytest.raises(CorruptError, match="is not a whole featx model: Unknown layer"):
+        featx.load(bad)
+
+
 def test_other_versions_and_weights_are_incompatible(model: Path, tmp_path: Path) -> None:
     newer = rewritten(model, tmp_path / "n.featx", bundle_json=described(model, version=9))
     with pytest.raises(IncompatibleError, match="has the model version 9; this featx reads 1"):
