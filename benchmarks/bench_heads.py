@@ -14,9 +14,9 @@ import numpy as np
 
 from featx import heads, pools, splits
 from featx.cache import Cache
-from featx.evaluation import examples_of
 from featx.metrics import METRICS
 from featx.training import Examples, train
+from featx.trials import examples_of
 
 
 def cell(head: heads.Head, data: Examples, test: np.ndarray, y: np.ndarray) -> str:

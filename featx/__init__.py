@@ -13,7 +13,8 @@ for real work:
 (100, 100, 100)
 >>> with featx.Cache.open(cache) as opened:
 ...     X, y, picture = opened.matrix("avg")
->>> X.shape, opened.catalog.classes[:3]
+...     classes = opened.catalog.classes
+>>> X.shape, classes[:3]
 ((100, 512), ('0', '1', '2'))
 >>> board = featx.compare(cache, heads=("logreg", "lda"))
 >>> sorted(entry.head for entry in board.entries)
@@ -24,6 +25,9 @@ for real work:
 >>> model = featx.load(f"{folder.name}/model.featx")
 >>> model.predict_proba([photos / "train/0/0000.png"]).shape
 (1, 10)
+>>> scored = model.score_folder(photos / "test", f"{folder.name}/scores.csv")
+>>> scored.listed, scored.failed
+(20, {})
 >>> folder.cleanup()
 """
 
@@ -38,38 +42,49 @@ _HOMES = {
     "Bundle": "bundle",
     "Cache": "cache",
     "CompareSettings": "leaderboard",
+    "EvaluateSettings": "evaluation",
     "ExtractSettings": "extraction",
     "FeatxError": "errors",
     "FitSettings": "fitting",
+    "ScoreSettings": "scoring",
     "compare": "comparison",
+    "evaluate": "evaluation",
     "extract": "extraction",
     "fit": "fitting",
-    "load": "bundle",
+    "load": "bundlefile",
     "scan": "catalog",
+    "score": "scoring",
 }
 
 if TYPE_CHECKING:
-    from .bundle import Bundle, load
+    from .bundle import Bundle
+    from .bundlefile import load
     from .cache import Cache
     from .catalog import scan
     from .comparison import compare
     from .errors import FeatxError
+    from .evaluation import EvaluateSettings, evaluate
     from .extraction import ExtractSettings, extract
     from .fitting import FitSettings, fit
     from .leaderboard import CompareSettings
+    from .scoring import ScoreSettings, score
 
 __all__ = [
     "Bundle",
     "Cache",
     "CompareSettings",
+    "EvaluateSettings",
     "ExtractSettings",
     "FeatxError",
     "FitSettings",
+    "ScoreSettings",
     "compare",
+    "evaluate",
     "extract",
     "fit",
     "load",
     "scan",
+    "score",
 ]
 
 

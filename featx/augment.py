@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import backend
-from .errors import InputError
+from .errors import IncompatibleError, InputError
 
-__all__ = ["POLICIES", "Policy", "copies", "policy", "transform"]
+__all__ = ["POLICIES", "Policy", "copies", "described", "policy", "transform"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,20 @@ def policy(name: str, count: int) -> Policy:
             f"Augmentation {name!r} is for copies, and copies is 0. Ask for 1 or more."
         )
     return POLICIES[name]
+
+
+def described(text: str) -> Policy:
+    """Return the policy with ranges that a fingerprint describes.
+
+    Raises
+    ------
+    IncompatibleError
+        When this version of featx has none like it.
+    """
+    for found in POLICIES.values():
+        if str(found) == text:
+            return found
+    raise IncompatibleError(f"This featx has no augmentation {text!r}. Extract and fit again.")
 
 
 def transform(policy: Policy, seed: int, digest: str, copy: int, size: int) -> np.ndarray:

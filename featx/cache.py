@@ -13,9 +13,10 @@ Texts are UTF-8 bytes of fixed length, padded with NUL; a file name that is not 
 bytes. A published file is never opened for writing: a change is a new file that takes its place.
 """
 
+import contextlib
+import functools
 import os
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,21 +24,20 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from . import __version__, files
+from . import files
 from .catalog import NO_LABEL, Catalog
 from .errors import CorruptError, IncompatibleError, InputError, shown
 from .fingerprint import Fingerprint
-from .parts import PartReader, Parts
 from .pools import pooled
 
-__all__ = ["Cache", "Images", "Matrix", "Skipped", "assemble"]
+__all__ = ["FORMAT", "USER_BLOCK", "VERSION", "Cache", "Images", "Matrix", "Skipped", "user_block"]
 
 FORMAT = "featx-cache"
 VERSION = 1
 
-_USER_BLOCK = 512
-_GZIP = 1
+USER_BLOCK = 512
 _READ_PICTURES = 64
+_READ_PATHS = 1 << 14
 
 
 class Skipped(NamedTuple):
@@ -88,33 +88,24 @@ class Cache:
     ----------
     path : Path
     fingerprint : Fingerprint
+    features : h5py.Dataset, shape (n, 1 + copies, height, width, channels)
+        Read slices of it; it may be larger than memory.
+    labels : ndarray of int32, shape (n,)
     catalog : Catalog
     digests : ndarray of str, shape (n,)
     sizes : ndarray of int32, shape (n, 2)
     skipped : list of Skipped
-    features : h5py.Dataset, shape (n, 1 + copies, height, width, channels)
-        Read slices of it; it may be larger than memory.
+        The last four are read when they are first asked for.
     """
 
     def __init__(self, path: Path, file: h5py.File) -> None:
         self.path = path
         self._file = file
-        attributes = file.attrs
-        self.fingerprint = Fingerprint.from_json(attributes["fingerprint"])
+        self._root = Path(os.fsdecode(file.attrs["source"]))
+        self._classes = tuple(_texts(file["classes"][()]))
+        self.fingerprint = Fingerprint.from_json(file.attrs["fingerprint"])
         self.features = file["features"]
-        columns = {name: file[f"images/{name}"][()] for name in _IMAGE_COLUMNS}
-        self.catalog = Catalog(
-            Path(os.fsdecode(attributes["source"])),
-            _texts(columns["path"]),
-            columns["label"].astype(np.int32),
-            _texts(columns["split"]),
-            _texts(columns["group"]),
-            tuple(_texts(file["classes"][()])),
-        )
-        self.digests = _texts(columns["digest"])
-        self.sizes = np.stack([columns["width"], columns["height"]], axis=1).astype(np.int32)
-        skipped = (_texts(file[f"skipped/{name}"][()]) for name in Skipped._fields)
-        self.skipped = [Skipped(*row) for row in zip(*skipped, strict=True)]
+        self.labels = file["images/label"][()].astype(np.int32)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Cache":
@@ -132,46 +123,92 @@ class Cache:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"{shown(path)} does not exist. Make it with: featx extract FOLDER")
-        refused = f"{shown(path)} is not a whole featx cache"
-        try:
+        with _damage(path):
             file = h5py.File(path, "r", locking=False)
-        except OSError as error:
-            raise CorruptError(f"{refused}: {error}.") from error
         try:
-            version = file.attrs.get("version")
-            if file.attrs.get("format") != FORMAT:
-                raise CorruptError(f"{refused}: its format is not {FORMAT!r}.")
-            if version != VERSION:
-                raise IncompatibleError(
-                    f"{shown(path)} has the cache version {version}; this featx reads {VERSION}. "
-                    "Extract it again."
-                )
-            _check_structure(file, refused)
-            cache = cls(path, file)
-            cache._check_shapes(refused)
-        except (KeyError, ValueError, TypeError, OSError, RuntimeError, InputError) as error:
-            file.close()
-            raise CorruptError(f"{refused}: {error}.") from error
+            with _damage(path):
+                version = file.attrs.get("version")
+                if file.attrs.get("format") != FORMAT:
+                    raise ValueError(f"its format is not {FORMAT!r}")
+                if version != VERSION:
+                    raise IncompatibleError(
+                        f"{shown(path)} has the cache version {version}; this featx reads "
+                        f"{VERSION}. Extract it again."
+                    )
+                _check_structure(file)
+                cache = cls(path, file)
+                cache._check_shapes()
         except BaseException:
             file.close()
             raise
         return cache
 
-    def _check_shapes(self, refused: str) -> None:
+    def _check_shapes(self) -> None:
+        columns = (self._file[f"images/{name}"] for name in _IMAGE_COLUMNS)
+        shapes = {column.shape for column in columns}
         expected = (len(self), *self.fingerprint.shape)
-        lengths = {len(self.digests), len(self.sizes), len(self.catalog.labels)}
-        labels = self.catalog.labels
-        if self.features.shape != expected or lengths != {len(self)}:
-            raise CorruptError(
-                f"{refused}: features have the shape {self.features.shape}, expected {expected}."
-            )
-        if len(labels) and not -1 <= labels.min() <= labels.max() < len(self.catalog.classes):
-            raise CorruptError(
-                f"{refused}: a label is outside the {len(self.catalog.classes)} classes."
-            )
+        if self.features.shape != expected or shapes != {(len(self),)}:
+            raise ValueError(f"features have the shape {self.features.shape}, expected {expected}")
+        labels, classes = self.labels, len(self._classes)
+        if len(labels) and not -1 <= labels.min() <= labels.max() < classes:
+            raise ValueError(f"a label is outside the {classes} classes")
+
+    def rows(self, start: int, stop: int) -> "Images":
+        """Return what pictures `start` to `stop` are; only these are read.
+
+        Raises
+        ------
+        CorruptError
+            When they cannot be read.
+        """
+        self._check_open()
+        with _damage(self.path):
+            names = [name for name in _IMAGE_COLUMNS if name != "label"]
+            columns = {name: self._file[f"images/{name}"][start:stop] for name in names}
+        catalog = Catalog(
+            self._root,
+            _texts(columns["path"]),
+            self.labels[start:stop],
+            _texts(columns["split"]),
+            _texts(columns["group"]),
+            self._classes,
+        )
+        sizes = np.stack([columns["width"], columns["height"]], axis=1).astype(np.int32)
+        return Images(catalog, _texts(columns["digest"]), sizes)
+
+    def _check_open(self) -> None:
+        if not self._file:
+            raise ValueError(f"{shown(self.path)} is closed; read from it before that.")
+
+    @functools.cached_property
+    def _images(self) -> "Images":
+        return self.rows(0, len(self))
+
+    @property
+    def catalog(self) -> Catalog:
+        """All pictures of the cache."""
+        return self._images.catalog
+
+    @property
+    def digests(self) -> np.ndarray:
+        """SHA-256 of each picture's file, in hexadecimal."""
+        return self._images.digests
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Width and height of each upright picture, in pixels."""
+        return self._images.sizes
+
+    @functools.cached_property
+    def skipped(self) -> list[Skipped]:
+        """What was listed and is not in the cache, in order."""
+        self._check_open()
+        with _damage(self.path):
+            columns = [self._file[f"skipped/{name}"][()] for name in Skipped._fields]
+        return [Skipped(*row) for row in zip(*map(_texts, columns), strict=True)]
 
     def __len__(self) -> int:
-        return len(self.catalog)
+        return len(self.labels)
 
     def __enter__(self) -> "Cache":
         return self
@@ -220,7 +257,7 @@ class Cache:
         return {digest: row for row, digest in enumerate(self.digests)}
 
     def matrix(
-        self, pool: str = "avg", *, pictures: np.ndarray | None = None, copies: bool = True
+        self, pool: str = "avg", *, pictures: np.ndarray | None = None, copies: int | None = None
     ) -> Matrix:
         """Return features as a matrix, with labels and the picture of each row.
 
@@ -230,8 +267,8 @@ class Cache:
             Over the two spatial axes.
         pictures : ndarray of int, optional
             Which pictures, in which order; all by default.
-        copies : bool
-            Whether the augmented copies are rows too, after their original.
+        copies : int, optional
+            How many augmented copies are rows too, after their original; all by default.
 
         Returns
         -------
@@ -244,21 +281,23 @@ class Cache:
             When there is no such pool.
         """
         chosen = np.arange(len(self)) if pictures is None else np.asarray(pictures, dtype=np.int64)
-        each = 1 + self.fingerprint.copies if copies else 1
+        each = 1 + (self.fingerprint.copies if copies is None else copies)
         width = pooled(np.zeros((1, *self.fingerprint.trunk.shape)), pool).shape[1]
         X = np.empty((len(chosen) * each, width), np.float32)
         for start, block in self._blocks(chosen, each):
             rows = block.reshape(-1, *block.shape[2:])
             X[start * each : start * each + len(rows)] = pooled(rows, pool)
         picture = np.repeat(chosen, each)
-        return Matrix(X, self.catalog.labels[picture], picture)
+        return Matrix(X, self.labels[picture], picture)
 
     def _blocks(self, chosen: np.ndarray, each: int) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (position in `chosen`, features) in blocks; runs of rows are read as one slice."""
         for start in range(0, len(chosen), _READ_PICTURES):
             wanted = chosen[start : start + _READ_PICTURES]
             runs = np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1)
-            yield start, np.concatenate([self.features[r[0] : r[-1] + 1, :each] for r in runs])
+            with _damage(self.path):
+                block = [self.features[run[0] : run[-1] + 1, :each] for run in runs]
+            yield start, np.concatenate(block)
 
     def chunks(self, row: int) -> Iterator[bytes]:
         """Yield the compressed features of each copy of a picture, as they lie in the file."""
@@ -266,11 +305,30 @@ class Cache:
             _, chunk = self.features.id.read_direct_chunk((row, copy, 0, 0, 0))
             yield chunk
 
+    def path_blocks(self) -> Iterator[list[bytes]]:
+        """Yield the paths of all pictures as bytes, in blocks."""
+        for start in range(0, len(self), _READ_PATHS):
+            with _damage(self.path):
+                yield self._file["images/path"][start : start + _READ_PATHS].tolist()
+
+    @staticmethod
+    def is_cache(path: Path) -> bool:
+        """Tell whether a file looks like a cache, by its first bytes."""
+        if not path.is_file():
+            return False
+        with files.storage_errors(path), path.open("rb") as file:
+            return file.read(len(FORMAT) + 1) == f"{FORMAT} ".encode()
+
+    def recorded_digest(self) -> str:
+        """Return the SHA-256 that the file gives of itself; see `is_untouched`."""
+        with files.storage_errors(self.path), self.path.open("rb") as file:
+            return file.read(USER_BLOCK).rstrip(b"\0").decode("ascii", "replace")[-65:-1]
+
     def is_untouched(self) -> bool:
         """Tell whether every byte is the one that was written, by the digest kept in the file."""
         with files.storage_errors(self.path), self.path.open("rb") as file:
-            block = file.read(_USER_BLOCK)
-        return block == _user_block(files.file_digest(self.path, skip=_USER_BLOCK))
+            block = file.read(USER_BLOCK)
+        return block == user_block(files.file_digest(self.path, skip=USER_BLOCK))
 
 
 def _texts(column: np.ndarray) -> np.ndarray:
@@ -288,106 +346,31 @@ _KNOWN = (
 )
 
 
-def _check_structure(file: h5py.File, refused: str) -> None:
+@contextlib.contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged file raises into a `CorruptError`."""
+    try:
+        yield
+    except (LookupError, ValueError, TypeError, OSError, RuntimeError, InputError) as error:
+        raise CorruptError(f"{shown(path)} is not a whole featx cache: {error}.") from error
+
+
+def _check_structure(file: h5py.File) -> None:
     """Refuse whatever could read elsewhere or is not of this format, before any data is read."""
     for name in _KNOWN:
         if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-            raise CorruptError(f"{refused}: /{name} is missing or is a link.")
+            raise ValueError(f"/{name} is missing or is a link")
         item = file[name]
         if not isinstance(item, h5py.Dataset):
             continue
         if item.external or item.is_virtual:
-            raise CorruptError(f"{refused}: /{name} keeps its data elsewhere.")
+            raise ValueError(f"/{name} keeps its data elsewhere")
         plist = item.id.get_create_plist()
         filters = [plist.get_filter(number)[0] for number in range(plist.get_nfilters())]
         if filters not in ([], [h5py.h5z.FILTER_DEFLATE]):
-            raise CorruptError(f"{refused}: /{name} has a filter that is not gzip.")
+            raise ValueError(f"/{name} has a filter that is not gzip")
 
 
-# Writing ------------------------------------------------------------------------------------
-
-
-def assemble(
-    out: Path,
-    images: Images,
-    skipped: Iterable[Skipped],
-    fingerprint: Fingerprint,
-    *,
-    parts: Parts,
-    old: Cache | None,
-) -> None:
-    """Make the cache file from parts and from the rows of an old cache, atomically.
-
-    Every digest in `images` must be in one of them.
-
-    Raises
-    ------
-    StorageError
-        When the disk is full or fails; what stood at `out` is then untouched.
-    """
-    in_parts = parts.index()
-    in_old = {digest: old.chunks(row) for digest, row in old.index().items()} if old else {}
-    files.require_space(out, _bytes_needed(len(images.digests), fingerprint))
-    with files.published(out) as partial, files.storage_errors(out):
-        with h5py.File(partial, "w", userblock_size=_USER_BLOCK) as file:
-            _write_tables(file, images, list(skipped), fingerprint)
-            features = file.create_dataset(
-                "features",
-                (len(images.digests), *fingerprint.shape),
-                fingerprint.dtype,
-                chunks=(1, 1, *fingerprint.trunk.shape),
-                compression="gzip",
-                compression_opts=_GZIP,
-            )
-            reader = PartReader()
-            for row, digest in enumerate(images.digests):
-                if digest in in_parts:
-                    copies = reader.features(in_parts[digest])
-                    chunks: Iterable[bytes] = (zlib.compress(copy, _GZIP) for copy in copies)
-                else:
-                    chunks = in_old[digest]
-                for copy, chunk in enumerate(chunks):
-                    features.id.write_direct_chunk((row, copy, 0, 0, 0), chunk)
-        block = _user_block(files.file_digest(partial, skip=_USER_BLOCK))
-        with partial.open("r+b") as raw:
-            raw.write(block)
-
-
-def _user_block(digest: str) -> bytes:
-    return f"{FORMAT} {VERSION}\nsha256 {digest}\n".encode().ljust(_USER_BLOCK, b"\0")
-
-
-def _bytes_needed(pictures: int, fingerprint: Fingerprint) -> int:
-    # Real activations compress to about a quarter; a half leaves room for odd ones.
-    copy = int(np.prod(fingerprint.shape)) * np.dtype(fingerprint.dtype).itemsize
-    return pictures * (copy // 2 + 1024) + (1 << 20)
-
-
-def _write_tables(
-    file: h5py.File,
-    images: Images,
-    skipped: Sequence[Skipped],
-    fingerprint: Fingerprint,
-) -> None:
-    catalog = images.catalog
-    file.attrs["format"] = FORMAT
-    file.attrs["version"] = VERSION
-    file.attrs["featx"] = __version__
-    file.attrs["fingerprint"] = fingerprint.as_json()
-    file.attrs["source"] = np.bytes_(os.fsencode(os.path.abspath(catalog.root)))
-    _write_texts(file, "classes", catalog.classes)
-    _write_texts(file, "images/path", catalog.paths)
-    _write_texts(file, "images/digest", images.digests)
-    _write_texts(file, "images/split", catalog.splits)
-    _write_texts(file, "images/group", catalog.groups)
-    file["images/label"] = catalog.labels
-    file["images/width"] = images.sizes[:, 0]
-    file["images/height"] = images.sizes[:, 1]
-    for name in Skipped._fields:
-        _write_texts(file, f"skipped/{name}", [getattr(row, name) for row in skipped])
-
-
-def _write_texts(file: h5py.File, name: str, values: Iterable[str]) -> None:
-    encoded = [os.fsencode(value) for value in values]
-    length = max(map(len, encoded), default=0) or 1
-    file[name] = np.array(encoded, h5py.string_dtype("utf-8", length))
+def user_block(digest: str) -> bytes:
+    """Return what stands before the HDF5 file: its format, and the SHA-256 of all that follows."""
+    return f"{FORMAT} {VERSION}\nsha256 {digest}\n".encode().ljust(USER_BLOCK, b"\0")

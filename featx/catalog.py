@@ -14,7 +14,7 @@ import numpy as np
 
 from .errors import InputError, shown
 
-__all__ = ["EXTENSIONS", "NO_LABEL", "SPLITS", "Catalog", "scan"]
+__all__ = ["EXTENSIONS", "NO_LABEL", "SPLITS", "Catalog", "from_paths", "scan"]
 
 #: File name extensions that make a file a listed picture, in lower case. HEIC and AVIF cannot be
 #: decoded; they are listed all the same, so that they are reported and not overlooked.
@@ -95,7 +95,7 @@ class Catalog:
         return {name: counts[index] for index, name in enumerate(self.classes)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Entry:
     """One picture while a catalog is being made; None where a value is missing."""
 
@@ -153,6 +153,20 @@ def scan(*sources: str | os.PathLike[str], labelled: bool = True) -> Catalog:
         root = Path()
         entries = [_Entry(_listed_file(file)) for file in files]
     return _build(root, entries, ignored)
+
+
+def from_paths(paths: Iterable[str]) -> Catalog:
+    """Return a catalog of paths from a list, as they are given; none is looked at.
+
+    Raises
+    ------
+    InputError
+        When there is none, or one is listed twice.
+    """
+    entries = [_Entry(path) for path in paths]
+    if not entries:
+        raise InputError("The list of pictures is empty. Expected a path for each picture.")
+    return _build(Path(), entries, 0)
 
 
 def _build(root: Path, entries: Sequence[_Entry], ignored: int) -> Catalog:

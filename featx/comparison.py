@@ -9,8 +9,8 @@ from typing import Any
 from . import files, splits
 from .cache import Cache
 from .errors import InputError, shown
-from .evaluation import Progress
 from .leaderboard import CompareSettings, Leaderboard, rank
+from .trials import Progress
 
 __all__ = ["compare", "write_leaderboard"]
 
@@ -37,7 +37,7 @@ def compare(
     estimators : mapping, optional
         Name → a scikit-learn classifier of your own. It gets rows of length 1.
     progress : callable, optional
-        See `evaluation.Progress`.
+        See `trials.Progress`.
     **changes
         Fields of `CompareSettings`, over those of `settings`.
 

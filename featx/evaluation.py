@@ -1,202 +1,233 @@
-"""Heads trained and tried on folds, on all cores, with the matrices made once and shared."""
+"""A model tried on pictures whose labels are known: figures, intervals, mistakes."""
 
-import os
-import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from .cache import Cache
-from .errors import FeatxError, InputError, shown
-from .heads import Head
-from .metrics import Metric
-from .training import Examples, train
+from . import sources
+from .bundle import Bundle
+from .catalog import NO_LABEL, SPLITS, Catalog
+from .errors import InputError, shown
+from .metrics import Figures, class_figures, figures, intervals
+from .sources import KNOWN, Rows, Source
 
-__all__ = ["Fold", "Outcome", "Progress", "Task", "evaluate", "examples_of"]
+__all__ = ["EvaluateSettings", "Evaluation", "Mistake", "Progress", "evaluate"]
 
-#: Positions to train on, and to validate on.
-Fold = tuple[np.ndarray, np.ndarray]
-
-#: Called with the number of tasks done, of all tasks, and the head of the last.
-Progress = Callable[[int, int, str], None]
+#: Called with the number of pictures done and of all pictures.
+Progress = Callable[[int, int], None]
 
 
-def examples_of(cache: Cache, pool: str, pictures: np.ndarray, units: np.ndarray) -> Examples:
-    """Return pictures of a cache as examples: rows of length 1.
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """Which pictures a model is tried on, and how.
+
+    Attributes
+    ----------
+    split : {"train", "val", "test"}, optional
+        By default the test pictures of a source that has a test split, else those of `val`, else
+        all. Pictures that the model was trained on are left out in any case.
+    tta : int
+        See `scoring.ScoreSettings`.
+    mistakes : int
+        How many of the worst mistakes are reported.
+    seed : int
+        Of the bootstrap samples.
+    """
+
+    split: str | None = None
+    tta: int = 0
+    mistakes: int = 10
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A picture that was taken for another class, and how confidently."""
+
+    path: str
+    true: str
+    predicted: str
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes
+    ----------
+    classes : tuple of str
+    figures : Figures
+    intervals : dict
+        95 % bootstrap intervals, see `metrics.intervals`.
+    by_class : list of dict
+        See `metrics.class_figures`; in the order of `classes`.
+    mistakes : list of Mistake
+        The most confident ones.
+    rule : str
+        Which pictures these are, in words.
+    trained_on : int
+        Pictures left out because the model was trained on their very bytes.
+    unlabelled : int
+        Pictures left out because they have no label.
+    skipped : list of (str, str)
+        Path and reason of the pictures that cannot be read.
+    seconds : float
+    """
+
+    classes: tuple[str, ...]
+    figures: Figures
+    intervals: dict[str, tuple[float, float]]
+    by_class: list[dict[str, float]]
+    mistakes: list[Mistake]
+    rule: str
+    trained_on: int
+    unlabelled: int
+    skipped: list[tuple[str, str]]
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values, for JSON."""
+        rows = zip(self.classes, self.by_class, strict=True)
+        return {
+            "classes": list(self.classes),
+            **self.figures.as_dict(),
+            "intervals": {name: list(interval) for name, interval in self.intervals.items()},
+            "by_class": [{"class": name, **row} for name, row in rows],
+            "mistakes": [dict(vars(mistake)) for mistake in self.mistakes],
+            "split": self.rule,
+            "trained_on": self.trained_on,
+            "unlabelled": self.unlabelled,
+            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "seconds": self.seconds,
+        }
+
+
+def evaluate(
+    model: Bundle,
+    source: Source,
+    settings: EvaluateSettings | None = None,
+    *,
+    progress: Progress | None = None,
+    **changes: Any,
+) -> Evaluation:
+    """Compare what a model says of pictures with their labels.
+
+    Pictures that the model was trained on, byte for byte, are left out and counted.
 
     Parameters
     ----------
-    cache : Cache
-    pool : str
-    pictures : ndarray of int, shape (n,)
-        Labelled pictures.
-    units : ndarray of int
-        Of all pictures of the cache; see `splits.units`.
+    model : Bundle
+    source : path, several paths, or Catalog
+        Class folders, a manifest with labels, or a cache made with the model's network.
+    settings : EvaluateSettings, optional
+    progress : callable, optional
+        See `Progress`.
+    **changes
+        Fields of `EvaluateSettings`, over those of `settings`.
 
     Raises
     ------
     InputError
-        When there is no such pool, or features are not finite numbers.
+        When a setting is wrong, no picture is left, or there are classes that the model does not
+        know.
+    CorruptError, IncompatibleError
+        When a cache cannot be read, or is not of the model's network.
     """
-    from sklearn.preprocessing import normalize
-
-    found = cache.matrix(pool, pictures=pictures)
-    bad = np.unique(found.picture[~np.isfinite(found.X).all(axis=1)])
-    if len(bad):
+    settings = replace(settings or EvaluateSettings(), **changes)
+    begun = time.monotonic()
+    trained = {row.tobytes().hex() for row in model.training["digests"]}
+    with sources.opened(model, source, copies=settings.tta, labelled=True) as opened:
+        listed = opened.catalog
+        chosen, rule = _chosen(listed, settings.split)
+        labelled = chosen[listed.labels[chosen] != NO_LABEL]
+        labels = _labels(listed, labelled, model)
+        rows = opened.picked(labelled, trained, _counted(progress, len(labelled)))
+    ok = rows.is_ok
+    if not ok.any():
         raise InputError(
-            f"{len(bad)} of {len(pictures)} pictures have features that are not finite numbers, "
-            f"for example {shown(cache.catalog.paths[bad[0]])}. Extract them with --overwrite."
+            f"No picture is left to evaluate on ({rule}): {len(chosen) - len(labelled)} have no "
+            f"label, {rows.reasons.count(KNOWN)} were trained on, "
+            f"{len(labelled) - rows.reasons.count(KNOWN)} cannot be read. Give others."
         )
-    X = normalize(found.X, copy=False).reshape(len(pictures), 1 + cache.fingerprint.copies, -1)
-    return Examples(X, cache.catalog.labels[pictures], units[pictures])
+    y, probabilities = labels[ok], model.predict_proba_rows(rows.X)
+    skipped = [
+        (path, reason)
+        for path, reason in zip(rows.paths, rows.reasons, strict=True)
+        if reason not in ("", KNOWN)
+    ]
+    return Evaluation(
+        classes=model.classes,
+        figures=figures(y, probabilities),
+        intervals=intervals(y, probabilities, settings.seed),
+        by_class=class_figures(y, probabilities),
+        mistakes=_mistakes(rows, model.classes, y, probabilities, settings.mistakes),
+        rule=rule,
+        trained_on=rows.reasons.count(KNOWN),
+        unlabelled=len(chosen) - len(labelled),
+        skipped=skipped,
+        seconds=round(time.monotonic() - begun, 3),
+    )
 
 
-@dataclass(frozen=True, eq=False)
-class Task:
-    """One fold of one head on one pool."""
-
-    name: str
-    head: Head
-    pool: str
-    fold: int
-    candidates: list[dict[str, Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What came of a task.
-
-    Attributes
-    ----------
-    probabilities : ndarray of float64, shape (validation pictures, classes), or None
-    fit_seconds, score_seconds : float
-        To choose settings and fit; to score 1,000 pictures from their features.
-    size : int
-        Bytes of the fitted head.
-    settings : dict
-        Those that were chosen.
-    error : str
-        Why there are no probabilities, or "".
-    """
-
-    name: str
-    pool: str
-    fold: int
-    probabilities: np.ndarray | None = None
-    fit_seconds: float = 0.0
-    score_seconds: float = 0.0
-    size: int = 0
-    settings: dict[str, Any] = field(default_factory=dict)
-    error: str = ""
+def _chosen(listed: Catalog, split: str | None) -> tuple[np.ndarray, str]:
+    """Return the indices of the pictures to evaluate on, and which these are in words."""
+    present = set(listed.splits)
+    if split is None:
+        split = next((name for name in ("test", "val") if name in present), None)
+        if split is None:
+            return np.arange(len(listed)), "all pictures"
+    elif SPLITS.get(split) not in present:
+        there = ", ".join(sorted(filter(None, present))) or "none"
+        raise InputError(f"There is no split {shown(split)!r} here. The splits are: {there}.")
+    name = SPLITS[split]
+    return np.flatnonzero(listed.splits == name), f"the {name} split"
 
 
-def evaluate(
-    tasks: Sequence[Task],
-    cache: Cache,
-    pictures: np.ndarray,
-    units: np.ndarray,
-    folds: Sequence[Fold],
-    *,
-    metric: Metric,
-    seed: int,
-    budget: float | None = None,
-    progress: Progress | None = None,
-) -> list[Outcome]:
-    """Do the tasks, on all cores, and return their outcomes in any order.
-
-    Parameters
-    ----------
-    tasks : sequence of Task
-    cache, pictures, units
-        See `examples_of`.
-    folds : sequence of (ndarray, ndarray)
-        Positions in `pictures` to train and to validate on.
-    metric : Metric
-        By which settings are chosen.
-    seed : int
-    budget : float, optional
-        Seconds after which no further task is started.
-    progress : callable, optional
-        See `Progress`.
-    """
-    import joblib
-
-    deadline = time.monotonic() + (np.inf if budget is None else budget)
-    matrices: dict[tuple[str, bool], Examples] = {}
-
-    def examples(task: Task) -> Examples:
-        """Return the rows for a task, made once for each pool."""
-        plain = (task.pool, False)
-        if plain not in matrices:
-            matrices[plain] = examples_of(cache, task.pool, pictures, units)
-        if not (task.head.distances and matrices[plain].is_wide):
-            return matrices[plain]
-        if (task.pool, True) not in matrices:
-            matrices[task.pool, True] = matrices[plain].in_row_space()[0]
-        return matrices[task.pool, True]
-
-    def in_time(some: Sequence[Task]) -> Iterator[Any]:
-        for task in some:
-            if time.monotonic() >= deadline:
-                return
-            yield joblib.delayed(_outcome)(task, examples(task), folds[task.fold], metric, seed)
-
-    outcomes: list[Outcome] = []
-
-    def collect(found: Iterator[Outcome]) -> None:
-        for outcome in found:
-            outcomes.append(outcome)
-            if progress:
-                progress(len(outcomes), len(tasks), outcome.name)
-
-    # Networks use all cores by themselves, and TensorFlow is not loaded in every worker.
-    light = [task for task in tasks if not task.head.keras]
-    heavy = [task for task in tasks if task.head.keras]
-    with joblib.parallel_config("loky", inner_max_num_threads=1):
-        workers = joblib.Parallel(
-            n_jobs=min(os.cpu_count() or 1, len(light)), return_as="generator_unordered"
+def _labels(listed: Catalog, pictures: np.ndarray, model: Bundle) -> np.ndarray:
+    """Return the labels of pictures as indices into the model's classes."""
+    if not len(pictures):
+        raise InputError(
+            "The pictures have no labels to compare with. Put them into one folder a class, or "
+            "give a manifest with a label column."
         )
-        collect(workers(in_time(light)))
-    collect(joblib.Parallel(n_jobs=1, return_as="generator_unordered")(in_time(heavy)))
-    return outcomes
-
-
-def _outcome(task: Task, examples: Examples, fold: Fold, metric: Metric, seed: int) -> Outcome:
-    """Train on one side of a fold and predict the other; a failure is an outcome too."""
-    inside, outside = fold
-    try:
-        begun = time.perf_counter()
-        trained = train(
-            task.head, examples.take(inside), candidates=task.candidates, metric=metric, seed=seed
+    used = sorted(set(listed.labels[pictures].tolist()))
+    unknown = sorted({listed.classes[label] for label in used} - set(model.classes))
+    if unknown:
+        raise InputError(
+            f"The model does not know the class {shown(unknown[0])!r}. It knows "
+            f"{', '.join(map(shown, model.classes))}. Leave such pictures out, or rename them."
         )
-        fitted = time.perf_counter()
-        probabilities = trained.classifier.predict_proba(examples.originals[outside])
-        scored = time.perf_counter()
-        return Outcome(
-            task.name,
-            task.pool,
-            task.fold,
-            np.asarray(probabilities, np.float64),
-            fitted - begun,
-            (scored - fitted) / len(outside) * 1000,
-            _size(trained.classifier, examples),
-            trained.settings,
-        )
-    except FeatxError as error:
-        reason = str(error)
-    except Exception as error:
-        # Whatever a classifier raises, an own one from outside included, is a row of the table.
-        reason = f"{type(error).__name__}: {error}"
-    return Outcome(task.name, task.pool, task.fold, error=reason)
+    index = {name: label for label, name in enumerate(model.classes)}
+    translated = {label: index[listed.classes[label]] for label in used}
+    return np.array([translated[label] for label in listed.labels[pictures].tolist()], np.int32)
 
 
-def _size(classifier: Any, examples: Examples) -> int:
-    """Return the bytes of a fitted classifier, as it would be over all columns."""
-    if hasattr(classifier, "to_bytes"):
-        return len(classifier.to_bytes()[0])
-    size = len(pickle.dumps(classifier, pickle.HIGHEST_PROTOCOL))  # only its length is used
-    columns = examples.X.shape[2]
-    return size * max(columns, examples.reduced_from) // columns
+def _counted(progress: Progress | None, total: int) -> sources.Progress:
+    done = 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        if progress:
+            progress(done, total)
+
+    advance(0)
+    return advance
+
+
+def _mistakes(
+    rows: Rows, classes: tuple[str, ...], y: np.ndarray, probabilities: np.ndarray, most: int
+) -> list[Mistake]:
+    """Return the wrong predictions, the most confident first."""
+    paths = [path for path, reason in zip(rows.paths, rows.reasons, strict=True) if not reason]
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != y)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
+    return [
+        Mistake(paths[at], classes[y[at]], classes[predicted[at]], float(confidence[at]))
+        for at in worst.tolist()
+    ]

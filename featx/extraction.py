@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from . import augment, catalog, files, images, weights
-from .cache import Cache, Images, Skipped, assemble
+from .assembly import assemble
+from .cache import Cache, Images, Skipped
 from .catalog import Catalog
 from .errors import CorruptError, IncompatibleError, InputError, shown
 from .fingerprint import DTYPES, Fingerprint, TrunkFingerprint
@@ -209,12 +210,8 @@ def _checked_out(out: Path) -> Path:
     if out.is_dir():
         raise InputError(f"{shown(out)} is a folder. Give the name of a file, such as features.h5.")
     files.make_folder(out.parent)
-    if out.exists():
-        with files.storage_errors(out), out.open("rb") as file:
-            if not file.read(16).startswith(b"featx-cache"):
-                raise InputError(
-                    f"{shown(out)} exists and is not a featx cache. Give another name."
-                )
+    if out.exists() and not Cache.is_cache(out):
+        raise InputError(f"{shown(out)} exists and is not a featx cache. Give another name.")
     return out
 
 

@@ -56,6 +56,10 @@ class TrunkFingerprint:
         """Return the fields as plain values."""
         return dataclasses.asdict(self)
 
+    def differences(self, other: "TrunkFingerprint") -> dict[str, tuple[Any, Any]]:
+        """Return the fields that differ: name → (this one's value, the other's)."""
+        return _differences(self.as_dict(), other.as_dict())
+
 
 @dataclass(frozen=True)
 class Fingerprint:
@@ -113,5 +117,8 @@ class Fingerprint:
 
     def differences(self, other: "Fingerprint") -> dict[str, tuple[Any, Any]]:
         """Return the fields that differ: name → (this one's value, the other's)."""
-        mine, others = self.as_dict(), other.as_dict()
-        return {name: (mine[name], others[name]) for name in mine if mine[name] != others[name]}
+        return _differences(self.as_dict(), other.as_dict())
+
+
+def _differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {name: (one[name], other[name]) for name in one if one[name] != other[name]}

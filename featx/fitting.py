@@ -3,21 +3,23 @@
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import heads, splits, weights
-from .bundle import Bundle, claimed, library_versions
+from .bundle import Bundle, library_versions
+from .bundlefile import claimed, save
 from .cache import Cache
 from .errors import InputError
-from .evaluation import Progress, examples_of
 from .leaderboard import CompareSettings, Leaderboard, rank
-from .metrics import Figures, figures, metric
+from .metrics import Figures, Threshold, at_confidence, figures, metric, threshold
+from .novelty import Novelty
 from .splits import Split
-from .training import Trained, train
+from .training import Examples, Trained, train
+from .trials import Progress, examples_of
 
 __all__ = ["FitSettings", "Fitted", "fit"]
 
@@ -49,6 +51,9 @@ class FitSettings:
         Seconds after which the comparison starts no further fold.
     test_size : float
         Share of the pictures held out for the test, when the pictures are not split.
+    target_precision : float, optional
+        Find the confidence from which on this share of the labels is right, on out-of-fold
+        probabilities.
     seed : int
         Of the held-out pictures, the folds and the head.
     """
@@ -63,6 +68,7 @@ class FitSettings:
     repeats: int = 1
     budget: float | None = None
     test_size: float = 0.2
+    target_precision: float | None = None
     seed: int = 0
 
 
@@ -86,6 +92,11 @@ class Fitted:
         Pictures without a label, which were neither trained nor tested on.
     leaderboard : Leaderboard or None
         That the head was chosen by.
+    target_precision : float or None
+        That was asked for.
+    threshold, threshold_test : Threshold or None
+        The confidence that reaches it, with what it gives on the training pictures, out of fold,
+        and on the test pictures; None when it was not asked for or cannot be reached.
     out : Path
     seconds : float
     """
@@ -98,6 +109,9 @@ class Fitted:
     left_out: int
     unlabelled: int
     leaderboard: Leaderboard | None
+    target_precision: float | None
+    threshold: Threshold | None
+    threshold_test: Threshold | None
     out: Path
     seconds: float
 
@@ -113,6 +127,7 @@ class Fitted:
             "left_out": self.left_out,
             "unlabelled": self.unlabelled,
             "leaderboard": self.bundle.report["leaderboard"],
+            "threshold": self.bundle.report["threshold"],
             "out": str(self.out),
             "seconds": self.seconds,
         }
@@ -139,7 +154,7 @@ def fit(
         The bundle to write.
     settings : FitSettings, optional
     progress : callable, optional
-        See `evaluation.Progress`.
+        See `trials.Progress`.
     **changes
         Fields of `FitSettings`, over those of `settings`.
 
@@ -163,8 +178,10 @@ def fit(
         board = _compared(cache, split, settings, progress) if settings.head == BEST else None
         name = board.choice.head if board else settings.head
         pool = board.choice.pool if board else settings.pool or heads.head(name).pool
-        trained = _trained(cache, split, name, pool, settings)
-        test = cache.matrix(pool, pictures=split.test, copies=False)
+        units = splits.units(catalog, cache.digests)
+        examples = examples_of(cache, pool, split.train, units)
+        trained = _trained(examples, name, settings)
+        test = cache.matrix(pool, pictures=split.test, copies=0)
         bundle = Bundle(
             head=trained.classifier,
             head_name=name,
@@ -175,16 +192,27 @@ def fit(
             source=weights.source_of(cache.fingerprint.trunk.weights),
             report={},
             versions=library_versions(),
-            out_of_fold=_out_of_fold(cache, split.train, trained),
+            training=_training(cache, split.train, trained),
+            novelty=Novelty.of(examples.originals, examples.units, settings.seed),
         )
         rows = len(split.train) * (1 + cache.fingerprint.copies)
-        found = figures(test.y, bundle.predict_proba_rows(test.X))
+        probabilities = bundle.predict_proba_rows(test.X)
+        found = figures(test.y, probabilities)
+        limit = _threshold(examples.y, trained, settings.target_precision)
+        limit_test = at_confidence(test.y, probabilities, limit.confidence) if limit else None
         bundle.report.update(
             train={"images": len(split.train), "rows": rows},
             test=found.as_dict(),
             leaderboard=board.as_dict() if board else None,
+            threshold={
+                "target_precision": settings.target_precision,
+                "out_of_fold": asdict(limit),
+                "test": asdict(limit_test),
+            }
+            if limit and limit_test
+            else None,
         )
-        bundle.save(out)
+        bundle = replace(bundle, digest=save(bundle, out))
     return Fitted(
         bundle=bundle,
         test=found,
@@ -194,6 +222,9 @@ def fit(
         left_out=split.left_out,
         unlabelled=int((catalog.labels < 0).sum()),
         leaderboard=board,
+        target_precision=settings.target_precision,
+        threshold=limit,
+        threshold_test=limit_test,
         out=out,
         seconds=round(time.monotonic() - begun, 3),
     )
@@ -202,6 +233,11 @@ def fit(
 def _check(settings: FitSettings) -> None:
     """Find what is wrong before anything is computed."""
     metric(settings.metric)
+    if settings.target_precision is not None and not 0 < settings.target_precision <= 1:
+        raise InputError(
+            f"The target precision is {settings.target_precision:g}. Expected a share above 0, "
+            "such as 0.99."
+        )
     if settings.head == BEST and settings.options:
         raise InputError("Options belong to a head. Name it, for example --head logreg.")
     if settings.head != BEST:
@@ -225,16 +261,27 @@ def _compared(
     return rank(cache, pictures, wanted, folds=folds, progress=progress)
 
 
-def _trained(cache: Cache, split: Split, name: str, pool: str, settings: FitSettings) -> Trained:
+def _trained(examples: Examples, name: str, settings: FitSettings) -> Trained:
     head = heads.head(name)
-    units = splits.units(cache.catalog, cache.digests)
     return train(
         head,
-        examples_of(cache, pool, split.train, units),
+        examples,
         candidates=head.settings(head.changes(settings.options, settings.class_weight)),
         metric=metric(settings.metric),
         seed=settings.seed,
+        out_of_fold=settings.target_precision is not None,
     )
+
+
+def _threshold(y: np.ndarray, trained: Trained, precision: float | None) -> Threshold | None:
+    if precision is None:
+        return None
+    if trained.out_of_fold is None:
+        raise InputError(
+            "Some class has one picture to train on, so there are no out-of-fold probabilities to "
+            "find a threshold by. Add pictures, or leave --target-precision out."
+        )
+    return threshold(y, trained.out_of_fold, precision)
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,14 +289,9 @@ def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}
 
 
-def _out_of_fold(
-    cache: Cache, pictures: np.ndarray, trained: Trained
-) -> dict[str, np.ndarray] | None:
-    if trained.out_of_fold is None:
-        return None
+def _training(cache: Cache, pictures: np.ndarray, trained: Trained) -> dict[str, np.ndarray]:
     digests = [list(bytes.fromhex(digest)) for digest in cache.digests[pictures]]
-    return {
-        "digests": np.array(digests, np.uint8),
-        "labels": cache.catalog.labels[pictures],
-        "probabilities": trained.out_of_fold.astype(np.float32),
-    }
+    kept = {"digests": np.array(digests, np.uint8), "labels": cache.labels[pictures]}
+    if trained.out_of_fold is not None:
+        kept["probabilities"] = trained.out_of_fold.astype(np.float32)
+    return kept

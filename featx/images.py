@@ -179,6 +179,8 @@ def decode(data: bytes, size: int, resize: str = "crop") -> Picture:
         orientation = _orientation(image)
         if orientation >= 5:
             width, height = height, width
+        if image.format == "PNG":
+            _check_png(data)
         image.draft(None, (2 * size, 2 * size))
         image.load()
         upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
@@ -202,6 +204,12 @@ def _reasons(data: bytes) -> Iterator[None]:
     except Exception as error:
         # Decoders raise OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error ...
         raise Rejected("truncated", shown(error)[:200]) from error
+
+
+def _check_png(data: bytes) -> None:
+    """Raise where a checksum is wrong: Pillow does not look at those of the pixels by itself."""
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+        image.verify()
 
 
 def _orientation(image: Image.Image) -> int:

@@ -15,9 +15,9 @@ from . import heads as table
 from . import splits
 from .cache import Cache
 from .errors import InputError
-from .evaluation import Fold, Outcome, Progress, Task, evaluate
 from .metrics import Metric, corrected_half_width, metric
 from .pools import POOLS
+from .trials import Fold, Outcome, Progress, Task, outcomes
 
 __all__ = ["CompareSettings", "Entry", "Leaderboard", "rank"]
 
@@ -198,7 +198,7 @@ def rank(
     more : mapping, optional
         Name → a scikit-learn classifier of your own, compared as it is.
     progress : callable, optional
-        See `evaluation.Progress`.
+        See `trials.Progress`.
 
     Raises
     ------
@@ -215,7 +215,7 @@ def rank(
         folds = _repeated(cache, y, units[pictures], settings)
         rule = f"{settings.folds}-fold cross-validation, repeated {settings.repeats} times"
     tasks = _tasks(settings, len(folds), more or {})
-    outcomes = evaluate(
+    found = outcomes(
         tasks,
         cache,
         pictures,
@@ -228,7 +228,7 @@ def rank(
     )
     keys = list(dict.fromkeys((task.name, task.pool) for task in tasks))
     entries = [
-        _entry(name, pool, [o for o in outcomes if (o.name, o.pool) == (name, pool)], y, folds,
+        _entry(name, pool, [o for o in found if (o.name, o.pool) == (name, pool)], y, folds,
                measure, settings.seed)
         for name, pool in keys
     ]  # fmt: skip
@@ -293,22 +293,22 @@ def _tasks(settings: CompareSettings, folds: int, more: Mapping[str, Any]) -> li
 def _entry(
     name: str,
     pool: str,
-    outcomes: Sequence[Outcome],
+    found: Sequence[Outcome],
     y: np.ndarray,
     folds: Sequence[Fold],
     measure: Metric,
     seed: int,
 ) -> Entry:
-    failed = [outcome.error for outcome in outcomes if outcome.error]
+    failed = [outcome.error for outcome in found if outcome.error]
     if failed:
         return Entry(name, pool, error=failed[0])
-    if len(outcomes) < len(folds):
+    if len(found) < len(folds):
         return Entry(name, pool, error="not finished within the budget")
-    outcomes = sorted(outcomes, key=lambda outcome: outcome.fold)
+    found = sorted(found, key=lambda outcome: outcome.fold)
     total = np.zeros((len(y), int(y.max()) + 1))
     seen = np.zeros(len(y))
     scores = []
-    for outcome, (_, outside) in zip(outcomes, folds, strict=True):
+    for outcome, (_, outside) in zip(found, folds, strict=True):
         probabilities = np.asarray(outcome.probabilities)
         seen[outside] += 1
         try:
@@ -323,15 +323,15 @@ def _entry(
     if len(folds) == 1:
         outside = folds[0][1]
         draws = _bootstrap(y[outside], out_of_fold[outside], measure, seed)
-    chosen = Counter(tuple(outcome.settings.items()) for outcome in outcomes).most_common(1)[0][0]
+    chosen = Counter(tuple(outcome.settings.items()) for outcome in found).most_common(1)[0][0]
     return Entry(
         name,
         pool,
         score=float(np.mean(scores)),
         half_width=_half_width(draws, len(folds), folds),
-        fit_seconds=float(np.mean([outcome.fit_seconds for outcome in outcomes])),
-        score_seconds=float(np.mean([outcome.score_seconds for outcome in outcomes])),
-        size=int(np.mean([outcome.size for outcome in outcomes])),
+        fit_seconds=float(np.mean([outcome.fit_seconds for outcome in found])),
+        score_seconds=float(np.mean([outcome.score_seconds for outcome in found])),
+        size=int(np.mean([outcome.size for outcome in found])),
         settings=dict(chosen),
         out_of_fold=out_of_fold,
         _draws=draws,

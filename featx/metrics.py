@@ -8,7 +8,19 @@ import numpy as np
 
 from .errors import InputError
 
-__all__ = ["METRICS", "Figures", "Metric", "corrected_half_width", "figures", "metric"]
+__all__ = [
+    "METRICS",
+    "Figures",
+    "Metric",
+    "Threshold",
+    "at_confidence",
+    "class_figures",
+    "corrected_half_width",
+    "figures",
+    "intervals",
+    "metric",
+    "threshold",
+]
 
 _BINS = 10
 
@@ -186,3 +198,122 @@ def _reliability(confidence: np.ndarray, right: np.ndarray) -> list[dict[str, fl
         }
         for number in np.unique(bins)
     ]
+
+
+def class_figures(y: np.ndarray, probabilities: np.ndarray) -> list[dict[str, float]]:
+    """Return `precision`, `recall`, `f1` and `images` of each class, 0 where nothing is counted.
+
+    Parameters
+    ----------
+    y, probabilities
+        See `figures`.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    labels = np.arange(probabilities.shape[1])
+    columns = precision_recall_fscore_support(
+        y, probabilities.argmax(axis=1), labels=labels, zero_division=0
+    )
+    return [
+        {"precision": float(p), "recall": float(r), "f1": float(f), "images": int(n)}
+        for p, r, f, n in zip(*columns, strict=True)
+    ]
+
+
+def intervals(
+    y: np.ndarray, probabilities: np.ndarray, seed: int, resamples: int = 1000
+) -> dict[str, tuple[float, float]]:
+    """Return 95 % intervals of the figures, from bootstrap samples of the pictures.
+
+    Efron's percentile intervals (1979): they say how far the figures would differ with other
+    pictures of the same kind, for this very model.
+
+    Parameters
+    ----------
+    y, probabilities
+        See `figures`.
+    seed : int
+    resamples : int
+
+    Returns
+    -------
+    dict
+        "accuracy", "balanced_accuracy", "macro_f1", "log_loss" → (low, high).
+    """
+    random = np.random.default_rng(seed)
+    classes = probabilities.shape[1]
+    truth = np.maximum(_exact(probabilities)[np.arange(len(y)), y], np.finfo(np.float64).eps)
+    cells = y * classes + probabilities.argmax(axis=1)
+    found = []
+    for _ in range(resamples):
+        drawn = random.integers(len(y), size=len(y))
+        confusion = np.bincount(cells[drawn], minlength=classes**2).reshape(classes, classes)
+        right, true, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+        there, either = true > 0, true + predicted > 0
+        found.append(
+            (
+                right.sum() / len(y),
+                (right[there] / true[there]).mean(),
+                (2 * right[either] / (true + predicted)[either]).mean(),
+                -np.log(truth[drawn]).mean(),
+            )
+        )
+    low, high = np.percentile(found, [2.5, 97.5], axis=0)
+    names = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
+    return {name: (float(a), float(b)) for name, a, b in zip(names, low, high, strict=True)}
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A confidence from which on a label is given.
+
+    Attributes
+    ----------
+    confidence : float
+        A label is given where the confidence is this or more.
+    precision : float
+        Share of the labels given that are right.
+    share : float
+        Share of the pictures that are given a label.
+    """
+
+    confidence: float
+    precision: float
+    share: float
+
+
+def threshold(y: np.ndarray, probabilities: np.ndarray, precision: float) -> Threshold | None:
+    """Return the lowest confidence with which labels are right often enough, or None.
+
+    Parameters
+    ----------
+    y, probabilities
+        See `figures`; of models that were not trained on the pictures.
+    precision : float
+        The wanted share of right labels, 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> confident = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]])
+    >>> threshold(np.array([0, 0, 1]), confident, 1.0)
+    Threshold(confidence=0.8, precision=1.0, share=0.6666666666666666)
+    """
+    confidence = probabilities.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    ordered = confidence[order]
+    right = np.cumsum((probabilities.argmax(axis=1) == y)[order])
+    given = np.arange(1, len(y) + 1)
+    last_of_equals = np.append(ordered[1:] < ordered[:-1], True)
+    enough = np.flatnonzero((right / given >= precision) & last_of_equals)
+    if not len(enough):
+        return None
+    at = enough[-1]
+    return Threshold(float(ordered[at]), float(right[at] / given[at]), float(given[at] / len(y)))
+
+
+def at_confidence(y: np.ndarray, probabilities: np.ndarray, confidence: float) -> Threshold:
+    """Return what a confidence threshold gives on other pictures."""
+    given = probabilities.max(axis=1) >= confidence
+    right = (probabilities.argmax(axis=1) == y)[given]
+    return Threshold(confidence, float(right.mean()) if len(right) else 1.0, float(given.mean()))

@@ -1,6 +1,7 @@
 """What people see in the terminal: progress on the error stream, results on standard output."""
 
 import json
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -15,16 +16,20 @@ from rich.text import Text
 from .errors import shown
 
 if TYPE_CHECKING:
+    from .evaluation import Evaluation
     from .extraction import Extraction
     from .fitting import Fitted
     from .leaderboard import Leaderboard
+    from .scoring import Scored
 
 __all__ = [
     "Meter",
     "print_described",
+    "print_evaluation",
     "print_extraction",
     "print_fitted",
     "print_leaderboard",
+    "print_scored",
     "print_skipped",
     "say",
     "warn",
@@ -167,7 +172,89 @@ def print_fitted(fitted: "Fitted") -> None:
     say(f"Macro F1           {test.macro_f1:.4f}")
     say(f"Log loss           {test.log_loss:.4f}")
     say(f"Calibration error  {test.calibration_error:.4f}")
+    if fitted.target_precision is not None:
+        _print_threshold(fitted)
     say(f"Model              {shown(fitted.out)} ({fitted.seconds:.1f} s)")
+
+
+def _print_threshold(fitted: "Fitted") -> None:
+    limit, test = fitted.threshold, fitted.threshold_test
+    if limit is None or test is None:
+        say(f"Threshold          none: a precision of {fitted.target_precision:g} is not reached")
+        return
+    confidence = math.floor(limit.confidence * 1e6) / 1e6
+    say(
+        f"Threshold          --abstain {confidence:g} labels {limit.share:.1%} of the pictures and "
+        f"is right on {limit.precision:.2%} of those (out of fold; test: {test.share:.1%}, "
+        f"{test.precision:.2%})"
+    )
+
+
+def print_scored(scored: "Scored") -> None:
+    """Write how many rows there are of what."""
+    new = scored.listed - scored.resumed
+    rate = f" ({new / scored.seconds:,.1f} a second)" if new and scored.seconds else ""
+    say(f"{shown(scored.out)}: {scored.listed:,} rows")
+    failed = sum(scored.failed.values())
+    say(f"  {scored.listed:,} listed = {scored.ok:,} scored + {failed:,} failed")
+    if scored.resumed:
+        say(f"  {scored.resumed:,} of them by a run before")
+    counts = sorted(scored.labels.items(), key=lambda item: (-item[1], item[0]))
+    for name, count in counts[:_MOST_CLASSES]:
+        say(f"  {count:>9,}  {shown(name)}")
+    if len(counts) > _MOST_CLASSES:
+        say(f"  … and {len(counts) - _MOST_CLASSES} more classes (--json lists all)")
+    if scored.undecided:
+        say(
+            f"  {scored.undecided:>9,}  without a label: too little confidence, or too much novelty"
+        )
+    say(f"  in {scored.seconds:.1f} s{rate}")
+    if scored.failed:
+        from .images import REASONS
+
+        for reason, count in scored.failed.items():
+            warn(f"  {count:,} failed: {reason}, {REASONS.get(reason, '')}")
+
+
+def print_evaluation(found: "Evaluation") -> None:
+    """Write how well a model does on labelled pictures."""
+    figures = found.figures
+    say(f"{figures.images} pictures: {found.rule}")
+    if found.trained_on:
+        say(f"  {found.trained_on} left out: the model was trained on them")
+    if found.unlabelled:
+        say(f"  {found.unlabelled} pictures without a label left out")
+    print_skipped(found.skipped)
+    say()
+    rows = [
+        [shown(name), *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")),
+         f"{row['images']}"]
+        for name, row in zip(found.classes, found.by_class, strict=True)
+    ]  # fmt: skip
+    _table("Classes", ["class", "precision", "recall", "F1", "pictures"], rows)
+    say()
+    _confusion_table(found.classes, figures.confusion.tolist())
+    if found.mistakes:
+        say()
+        rows = [
+            [shown(row.path), shown(row.true), shown(row.predicted), f"{row.confidence:.3f}"]
+            for row in found.mistakes
+        ]
+        _table("Worst mistakes", ["path", "true", "predicted", "confidence"], rows)
+    say()
+    for name, title in _FIGURES.items():
+        low, high = found.intervals.get(name, (None, None))
+        interval = f"  {low:.4f} to {high:.4f}" if low is not None else ""
+        say(f"{title:<19}{getattr(figures, name):.4f}{interval}")
+
+
+_FIGURES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
+    "log_loss": "Log loss",
+    "calibration_error": "Calibration error",
+}
 
 
 def print_described(file: Path, described: Mapping[str, Any]) -> None:

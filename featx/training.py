@@ -101,6 +101,7 @@ def train(
     candidates: Sequence[dict[str, Any]],
     metric: Metric,
     seed: int,
+    out_of_fold: bool = False,
 ) -> Trained:
     """Choose the best of the candidates on inner folds, calibrate it, and fit it on all examples.
 
@@ -114,6 +115,8 @@ def train(
     metric : Metric
         What is best; among equals, the lower log loss, then the first.
     seed : int
+    out_of_fold : bool
+        Try the candidates on inner folds even where there is nothing to choose or to calibrate.
 
     Raises
     ------
@@ -126,7 +129,7 @@ def train(
     if head.linear and rows.reduced_from:
         candidates = [_exact(settings) for settings in candidates]
     chosen = _Trial(_default(head, candidates))
-    if head.calibrated or len(candidates) > 1:
+    if head.calibrated or len(candidates) > 1 or out_of_fold:
         fewest = min(len(np.unique(rows.units[rows.y == label])) for label in np.unique(rows.y))
         if fewest < 2:
             log.warning(

@@ -69,7 +69,7 @@ def test_matrix(made: Path) -> None:
         assert y.tolist() == np.repeat([0, 1], 9).tolist()
         whole = opened.features[()].astype(np.float32)
         assert np.allclose(X, whole.reshape(18, 2, 2, 512).mean(axis=(1, 2)), rtol=1e-6)
-        some = opened.matrix("flatten", pictures=np.array([4, 0, 1]), copies=False)
+        some = opened.matrix("flatten", pictures=np.array([4, 0, 1]), copies=0)
         assert np.array_equal(some.X, whole[[4, 0, 1], 0].reshape(3, -1))
         assert some.picture.tolist() == [4, 0, 1] and some.y.tolist() == [1, 0, 0]
         none = opened.matrix("max", pictures=np.array([], int))

@@ -57,6 +57,50 @@ def test_the_whole_way(tmp_path: Path) -> None:
     assert "100 listed = 100 cached" in run("extract", digits, "-o", cache, *TINY).stdout
 
 
+def test_scoring_and_evaluating(photos: Path, tmp_path: Path) -> None:
+    cache, model, out = tmp_path / "f.h5", tmp_path / "m.featx", tmp_path / "s.csv"
+    run("extract", photos, "-o", cache, *TINY)
+    fitted = run("fit", cache, "-o", model, "--head", "lda", "--target-precision", 0.9)
+    assert "Threshold          --abstain " in fitted.stdout
+    done = run_json("score", model, photos, "-o", out, "--top", 1)
+    assert (done["listed"], done["ok"], done["failed"]) == (24, 24, {})
+    assert out.read_text().startswith("path,status,label,confidence,class_1,p_1,novelty")
+    again = run("score", model, photos, "-o", out, code=2)
+    assert "s.csv exists. Give another output, or add --overwrite" in again.stderr
+    (photos / "red" / "0.png").write_bytes(b"")
+    broken = run("score", model, photos, "-o", out, "--overwrite", "--abstain", 0.99, code=3)
+    assert "24 listed = 23 scored + 1 failed" in broken.stdout
+    assert "1 failed: empty, the file has no bytes" in broken.stderr
+    found = run_json("evaluate", model, photos, code=3)
+    assert found["images"] + found["trained_on"] + len(found["skipped"]) == 24
+    assert found["accuracy"] == 1 and found["intervals"]["accuracy"] == [1, 1]
+    text = run("evaluate", model, cache).stdout
+    assert "19 left out: the model was trained on them" in text
+    assert "Accuracy           1.0000  1.0000 to 1.0000" in text
+
+
+def test_a_list_of_pictures_on_standard_input(photos: Path, tmp_path: Path) -> None:
+    cache, model, out = tmp_path / "f.h5", tmp_path / "m.featx", tmp_path / "s.jsonl"
+    run("extract", photos, "-o", cache, *TINY)
+    run("fit", cache, "-o", model, "--head", "lda")
+    names = [photos / "red" / "0.png", photos / "no\nsuch.jpg", photos / "blue" / "1.png"]
+
+    def score(text: str, *options: object, code: int) -> Any:
+        command = ["score", model, "-", "-o", out, "--overwrite", *options]
+        result = CliRunner().invoke(cli.app, list(map(str, command)), input=text)
+        assert result.exit_code == code, result.output
+        return result
+
+    score("\0".join(map(str, names)) + "\0", "-0", code=3)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["path"] for row in rows] == sorted(map(str, names))
+    assert [row["status"] for row in rows] == ["ok", "vanished", "ok"]
+    score(f"{names[0]}\n\n{names[2]}\n", code=0)
+    assert len(out.read_text().splitlines()) == 2
+    assert "list of pictures is empty" in score("\n", code=2).stderr
+    assert "is listed twice" in score(f"{names[0]}\n{names[0]}", code=2).stderr
+
+
 def test_sample_is_written_once_and_not_over_other_files(tmp_path: Path) -> None:
     run("sample", tmp_path / "d", "--per-class", 5)
     run("sample", tmp_path / "d", "--per-class", 5)
@@ -120,6 +164,10 @@ def bad_inputs(tmp: Path) -> list[tuple[list[object], int, str]]:
         (["compare", tmp / "missing.h5"], 2, "does not exist"),
         (["compare", tmp / "missing.h5", "--set", "C=1"], 2, "expected HEAD.NAME=VALUE"),
         (["info", tmp / "missing"], 2, "does not exist"),
+        (["score", tmp / "missing.featx", photos], 2, "does not exist. Make it with: featx fit"),
+        (["score", photos / "red" / "0.png", photos], 4, "is not a whole featx model"),
+        (["evaluate", tmp / "missing.featx", photos], 2, "does not exist"),
+        (["score", tmp / "missing.featx"], 2, "Missing argument 'SOURCE"),
         (["preview", tmp / "missing", "-o", tmp / "s.png"], 2, "does not exist"),
         (["preview", photos, "-o", tmp / "s.txt"], 2, "Expected one that ends in .png"),
         (["preview", photos, "-o", tmp / "s.png", "--augment", "x"], 2, "Unknown augmentation"),

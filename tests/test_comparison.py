@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 
 import featx
-from featx import comparison, evaluation, heads, leaderboard, metrics, splits, training
+from featx import comparison, heads, leaderboard, metrics, splits, training, trials
 from featx.errors import InputError
 from featx.leaderboard import CompareSettings, rank
 from featx.training import Examples
@@ -81,7 +81,7 @@ def test_scores_are_those_of_training_on_each_fold(features: Path) -> None:
     with featx.Cache.open(features) as cache:
         pictures = np.arange(40)
         units = splits.units(cache.catalog, cache.digests)
-        data = evaluation.examples_of(cache, "avg", pictures, units)
+        data = trials.examples_of(cache, "avg", pictures, units)
     head, scores = heads.HEADS["lda"], []
     for inside, outside in splits.folds(data.y, data.units, 4, 0):
         fitted = training.train(

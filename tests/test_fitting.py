@@ -13,7 +13,7 @@ from conftest import TINY, picture
 from PIL import Image
 
 import featx
-from featx import bundle, heads
+from featx import bundlefile, heads
 from featx.errors import CorruptError, IncompatibleError, InputError, StorageError
 
 
@@ -75,8 +75,8 @@ def test_best_is_chosen_by_the_leaderboard(features: Path, tmp_path: Path) -> No
     assert board and board.pictures == 24  # those to train on, not all 30
     assert fitted.bundle.head_name == board.choice.head != "dummy"
     assert featx.load(out).report["leaderboard"] == json.loads(json.dumps(board.as_dict()))
-    kept = featx.load(out).out_of_fold
-    assert kept and kept["probabilities"].shape == (24, 3)
+    kept = featx.load(out).training
+    assert kept["probabilities"].shape == (24, 3)
     with featx.Cache.open(features) as cache:
         train = [row.tobytes().hex() for row in kept["digests"]]
         assert len(set(train)) == 24 and set(train) <= set(cache.digests)
@@ -130,7 +130,12 @@ def described(path: Path, **changes: object) -> bytes:
 
 def test_a_bundle_holds_no_pickle(model: Path) -> None:
     with zipfile.ZipFile(model) as archive:
-        assert archive.namelist() == ["bundle.json", "head.skops", "out_of_fold.safetensors"]
+        assert archive.namelist() == [
+            "bundle.json",
+            "head.skops",
+            "training.safetensors",
+            "novelty.safetensors",
+        ]
         inner = zipfile.ZipFile(io.BytesIO(archive.read("head.skops")))
     assert {Path(name).suffix for name in inner.namelist()} <= {".json", ".npy"}
 
@@ -233,4 +238,4 @@ def test_an_output_that_cannot_be_written_shows_before_the_work(
 
 def test_missing_model() -> None:
     with pytest.raises(InputError, match=r"does not exist\. Make it with: featx fit"):
-        bundle.load("nowhere.featx")
+        bundlefile.load("nowhere.featx")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from featx.metrics import figures
+from featx.metrics import class_figures, figures, intervals
 
 
 def test_figures_of_a_small_example() -> None:
@@ -21,3 +21,33 @@ def test_a_class_without_test_pictures() -> None:
     found = figures(np.array([0, 1]), np.array([[0.9, 0.1, 0], [0.2, 0.8, 0]]))
     assert found.balanced_accuracy == found.macro_f1 == 1
     assert found.confusion.shape == (3, 3)
+
+
+def test_intervals_are_of_the_figures_on_samples_of_the_pictures() -> None:
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet(np.ones(4), 30)
+    y = random.integers(0, 3, 30)  # one class is never true
+    drawn = np.random.default_rng(5).integers(30, size=30)
+    expected = figures(y[drawn], probabilities[drawn])
+    for name, (low, high) in intervals(y, probabilities, seed=5, resamples=1).items():
+        assert low == high == pytest.approx(getattr(expected, name))
+
+
+def test_intervals_cover_the_truth() -> None:
+    covered = 0
+    for seed in range(100):
+        right = np.random.default_rng(seed).random(200) < 0.8
+        probabilities = np.where(right[:, np.newaxis], [0.9, 0.1], [0.1, 0.9])
+        y = np.zeros(200, int)
+        low, high = intervals(y, probabilities, seed=0, resamples=200)["accuracy"]
+        covered += low <= 0.8 <= high
+    assert 88 <= covered <= 100
+
+
+def test_figures_of_each_class() -> None:
+    y = np.array([0, 0, 1, 1])
+    probabilities = np.array([[0.8, 0.2, 0], [0.3, 0.7, 0], [0.1, 0.9, 0], [0.3, 0.7, 0]])
+    rows = class_figures(y, probabilities)
+    assert rows[0] == {"precision": 1, "recall": 0.5, "f1": pytest.approx(2 / 3), "images": 2}
+    assert rows[1]["precision"] == pytest.approx(2 / 3) and rows[1]["recall"] == 1
+    assert rows[2] == {"precision": 0, "recall": 0, "f1": 0, "images": 0}

@@ -92,8 +92,13 @@ def commands() -> dict[str, str]:
     from typer.testing import CliRunner
 
     texts = {}
-    for name in [(), *((c.name or c.callback.__name__,) for c in cli.app.registered_commands),
-                 ("weights",), ("weights", "fetch")]:  # fmt: skip
+    names: list[tuple[str, ...]] = [(), ("weights",)]
+    for group in cli.app.registered_groups:
+        for command in group.typer_instance.registered_commands:
+            own = command.callback.__name__
+            names.append((group.name, own) if isinstance(group.name, str) else (own,))
+    assert ("score",) in names and ("weights", "fetch") in names
+    for name in names:
         result = CliRunner().invoke(cli.app, [*name, "--help"], env={"COLUMNS": "200"})
         assert result.exit_code == 0
         texts[" ".join(name)] = result.stdout
@@ -123,16 +128,21 @@ def test_help_names_every_row_of_the_tables() -> None:
 def test_defaults_of_the_command_line_are_those_of_the_library() -> None:
     import inspect
 
+    from featx import model_commands, picture_commands, score_commands
+    from featx.evaluation import EvaluateSettings
     from featx.extraction import ExtractSettings
     from featx.fitting import FitSettings
     from featx.leaderboard import CompareSettings
+    from featx.scoring import ScoreSettings
 
     # Given as texts, or not at all; all of them mean the settings' default when left out.
     translated = ("heads", "pools", "options")
     for command, settings in (
-        (cli.extract, ExtractSettings()),
-        (cli.fit, FitSettings()),
-        (cli.compare, CompareSettings()),
+        (picture_commands.extract, ExtractSettings()),
+        (model_commands.fit, FitSettings()),
+        (model_commands.compare, CompareSettings()),
+        (score_commands.score, ScoreSettings()),
+        (score_commands.evaluate, EvaluateSettings()),
     ):
         for name, parameter in inspect.signature(command).parameters.items():
             if hasattr(settings, name) and name not in translated:

@@ -1,0 +1,268 @@
+"""The file of a bundle, saved and loaded without running foreign code.
+
+A zip of members that are read by name, never a pickle among them:
+
+- `bundle.json`: what the model is and how well it does;
+- `head.skops`: the classifier, in skops's format, with the types only that the head's row in
+  `heads.HEADS` admits; or `head.keras`, a network of layers of a fixed list;
+- `training.safetensors`: for each training picture its digest, its label, and, where it was
+  asked, probabilities by models that were not trained on it;
+- `novelty.safetensors`: what tells a picture that is unlike the training pictures.
+"""
+
+import contextlib
+import importlib.metadata
+import io
+import json
+import logging
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import files, heads
+from . import weights as trunk_weights
+from .bundle import FORMAT, VERSION, Bundle
+from .errors import CorruptError, IncompatibleError, InputError, shown
+from .fingerprint import Fingerprint
+from .novelty import Novelty
+from .pools import POOLS
+
+__all__ = ["claimed", "is_bundle", "load", "save"]
+
+log = logging.getLogger("featx")
+
+_JSON = "bundle.json"
+_SKOPS = "head.skops"
+_KERAS = "head.keras"
+_TRAINING = "training.safetensors"
+_NOVELTY = "novelty.safetensors"
+#: The members that are read, and how large each may be, in bytes.
+_LIMITS = {
+    _JSON: 64 << 20,
+    _SKOPS: 1 << 30,
+    _KERAS: 1 << 30,
+    _TRAINING: 1 << 30,
+    _NOVELTY: 64 << 20,
+}
+
+
+def save(bundle: Bundle, path: Path) -> str:
+    """Write the bundle, atomically, and return the SHA-256 of the file.
+
+    See `claimed` for what to do first.
+
+    Raises
+    ------
+    StorageError
+        When it cannot be written.
+    """
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in _members(bundle).items():
+            # A fixed date: the same model gives the same entry.
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    files.write_bytes(path, content.getvalue())
+    return files.digest(content.getvalue())
+
+
+def _members(bundle: Bundle) -> dict[str, bytes]:
+    import skops.io
+    from safetensors.numpy import save
+
+    described = bundle.as_dict()
+    members = {}
+    if heads.HEADS[bundle.head_name].keras:
+        members[_KERAS], described["network"] = bundle.head.to_bytes()
+    else:
+        members[_SKOPS] = skops.io.dumps(bundle.head)
+    members[_TRAINING] = save(bundle.training)
+    if bundle.novelty:
+        kept = {"reference": bundle.novelty.reference, "distances": bundle.novelty.distances}
+        members[_NOVELTY] = save(kept)
+    return {_JSON: json.dumps(described, indent=1).encode(), **members}
+
+
+def is_bundle(path: Path) -> bool:
+    """Tell whether a file looks like a bundle, by its first bytes and members."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _JSON in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+@contextlib.contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Hold a path for a bundle: what would stop it from being written shows before the work.
+
+    Raises
+    ------
+    InputError
+        When there is something that is not a bundle; it is left alone.
+    StorageError
+        When nothing can be written there.
+    LockedError
+        When another run writes it.
+    """
+    if path.exists() and not is_bundle(path):
+        raise InputError(f"{shown(path)} exists and is not a featx model. Give another name.")
+    files.make_folder(path.parent)
+    with files.lock(path):
+        files.remove_partials(path)
+        yield
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    weights: str = "auto",
+    download_progress: trunk_weights.Progress | None = None,
+) -> Bundle:
+    """Load a bundle. No code of the file is run, whoever it comes from.
+
+    Parameters
+    ----------
+    path : path
+    weights : str
+        Where the trunk's weights come from once a picture is to be predicted; only those that
+        the bundle was fitted with are taken. See `weights.resolve`.
+    download_progress : callable, optional
+        See `weights.Progress`.
+
+    Raises
+    ------
+    InputError
+        When there is no such file.
+    CorruptError
+        When it is damaged, or holds anything that its head may not hold.
+    IncompatibleError
+        When another version of featx wrote it in a form that this one does not read.
+
+    Examples
+    --------
+    >>> import featx
+    >>> model = featx.load("model.featx")  # doctest: +SKIP
+    >>> model.predict(["photos/new.jpg"])  # doctest: +SKIP
+    array(['bees'], dtype=object)
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{shown(path)} does not exist. Make it with: featx fit features.h5")
+    refused = f"{shown(path)} is not a whole featx model"
+    try:
+        if files.file_size(path) > sum(_LIMITS.values()):
+            raise CorruptError(f"{refused}: it is too large.")
+        data = path.read_bytes()
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = {
+                name: _member(archive, name, refused)
+                for name in _LIMITS
+                if name in archive.namelist()
+            }
+        described = json.loads(members[_JSON])
+        if described["format"] != FORMAT:
+            raise CorruptError(f"{refused}: its format is not {FORMAT!r}.")
+        if described["version"] != VERSION:
+            raise IncompatibleError(
+                f"{shown(path)} has the model version {described['version']}; this featx reads "
+                f"{VERSION}. Fit it again."
+            )
+        _warn_of_versions(described["versions"], path)
+        found = _bundle(described, members, refused)
+        return replace(
+            found, digest=files.digest(data), weights=weights, download_progress=download_progress
+        )
+    except (InputError, zipfile.BadZipFile, OSError, LookupError, ValueError, TypeError,
+            AttributeError) as error:  # fmt: skip
+        raise CorruptError(f"{refused}: {shown(error)}.") from error
+
+
+def _member(archive: zipfile.ZipFile, name: str, refused: str) -> bytes:
+    if archive.getinfo(name).file_size > _LIMITS[name]:
+        raise CorruptError(f"{refused}: {name} is too large.")
+    return archive.read(name)
+
+
+def _bundle(described: dict[str, Any], members: dict[str, bytes], refused: str) -> Bundle:
+    name = described["head"]
+    if name not in heads.HEADS or described["pool"] not in POOLS:
+        raise CorruptError(f"{refused}: unknown head {name!r} or pool {described['pool']!r}.")
+    if heads.HEADS[name].keras:
+        from .kerashead import KerasHead
+
+        head: Any = KerasHead.from_bytes(members[_KERAS], described["network"])
+    else:
+        head = _from_skops(name, members[_SKOPS], refused)
+    classes = tuple(described["classes"])
+    if not np.array_equal(head.classes_, np.arange(len(classes))):
+        raise CorruptError(f"{refused}: the head's classes are not the {len(classes)} named ones.")
+    return Bundle(
+        head=head,
+        head_name=name,
+        settings=described["settings"],
+        pool=described["pool"],
+        classes=classes,
+        fingerprint=Fingerprint.from_json(json.dumps(described["fingerprint"])),
+        source=described["weights"],
+        report={key: described[key] for key in ("train", "test", "leaderboard", "threshold")},
+        versions=described["versions"],
+        training=_training(members[_TRAINING], len(classes)),
+        novelty=_novelty(members[_NOVELTY]) if _NOVELTY in members else None,
+    )
+
+
+def _from_skops(name: str, data: bytes, refused: str) -> Any:
+    import skops.io
+
+    admitted = heads.HEADS[name].types
+    foreign = set(skops.io.get_untrusted_types(data=data)) - set(admitted)
+    if foreign:
+        raise CorruptError(
+            f"{refused}: its head holds types that {name} has no use for: "
+            f"{', '.join(map(shown, sorted(foreign)))}."
+        )
+    return skops.io.loads(data, trusted=list(admitted))
+
+
+def _training(data: bytes, classes: int) -> dict[str, np.ndarray]:
+    kept = _arrays(data)
+    count = len(kept["labels"])
+    expected = {"digests": (count, 32), "labels": (count,), "probabilities": (count, classes)}
+    if any(kept[name].shape != expected[name] for name in kept):
+        raise ValueError(f"{_TRAINING} has arrays of other shapes than {expected}")
+    return kept
+
+
+def _novelty(data: bytes) -> Novelty:
+    kept = _arrays(data)
+    found = Novelty(kept["reference"], kept["distances"])
+    if found.reference.ndim != 2 or found.distances.ndim != 1 or not len(found.distances):
+        raise ValueError(f"{_NOVELTY} has arrays of other shapes than (r, d) and (m,)")
+    return found
+
+
+def _arrays(data: bytes) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return load(data)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+
+
+def _warn_of_versions(versions: dict[str, str], path: Path) -> None:
+    here = importlib.metadata.version("scikit-learn")
+    there = str(versions["scikit-learn"])
+    if there.split(".")[:2] != here.split(".")[:2]:
+        log.warning(
+            "%s was fitted with scikit-learn %s and runs with %s; fit it again to be safe.",
+            shown(path),
+            shown(there),
+            here,
+        )

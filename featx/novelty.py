@@ -1,0 +1,128 @@
+"""How unlike the training pictures a picture is.
+
+The distance of a picture is the mean Euclidean distance of its row to the nearest rows of the
+training pictures; that of a training picture is to the nearest *others*. The novelty of a picture
+is the fraction of training pictures whose distance is smaller, so of pictures like the training
+ones it is spread evenly over 0 to 1, and of quite other pictures it is 1. This is the conformal
+p-value of anomaly detection by nearest neighbours, turned round (Laxhammar and Falkman 2010).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Novelty"]
+
+_NEAREST = 5
+#: What is kept is small: at most so many rows, and so many numbers in them.
+_MOST_ROWS = 2048
+_MOST_NUMBERS = 4 << 20
+_MOST_DISTANCES = 8192
+_BLOCK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Novelty:
+    """What is kept of the training pictures.
+
+    Attributes
+    ----------
+    reference : ndarray of float16, shape (r, d)
+        Rows of some training pictures; of all where that is little.
+    distances : ndarray of float32, shape (m,)
+        Of training pictures to the nearest others in `reference`, in order; evenly chosen ones
+        where there are many.
+    """
+
+    reference: np.ndarray
+    distances: np.ndarray
+
+    @classmethod
+    def of(cls, rows: np.ndarray, units: np.ndarray, seed: int) -> "Novelty | None":
+        """Return what to keep of training pictures, or None when they have no others.
+
+        Parameters
+        ----------
+        rows : ndarray of float, shape (n, d)
+            Of length 1; the originals, without copies.
+        units : ndarray of int, shape (n,)
+            See `splits.units`: those of one unit are not each other's others.
+        seed : int
+            Of the choice where there are too many.
+        """
+        if len(np.unique(units)) < 2:
+            return None
+        most = max(2, min(_MOST_ROWS, _MOST_NUMBERS // rows.shape[1]))
+        chosen = np.arange(len(rows))
+        if len(rows) > most:
+            chosen = np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))
+        reference = rows[chosen].astype(np.float16)
+        distances = np.concatenate(
+            [
+                _distances(rows[block], reference, units[block], units[chosen])
+                for block in _blocks(len(rows))
+            ]
+        )
+        distances = np.sort(distances[np.isfinite(distances)])
+        if not len(distances):
+            return None
+        if len(distances) > _MOST_DISTANCES:
+            even = np.linspace(0, len(distances) - 1, _MOST_DISTANCES)
+            distances = distances[np.rint(even).astype(int)]
+        return cls(reference, distances.astype(np.float32))
+
+    def score(self, rows: np.ndarray) -> np.ndarray:
+        """Return the novelty of pictures, 0 to 1.
+
+        Parameters
+        ----------
+        rows : ndarray of float, shape (n, d)
+            Of length 1.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+
+        Examples
+        --------
+        >>> rows = np.eye(4)[[0, 0, 1, 1, 2, 2]]
+        >>> novelty = Novelty.of(rows, np.arange(6), seed=0)
+        >>> novelty.score(np.eye(4)[[0, 3]]).tolist()
+        [0.0, 1.0]
+        """
+        found = np.empty(len(rows))
+        for block in _blocks(len(rows)):
+            distances = _distances(rows[block], self.reference).astype(np.float32)
+            found[block] = np.searchsorted(self.distances, distances) / len(self.distances)
+        return found
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    for start in range(0, count, _BLOCK):
+        yield slice(start, start + _BLOCK)
+
+
+def _distances(
+    rows: np.ndarray,
+    reference: np.ndarray,
+    units: np.ndarray | None = None,
+    reference_units: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the mean distance of each row to its nearest in the reference; of other units only.
+
+    Infinite for a row that has none.
+    """
+    rows, reference = rows.astype(np.float32), reference.astype(np.float32)
+    squares = (
+        (rows**2).sum(axis=1)[:, np.newaxis] + (reference**2).sum(axis=1) - 2 * rows @ reference.T
+    )
+    distances = np.sqrt(np.maximum(squares, 0))
+    if units is not None and reference_units is not None:
+        distances[units[:, np.newaxis] == reference_units] = np.inf
+    nearest = min(_NEAREST, len(reference))
+    nearest_ones = np.partition(distances, nearest - 1, axis=1)[:, :nearest]
+    finite = np.isfinite(nearest_ones)
+    counts = finite.sum(axis=1)
+    total = np.where(finite, nearest_ones, 0).sum(axis=1)
+    return np.where(counts > 0, total / np.maximum(counts, 1), np.inf)

@@ -1,0 +1,95 @@
+"""CSV, JSON Lines and Parquet hold the same rows; names of any bytes survive."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featx import tables
+from featx.errors import InputError
+
+COLUMNS = {"path": str, "label": str, "p_a": float}
+BLOCKS = [
+    {"path": ["a.jpg", "=b.jpg"], "label": ["x", None], "p_a": [0.25, None]},
+    {"path": ["ü\n.jpg"], "label": ["'"], "p_a": [1e-06]},
+]
+ROWS = [("a.jpg", "x", 0.25), ("=b.jpg", None, None), ("ü\n.jpg", "'", 1e-06)]
+
+
+def written(path: Path, blocks: list[dict[str, list[Any]]]) -> Path:
+    table = tables.table_for(path, COLUMNS, {"model": "m"})
+    table.join(path, [table.encode(block) for block in blocks])
+    return path
+
+
+def read_csv(path: Path) -> list[tuple[Any, ...]]:
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == list(COLUMNS)
+    unmarked = [[cell[1:] if cell.startswith("'") else cell for cell in row] for row in rows[1:]]
+    return [(a, b or None, float(c) if c else None) for a, b, c in unmarked]
+
+
+def test_the_three_formats_agree(tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    assert read_csv(written(tmp_path / "t.csv", BLOCKS)) == ROWS
+    lines = written(tmp_path / "t.jsonl", BLOCKS).read_text().splitlines()
+    assert [tuple(json.loads(line).values()) for line in lines] == ROWS
+    table = parquet.read_table(written(tmp_path / "t.parquet", BLOCKS))
+    assert [tuple(row.values()) for row in table.to_pylist()] == ROWS
+    assert [str(field.type) for field in table.schema] == ["string", "string", "double"]
+    assert json.loads(table.schema.metadata[b"featx"]) == {"model": "m"}
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_no_cell_is_a_formula(tmp_path: Path, first: str) -> None:
+    name = f"{first}cmd|'/C calc'!A0"
+    path = written(tmp_path / "t.csv", [{"path": [name], "label": [name], "p_a": [0.5]}])
+    with path.open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file))[1] == [f"'{name}", f"'{name}", "0.5"]
+
+
+@given(st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name))
+def test_names_of_any_bytes_survive(tmp_path_factory: pytest.TempPathFactory, name: bytes) -> None:
+    text = name.decode("utf-8", "surrogateescape")
+    folder = tmp_path_factory.mktemp("names")
+    block = {"path": [text], "label": [None], "p_a": [0.5]}
+    assert read_csv(written(folder / "t.csv", [block])) == [(text, None, 0.5)]
+    line = written(folder / "t.jsonl", [block]).read_text("ascii")
+    assert json.loads(line)["path"] == text
+    from pyarrow import parquet
+
+    kept = parquet.read_table(written(folder / "t.parquet", [block]))["path"][0].as_py()
+    assert kept == name.decode("utf-8", "backslashreplace")
+
+
+def test_no_rows(tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    assert read_csv(written(tmp_path / "t.csv", [])) == []
+    assert written(tmp_path / "t.jsonl", []).read_bytes() == b""
+    assert parquet.read_table(written(tmp_path / "t.parquet", [])).num_rows == 0
+
+
+def test_row_groups_are_large_whatever_the_blocks(tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    block = {"path": ["a"] * 1000, "label": ["x"] * 1000, "p_a": [0.5] * 1000}
+    found = parquet.ParquetFile(written(tmp_path / "t.parquet", [block] * 150)).metadata
+    assert (found.num_rows, found.num_row_groups) == (150_000, 3)
+
+
+def test_unknown_formats_and_missing_pyarrow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match=r"ends in \.csv, \.jsonl, \.parquet"):
+        tables.table_for(tmp_path / "t.xlsx", COLUMNS, {})
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InputError, match=r"pip install 'featx\[parquet\]'"):
+        tables.table_for(tmp_path / "t.parquet", COLUMNS, {})
