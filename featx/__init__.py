@@ -44,12 +44,15 @@ _HOMES = {
     "CompareSettings": "leaderboard",
     "EvaluateSettings": "evaluation",
     "ExtractSettings": "extraction",
+    "FinetuneSettings": "finetuning",
     "FeatxError": "errors",
     "FitSettings": "fitting",
     "ScoreSettings": "scoring",
     "compare": "comparison",
     "evaluate": "evaluation",
+    "export": "exporting",
     "extract": "extraction",
+    "finetune": "finetuning",
     "fit": "fitting",
     "load": "bundlefile",
     "scan": "catalog",
@@ -64,7 +67,9 @@ if TYPE_CHECKING:
     from .comparison import compare
     from .errors import FeatxError
     from .evaluation import EvaluateSettings, evaluate
+    from .exporting import export
     from .extraction import ExtractSettings, extract
+    from .finetuning import FinetuneSettings, finetune
     from .fitting import FitSettings, fit
     from .leaderboard import CompareSettings
     from .scoring import ScoreSettings, score
@@ -76,11 +81,14 @@ __all__ = [
     "EvaluateSettings",
     "ExtractSettings",
     "FeatxError",
+    "FinetuneSettings",
     "FitSettings",
     "ScoreSettings",
     "compare",
     "evaluate",
+    "export",
     "extract",
+    "finetune",
     "fit",
     "load",
     "scan",

@@ -8,6 +8,15 @@ import typer
 from .errors import InputError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Model = Annotated[Path, typer.Argument(help="A model that featx fit made.", show_default=False)]
+Weights = Annotated[
+    str,
+    typer.Option(
+        envvar="FEATX_WEIGHTS",
+        help="Where the model's own weights are, when they are a file of yours.",
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Sources = Annotated[
     list[Path],
     typer.Argument(

@@ -76,17 +76,17 @@ def policy(name: str, count: int) -> Policy:
     return POLICIES[name]
 
 
-def described(text: str) -> Policy:
-    """Return the policy with ranges that a fingerprint describes.
+def described(text: str) -> str:
+    """Return the name of the policy with the ranges that a fingerprint describes.
 
     Raises
     ------
     IncompatibleError
         When this version of featx has none like it.
     """
-    for found in POLICIES.values():
+    for name, found in POLICIES.items():
         if str(found) == text:
-            return found
+            return name
     raise IncompatibleError(f"This featx has no augmentation {text!r}. Extract and fit again.")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, images
+from . import __version__, images, vgg16
 from . import weights as trunk_weights
 from .errors import IncompatibleError, StorageError, shown
 from .fingerprint import Fingerprint
@@ -20,6 +20,7 @@ from .novelty import Novelty
 from .pools import pooled
 from .scoring import Progress, Scored, ScoreSettings, score
 from .sources import Source
+from .tail import Tail
 from .trunk import Trunk
 
 __all__ = ["FORMAT", "VERSION", "Bundle", "library_versions"]
@@ -58,8 +59,11 @@ class Bundle:
         For the training pictures, in the same order: `digests` uint8 (n, 32), `labels` int32 (n,),
         and, where it is known, `probabilities` float32 (n, classes) by heads that were not trained
         on the picture.
+        `fitted` float32 (n, classes) are the head's own probabilities.
     novelty : Novelty or None
         What tells a picture that is unlike the training pictures.
+    tail : Tail or None
+        Tuned layers between the cut and the pool.
     digest : str
         SHA-256 of the file; "" while the bundle is not saved.
     weights : str
@@ -79,6 +83,7 @@ class Bundle:
     versions: dict[str, str]
     training: dict[str, np.ndarray]
     novelty: Novelty | None = None
+    tail: Tail | None = None
     digest: str = ""
     weights: str = "auto"
     download_progress: trunk_weights.Progress | None = None
@@ -158,11 +163,15 @@ class Bundle:
         return np.concatenate(rows) if rows else np.empty((0, len(self.classes)))
 
     def predict_proba_features(self, features: np.ndarray) -> np.ndarray:
-        """Return the probabilities for features of shape (n, height, width, channels)."""
-        return self.predict_proba_rows(pooled(features, self.pool))
+        """Return the probabilities for features at the cut, (n, height, width, channels)."""
+        return self.predict_proba_rows(self.rows(features))
+
+    def rows(self, features: np.ndarray) -> np.ndarray:
+        """Return features at the cut as rows for the head, float32 (n, d)."""
+        return pooled(self.tail.features(features) if self.tail else features, self.pool)
 
     def predict_proba_rows(self, X: np.ndarray) -> np.ndarray:
-        """Return the probabilities for rows of `Cache.matrix` with this pool.
+        """Return the probabilities for rows, as `rows` or `Cache.matrix` with this pool gives them.
 
         Parameters
         ----------
@@ -202,6 +211,22 @@ class Bundle:
     def predict(self, pictures: Iterable[str | os.PathLike[str] | np.ndarray]) -> np.ndarray:
         """Return the name of the most probable class for each picture; see `predict_proba`."""
         return self.classes_[self.predict_proba(pictures).argmax(axis=1)]
+
+    def tail_after(self, cut: str) -> Tail:
+        """Return the layers after a cut that is this one or before it, with the weights they have.
+
+        Raises
+        ------
+        IncompatibleError, StorageError
+            When VGG16's weights are needed and are not at hand.
+        """
+        trunk = self.fingerprint.trunk
+        until = self.tail.until if self.tail else trunk.cut
+        own = self.tail.arrays if self.tail else {}
+        needed = set(vgg16.layers_between(cut, until)) & set(vgg16.CONVOLUTIONS)
+        arrays = own if needed <= set(own) else {**self.trunk.weights.arrays(), **own}
+        shape = vgg16.cut_shape(cut, trunk.size)
+        return Tail(cut, until, shape, {name: arrays[name] for name in needed})
 
     def score(
         self, pictures: Iterable[str | os.PathLike[str] | np.ndarray], y: Iterable[str]
@@ -243,6 +268,7 @@ class Bundle:
             "head": self.head_name,
             "settings": self.settings,
             "pool": self.pool,
+            "tail": {"until": self.tail.until} if self.tail else None,
             "classes": list(self.classes),
             "weights": self.source,
             "fingerprint": self.fingerprint.as_dict(),

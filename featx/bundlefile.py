@@ -7,7 +7,8 @@ A zip of members that are read by name, never a pickle among them:
   `heads.HEADS` admits; or `head.keras`, a network of layers of a fixed list;
 - `training.safetensors`: for each training picture its digest, its label, and, where it was
   asked, probabilities by models that were not trained on it;
-- `novelty.safetensors`: what tells a picture that is unlike the training pictures.
+- `novelty.safetensors`: what tells a picture that is unlike the training pictures;
+- `tail.safetensors`: in a tuned model, the weights of the layers between the cut and the pool.
 """
 
 import contextlib
@@ -24,13 +25,14 @@ from typing import Any
 
 import numpy as np
 
-from . import files, heads
+from . import files, heads, vgg16
 from . import weights as trunk_weights
 from .bundle import FORMAT, VERSION, Bundle
 from .errors import CorruptError, IncompatibleError, InputError, shown
 from .fingerprint import Fingerprint
 from .novelty import Novelty
 from .pools import POOLS
+from .tail import Tail
 
 __all__ = ["claimed", "is_bundle", "load", "save"]
 
@@ -41,6 +43,8 @@ _SKOPS = "head.skops"
 _KERAS = "head.keras"
 _TRAINING = "training.safetensors"
 _NOVELTY = "novelty.safetensors"
+_TAIL = "tail.safetensors"
+_REPORTED = ("train", "test", "leaderboard", "threshold", "tuning")
 #: The members that are read, and how large each may be, in bytes.
 _LIMITS = {
     _JSON: 64 << 20,
@@ -48,6 +52,7 @@ _LIMITS = {
     _KERAS: 1 << 30,
     _TRAINING: 1 << 30,
     _NOVELTY: 64 << 20,
+    _TAIL: 64 << 20,
 }
 
 
@@ -84,6 +89,8 @@ def _members(bundle: Bundle) -> dict[str, bytes]:
     if bundle.novelty:
         kept = {"reference": bundle.novelty.reference, "distances": bundle.novelty.distances}
         members[_NOVELTY] = save(kept)
+    if bundle.tail:
+        members[_TAIL] = vgg16.to_safetensors(bundle.tail.arrays)
     return {_JSON: json.dumps(described, indent=1).encode(), **members}
 
 
@@ -201,18 +208,20 @@ def _bundle(described: dict[str, Any], members: dict[str, bytes], refused: str) 
     classes = tuple(described["classes"])
     if not np.array_equal(head.classes_, np.arange(len(classes))):
         raise CorruptError(f"{refused}: the head's classes are not the {len(classes)} named ones.")
+    fingerprint = Fingerprint.from_json(json.dumps(described["fingerprint"]))
     return Bundle(
         head=head,
         head_name=name,
         settings=described["settings"],
         pool=described["pool"],
         classes=classes,
-        fingerprint=Fingerprint.from_json(json.dumps(described["fingerprint"])),
+        fingerprint=fingerprint,
         source=described["weights"],
-        report={key: described[key] for key in ("train", "test", "leaderboard", "threshold")},
+        report={key: described[key] for key in _REPORTED},
         versions=described["versions"],
         training=_training(members[_TRAINING], len(classes)),
         novelty=_novelty(members[_NOVELTY]) if _NOVELTY in members else None,
+        tail=_tail(members[_TAIL], described["tail"], fingerprint) if described["tail"] else None,
     )
 
 
@@ -232,10 +241,17 @@ def _from_skops(name: str, data: bytes, refused: str) -> Any:
 def _training(data: bytes, classes: int) -> dict[str, np.ndarray]:
     kept = _arrays(data)
     count = len(kept["labels"])
-    expected = {"digests": (count, 32), "labels": (count,), "probabilities": (count, classes)}
+    expected = {"digests": (count, 32), "labels": (count,)}
+    expected |= dict.fromkeys(("probabilities", "fitted"), (count, classes))
     if any(kept[name].shape != expected[name] for name in kept):
         raise ValueError(f"{_TRAINING} has arrays of other shapes than {expected}")
     return kept
+
+
+def _tail(data: bytes, described: dict[str, Any], fingerprint: Fingerprint) -> Tail:
+    trunk = fingerprint.trunk
+    arrays = vgg16.some_from_safetensors(data)
+    return Tail(trunk.cut, described["until"], trunk.shape, arrays, fingerprint.precision)
 
 
 def _novelty(data: bytes) -> Novelty:

@@ -284,19 +284,31 @@ class Cache:
         each = 1 + (self.fingerprint.copies if copies is None else copies)
         width = pooled(np.zeros((1, *self.fingerprint.trunk.shape)), pool).shape[1]
         X = np.empty((len(chosen) * each, width), np.float32)
-        for start, block in self._blocks(chosen, each):
+        for start, block in self.blocks(chosen, each - 1):
             rows = block.reshape(-1, *block.shape[2:])
             X[start * each : start * each + len(rows)] = pooled(rows, pool)
         picture = np.repeat(chosen, each)
         return Matrix(X, self.labels[picture], picture)
 
-    def _blocks(self, chosen: np.ndarray, each: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (position in `chosen`, features) in blocks; runs of rows are read as one slice."""
-        for start in range(0, len(chosen), _READ_PICTURES):
-            wanted = chosen[start : start + _READ_PICTURES]
+    def blocks(self, pictures: np.ndarray, copies: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield features of pictures in blocks, with the position of the first in `pictures`.
+
+        Parameters
+        ----------
+        pictures : ndarray of int
+            Runs of them are read as one slice.
+        copies : int
+            How many augmented copies of each.
+
+        Yields
+        ------
+        (int, ndarray of shape (n, 1 + copies, height, width, channels))
+        """
+        for start in range(0, len(pictures), _READ_PICTURES):
+            wanted = pictures[start : start + _READ_PICTURES]
             runs = np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1)
             with _damage(self.path):
-                block = [self.features[run[0] : run[-1] + 1, :each] for run in runs]
+                block = [self.features[run[0] : run[-1] + 1, : 1 + copies] for run in runs]
             yield start, np.concatenate(block)
 
     def chunks(self, row: int) -> Iterator[bytes]:

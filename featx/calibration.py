@@ -18,12 +18,12 @@ _RANGE = (1e-2, 1e2)  # of the inverse temperature
 
 
 def class_scores(estimator: Any, X: np.ndarray) -> np.ndarray:
-    """Return a score for each class: the logarithm of a probability, or a margin.
+    """Return a score for each class: a margin, or else the logarithm of a probability.
 
     Parameters
     ----------
     estimator : fitted classifier
-        With `decision_function` alone, or with `predict_proba`.
+        With `decision_function`, or with `predict_proba` alone.
     X : ndarray, shape (n, d)
 
     Returns
@@ -31,7 +31,7 @@ def class_scores(estimator: Any, X: np.ndarray) -> np.ndarray:
     ndarray of float64, shape (n, classes)
         The highest is the predicted class.
     """
-    if hasattr(estimator, "predict_proba"):
+    if not hasattr(estimator, "decision_function"):
         found = np.asarray(estimator.predict_proba(X), np.float64)
         return np.log(np.maximum(found, _SMALLEST))
     margins = np.asarray(estimator.decision_function(X), np.float64)

@@ -11,6 +11,7 @@ from . import (
     picture_commands,
     score_commands,
     terminal,
+    tune_commands,
     weights_commands,
 )
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (picture_commands, model_commands, score_commands):
+for commands in (picture_commands, model_commands, tune_commands, score_commands):
     app.add_typer(commands.app)
 app.add_typer(weights_commands.app, name="weights")
 

@@ -18,6 +18,7 @@ from .errors import CorruptError, IncompatibleError, InputError, shown
 from .fingerprint import DTYPES, Fingerprint, TrunkFingerprint
 from .parts import Parts
 from .reader import Read, Reader
+from .sources import Source
 from .trunk import BATCH, Trunk, precision
 
 __all__ = ["ExtractSettings", "Extraction", "extract"]
@@ -146,7 +147,7 @@ class Extraction:
 
 
 def extract(
-    source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    source: Source,
     out: str | os.PathLike[str],
     settings: ExtractSettings | None = None,
     *,
@@ -161,7 +162,7 @@ def extract(
 
     Parameters
     ----------
-    source : path, or several
+    source : path, several paths, or Catalog
         See `catalog.scan`.
     out : path
         The cache file to make or to bring up to date.
@@ -192,8 +193,7 @@ def extract(
     """
     settings = replace(settings or ExtractSettings(), **changes)
     begun = time.monotonic()
-    sources = [source] if isinstance(source, str | os.PathLike) else list(source)
-    listed = catalog.scan(*sources)
+    listed = source if isinstance(source, Catalog) else catalog.scan(*_paths(source))
     out = _checked_out(Path(out))
     with files.lock(out):
         files.remove_partials(out)
@@ -204,6 +204,12 @@ def extract(
         finally:
             if old:
                 old.close()
+
+
+def _paths(
+    source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+) -> list[str | os.PathLike[str]]:
+    return [source] if isinstance(source, str | os.PathLike) else list(source)
 
 
 def _checked_out(out: Path) -> Path:

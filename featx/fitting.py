@@ -192,7 +192,7 @@ def fit(
             source=weights.source_of(cache.fingerprint.trunk.weights),
             report={},
             versions=library_versions(),
-            training=_training(cache, split.train, trained),
+            training=_training(cache, split.train, trained, examples.originals),
             novelty=Novelty.of(examples.originals, examples.units, settings.seed),
         )
         rows = len(split.train) * (1 + cache.fingerprint.copies)
@@ -201,9 +201,14 @@ def fit(
         limit = _threshold(examples.y, trained, settings.target_precision)
         limit_test = at_confidence(test.y, probabilities, limit.confidence) if limit else None
         bundle.report.update(
-            train={"images": len(split.train), "rows": rows},
+            train={
+                "images": len(split.train),
+                "rows": rows,
+                "features": os.path.abspath(features),
+            },
             test=found.as_dict(),
             leaderboard=board.as_dict() if board else None,
+            tuning=None,
             threshold={
                 "target_precision": settings.target_precision,
                 "out_of_fold": asdict(limit),
@@ -289,9 +294,15 @@ def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}
 
 
-def _training(cache: Cache, pictures: np.ndarray, trained: Trained) -> dict[str, np.ndarray]:
+def _training(
+    cache: Cache, pictures: np.ndarray, trained: Trained, rows: np.ndarray
+) -> dict[str, np.ndarray]:
     digests = [list(bytes.fromhex(digest)) for digest in cache.digests[pictures]]
-    kept = {"digests": np.array(digests, np.uint8), "labels": cache.labels[pictures]}
+    kept = {
+        "digests": np.array(digests, np.uint8),
+        "labels": cache.labels[pictures],
+        "fitted": trained.classifier.predict_proba(rows).astype(np.float32),
+    }
     if trained.out_of_fold is not None:
         kept["probabilities"] = trained.out_of_fold.astype(np.float32)
     return kept

@@ -156,6 +156,30 @@ class KerasHead(ClassifierMixin, BaseEstimator):
         counts = np.bincount(columns, minlength=len(self.classes_))
         return dict(enumerate(len(columns) / (len(counts) * np.maximum(counts, 1))))
 
+    @classmethod
+    def of_softmax(cls, kernel: np.ndarray, bias: np.ndarray) -> "KerasHead":
+        """Return a fitted head of one softmax layer over rows of length 1.
+
+        Parameters
+        ----------
+        kernel : ndarray, shape (d, classes)
+        bias : ndarray, shape (classes,)
+        """
+        keras = backend.keras()
+        head = cls()
+        head.classes_ = np.arange(len(bias))
+        head.history_ = {}
+        head.model_ = keras.Sequential(
+            [
+                keras.Input((len(kernel),)),
+                keras.layers.UnitNormalization(),
+                keras.layers.Dense(len(bias), "softmax", name="probabilities"),
+            ],
+            name="head",
+        )
+        head.model_.layers[-1].set_weights([kernel, bias])
+        return head
+
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return probabilities, float64 (n, classes); rows sum to 1 in double precision."""
         found = self.model_.predict(X.astype(np.float32), batch_size=_PREDICT_ROWS, verbose=0)

@@ -12,6 +12,7 @@ __all__ = [
     "METRICS",
     "Figures",
     "Metric",
+    "Paired",
     "Threshold",
     "at_confidence",
     "class_figures",
@@ -19,6 +20,7 @@ __all__ = [
     "figures",
     "intervals",
     "metric",
+    "paired",
     "threshold",
 ]
 
@@ -317,3 +319,66 @@ def at_confidence(y: np.ndarray, probabilities: np.ndarray, confidence: float) -
     given = probabilities.max(axis=1) >= confidence
     right = (probabilities.argmax(axis=1) == y)[given]
     return Threshold(confidence, float(right.mean()) if len(right) else 1.0, float(given.mean()))
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two models on the same pictures, which neither was trained on.
+
+    Attributes
+    ----------
+    pictures : int
+    accuracy_before, accuracy_after, log_loss_before, log_loss_after : float
+    difference, half_width : float
+        Of the log losses, after less before, picture by picture, and half its 95 % interval.
+    """
+
+    pictures: int
+    accuracy_before: float
+    accuracy_after: float
+    log_loss_before: float
+    log_loss_after: float
+    difference: float
+    half_width: float
+
+    def __str__(self) -> str:
+        return (
+            f"on {self.pictures} pictures that neither was trained on, the log loss goes from "
+            f"{self.log_loss_before:.4f} to {self.log_loss_after:.4f} "
+            f"({self.difference:+.4f} ± {self.half_width:.4f}) and the accuracy from "
+            f"{self.accuracy_before:.4f} to {self.accuracy_after:.4f}."
+        )
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the later model is likelier, and not less often right."""
+        return self.difference < 0 and self.accuracy_after >= self.accuracy_before
+
+
+def paired(before: np.ndarray, after: np.ndarray, y: np.ndarray) -> Paired:
+    """Compare the probabilities of two models for the same pictures.
+
+    Parameters
+    ----------
+    before, after : ndarray of float, shape (n, classes)
+    y : ndarray of int, shape (n,)
+    """
+    from scipy import stats
+
+    at = np.arange(len(y))
+    losses = [-np.log(np.maximum(found[at, y], 1e-15)) for found in (before, after)]
+    accuracies = [float((found.argmax(axis=1) == y).mean()) for found in (before, after)]
+    difference = losses[1] - losses[0]
+    half_width = 0.0
+    if len(y) > 1:
+        spread = difference.std(ddof=1) / np.sqrt(len(y))
+        half_width = float(stats.t.ppf(0.975, len(y) - 1) * spread)
+    return Paired(
+        pictures=len(y),
+        accuracy_before=accuracies[0],
+        accuracy_after=accuracies[1],
+        log_loss_before=float(losses[0].mean()),
+        log_loss_after=float(losses[1].mean()),
+        difference=float(difference.mean()),
+        half_width=half_width,
+    )

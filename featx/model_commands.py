@@ -17,6 +17,7 @@ from .arguments import (
     Json,
     MetricName,
     Options,
+    Quiet,
     Repeats,
     Seed,
     names,
@@ -55,6 +56,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Write the table as .csv or .json.")
     ] = None,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Find the best head: all of them on the same folds over pictures.
@@ -63,7 +65,7 @@ def compare(
     procedure. Those that cannot be told from the best are marked as tied; of these the smallest is
     the choice. A test split is never touched.
     """
-    with reported(json):
+    with reported(json, quiet=quiet):
         from . import comparison
         from .leaderboard import CompareSettings
         from .pools import POOLS
@@ -79,7 +81,7 @@ def compare(
             class_weight=class_weight,
             options=options_by_head(options or []),
         )
-        with terminal.Meter("Comparing", "folds") as progress:
+        with terminal.Meter("Comparing", "folds", quiet=quiet) as progress:
             board = comparison.compare(features, settings, progress=progress)
         if out:
             comparison.write_leaderboard(board, out)
@@ -129,6 +131,7 @@ def fit(
         ),
     ] = None,
     seed: Seed = 0,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Choose and train a classifier on cached features, test it, and save it as one file.
@@ -136,7 +139,7 @@ def fit(
     It is tested once: on the test split, or on val, or on held-out pictures, and never on a
     picture that it was chosen by or trained on.
     """
-    with reported(json):
+    with reported(json, quiet=quiet):
         from . import fitting
 
         settings = fitting.FitSettings(
@@ -153,7 +156,7 @@ def fit(
             target_precision=target_precision,
             seed=seed,
         )
-        with terminal.Meter("Comparing", "folds") as progress:
+        with terminal.Meter("Comparing", "folds", quiet=quiet) as progress:
             fitted = fitting.fit(features, out, settings, progress=progress)
         if json:
             terminal.write_json(fitted.as_dict())

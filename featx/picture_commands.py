@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from . import terminal
-from .arguments import Json, Resize, Seed, Size, Sources
+from .arguments import Json, Quiet, Resize, Seed, Size, Sources
 from .errors import shown
 from .exits import reported
 
@@ -95,7 +95,7 @@ def extract(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make an existing cache anew, with any settings.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Send pictures through VGG16 once and cache their features.

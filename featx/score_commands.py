@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import terminal
-from .arguments import Json, Seed
+from .arguments import Json, Model, Quiet, Seed, Weights
 from .errors import InputError
 from .exits import reported
 
@@ -19,14 +19,6 @@ __all__ = ["app"]
 
 app = typer.Typer()
 
-Model = Annotated[Path, typer.Argument(help="A model that featx fit made.", show_default=False)]
-Weights = Annotated[
-    str,
-    typer.Option(
-        envvar="FEATX_WEIGHTS",
-        help="Where the model's own weights are, when they are a file of yours.",
-    ),
-]
 Copies = Annotated[
     int,
     typer.Option(
@@ -81,7 +73,7 @@ def score(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start again, and replace what is there.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Write one row for every picture: what the model says of it, or why it cannot be read.
@@ -144,7 +136,7 @@ def evaluate(
     mistakes: Annotated[int, typer.Option(help="How many of the worst mistakes to show.")] = 10,
     seed: Seed = 0,
     weights: Weights = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Compare what a model says of labelled pictures with their labels.

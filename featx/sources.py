@@ -16,7 +16,6 @@ from .cache import Cache
 from .catalog import Catalog
 from .errors import IncompatibleError, InputError, shown
 from .fingerprint import Fingerprint
-from .pools import pooled
 from .reader import Read, Reader
 from .trunk import Trunk
 
@@ -40,12 +39,11 @@ class Model(Protocol):
         """Of the features that the head was fitted on."""
 
     @property
-    def pool(self) -> str:
-        """How features become rows."""
-
-    @property
     def trunk(self) -> Trunk:
         """The network."""
+
+    def rows(self, features: np.ndarray) -> np.ndarray:
+        """Return features at the cut as rows (n, d)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +88,7 @@ class FileSource:
     def __init__(self, model: Model, pictures: Catalog, *, copies: int = 0) -> None:
         self.catalog = pictures
         self._copies = copies
-        self._pool = model.pool
+        self._model = model
         self._trunk = model.trunk
         fingerprint = model.fingerprint
         policy = augment.POLICIES["none"]
@@ -100,7 +98,7 @@ class FileSource:
                     "The model was fitted without augmented copies, so there is no policy to make "
                     "any by. Leave --tta out, or extract with --copies and fit again."
                 )
-            policy = augment.described(fingerprint.augment)
+            policy = augment.POLICIES[augment.described(fingerprint.augment)]
             if policy == augment.POLICIES["flip"] and copies > 1:
                 raise InputError("A picture has one mirror image: ask for 1 copy, not more.")
         trunk = fingerprint.trunk
@@ -169,7 +167,8 @@ class FileSource:
 
     def _pooled(self, pictures: list[np.ndarray]) -> np.ndarray:
         features = self._trunk.features(np.concatenate(pictures))
-        return pooled(features, self._pool).reshape(len(pictures), 1 + self._copies, -1)
+        rows = self._model.rows(features)
+        return rows.reshape(len(pictures), 1 + self._copies, rows.shape[1])
 
 
 class CacheSource:
@@ -206,7 +205,7 @@ class CacheSource:
             )
         self._cache = cache
         self._copies = copies
-        self._pool = model.pool
+        self._model = model
         self._places = _places(cache)
 
     def __len__(self) -> int:
@@ -233,14 +232,22 @@ class CacheSource:
         digests = self._cache.digests[pictures]
         reasons = [KNOWN if digest in known else "" for digest in digests]
         wanted = pictures[[not reason for reason in reasons]]
-        matrix = self._cache.matrix(self._pool, pictures=wanted, copies=self._copies)
+        X = self._rows(wanted)
         progress(len(pictures))
         return _checked(
             list(self.catalog.paths[pictures]),
             reasons,
             list(digests),
-            matrix.X.reshape(len(wanted), 1 + self._copies, matrix.X.shape[1]),
+            X,
         )
+
+    def _rows(self, pictures: np.ndarray) -> np.ndarray:
+        found = [
+            self._model.rows(block.reshape(-1, *block.shape[2:]))
+            for _, block in self._cache.blocks(pictures, self._copies)
+        ]
+        rows = _joined(found, 1)
+        return rows.reshape(len(pictures), 1 + self._copies, rows.shape[-1])
 
     def _block(self, block: range) -> Rows:
         # Skipped picture j stands before cached picture places[j], so at places[j] + j of all.
@@ -248,16 +255,13 @@ class CacheSource:
         first, last = np.searchsorted(skipped, [block.start, block.stop]).tolist()
         start, stop = block.start - first, block.stop - last
         images = self._cache.rows(start, stop)
-        matrix = self._cache.matrix(
-            self._pool, pictures=np.arange(start, stop), copies=self._copies
-        )
         at = (self._places[first:last] - start).tolist()
         missing = self._cache.skipped[first:last]
         return _checked(
             _with(list(images.catalog.paths), at, [row.path for row in missing]),
             _with([""] * (stop - start), at, [row.reason for row in missing]),
             _with(list(images.digests), at, [row.digest for row in missing]),
-            matrix.X.reshape(stop - start, 1 + self._copies, matrix.X.shape[1]),
+            self._rows(np.arange(start, stop)),
         )
 
 

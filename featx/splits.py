@@ -12,7 +12,7 @@ import numpy as np
 from .catalog import NO_LABEL, Catalog
 from .errors import InputError, shown
 
-__all__ = ["Split", "folds", "labelled", "require_classes", "train_test", "units"]
+__all__ = ["Split", "folds", "held_out", "labelled", "require_classes", "train_test", "units"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +185,33 @@ def folds(
                 "large. Use fewer folds, another seed, or smaller groups."
             )
     return found_folds
+
+
+def held_out(
+    y: np.ndarray, units: np.ndarray, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions to train on and a stratified share held out, with every unit on one side.
+
+    Parameters
+    ----------
+    y, units
+        See `folds`.
+    share : float
+        About how much is held out.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        When some class has one unit only.
+    """
+    fewest = min(len(np.unique(units[y == label])) for label in np.unique(y))
+    if fewest < 2:
+        raise InputError(
+            "Some class has one picture to train on, so none of it can be held out. Add pictures, "
+            "or give a val split."
+        )
+    return folds(y, units, max(2, min(round(1 / share), fewest)), seed)[0]
 
 
 def _holdout(

@@ -17,7 +17,9 @@ from .errors import shown
 
 if TYPE_CHECKING:
     from .evaluation import Evaluation
+    from .exporting import Exported
     from .extraction import Extraction
+    from .finetuning import Finetuned
     from .fitting import Fitted
     from .leaderboard import Leaderboard
     from .scoring import Scored
@@ -26,7 +28,9 @@ __all__ = [
     "Meter",
     "print_described",
     "print_evaluation",
+    "print_exported",
     "print_extraction",
+    "print_finetuned",
     "print_fitted",
     "print_leaderboard",
     "print_scored",
@@ -216,6 +220,32 @@ def print_scored(scored: "Scored") -> None:
             warn(f"  {count:,} failed: {reason}, {REASONS.get(reason, '')}")
 
 
+def print_finetuned(found: "Finetuned") -> None:
+    """Write what fine-tuning came to."""
+    tuning = found.bundle.report["tuning"]
+    say(found.reason)
+    say()
+    rows = [
+        [name, f"{test.accuracy:.4f}", f"{test.balanced_accuracy:.4f}", f"{test.log_loss:.4f}",
+         "kept" if (name == "tuned") == found.kept else ""]
+        for name, test in (("head", found.head_test), ("tuned", found.tuned_test))
+    ]  # fmt: skip
+    title = f"{found.head_test.images} test pictures"
+    _table(title, ["", "accuracy", "balanced accuracy", "log loss", ""], rows)
+    say()
+    say(f"Trained            {', '.join(tuning['layers'])} and the head, from {tuning['head']}")
+    say(f"Epochs             {tuning['epochs']}")
+    say(f"Cache              {shown(found.cache)}")
+    say(f"Model              {shown(found.out)} ({found.seconds:.1f} s)")
+
+
+def print_exported(written: "Exported") -> None:
+    """Write what was exported."""
+    side = written.size
+    say(f"{shown(written.out)}: {written.bytes / 1e6:.0f} MB")
+    say(f"  takes uint8 RGB pictures (n, {side}, {side}, 3), gives {len(written.classes)} classes")
+
+
 def print_evaluation(found: "Evaluation") -> None:
     """Write how well a model does on labelled pictures."""
     figures = found.figures
@@ -315,7 +345,7 @@ class Meter:
         self._quiet = quiet
         self._bar: Progress | None = None
         self._begun = self._told = time.monotonic()
-        self._base = 0
+        self._last = 0
 
     def __enter__(self) -> "Meter":
         if sys.stderr.isatty() and not self._quiet:
@@ -349,12 +379,15 @@ class Meter:
             )
         elif not self._quiet:
             now = time.monotonic()
+            if done < self._last:  # something else is counted now
+                self._begun = now
+            self._last = done
             if now - self._told >= _PLAIN_SECONDS:
                 self._told = now
                 warn(self._line(done, total, worked, now))
 
     def _line(self, done: int, total: int, worked: int, now: float) -> str:
-        rate = worked / (now - self._begun)
+        rate = worked / max(now - self._begun, 1e-9)
         line = f"{self._what}: {done / self._scale:,.0f} of {total / self._scale:,.0f} {self._unit}"
         if rate:
             left = int((total - done) / rate)

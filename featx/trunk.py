@@ -12,7 +12,7 @@ from .errors import InputError
 from .fingerprint import TrunkFingerprint
 from .weights import Weights
 
-__all__ = ["BATCH", "PRECISIONS", "Trunk", "precision"]
+__all__ = ["BATCH", "PRECISIONS", "Trunk", "normalization", "precision"]
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -143,24 +143,11 @@ class Trunk:
 def _model(arrays: vgg16.Arrays, fingerprint: TrunkFingerprint, precision: str) -> Any:
     """Build the Keras model from uint8 pixels to the cut."""
     keras = backend.keras()
-    layers = keras.layers
     pixels = keras.Input((fingerprint.size, fingerprint.size, 3), dtype="uint8")
     x = _preprocess(keras.ops.cast(pixels, "float32"), fingerprint.preprocessing)
-    x = keras.ops.cast(x, precision)
-    for name, (_, channels) in vgg16.LAYERS.items():
-        if name.endswith("_pool"):
-            x = layers.MaxPooling2D(2, name=name, dtype=precision)(x)
-        else:
-            x = layers.Conv2D(
-                channels, 3, padding="same", activation="relu", name=name, dtype=precision
-            )(x)
-        if name == fingerprint.cut:
-            break
-    model = keras.Model(pixels, x, trainable=False)
-    for layer in model.layers:
-        if layer.name in arrays:
-            layer.set_weights(arrays[layer.name])
-    return model
+    names = vgg16.layers_between(vgg16.INPUT, fingerprint.cut)
+    x = vgg16.connected(keras.ops.cast(x, precision), names, arrays, precision)
+    return keras.Model(pixels, x, trainable=False)
 
 
 def _preprocess(pixels: Any, preprocessing: str) -> Any:
@@ -170,3 +157,19 @@ def _preprocess(pixels: Any, preprocessing: str) -> Any:
     mean = 255 * np.array(_TORCH_MEAN, np.float32)
     deviation = 255 * np.array(_TORCH_DEVIATION, np.float32)
     return (pixels - mean) / deviation
+
+
+def normalization(preprocessing: str) -> tuple[list[int], list[float], list[float]]:
+    """Return how RGB in 0..255 is normalised, as plain numbers.
+
+    Returns
+    -------
+    order, scale, offset : list
+        The normalised picture is ``scale * rgb + offset``, both a number a channel; `order` is for
+        each RGB channel the input channel of the first kernel that it goes to.
+    """
+    if preprocessing == "caffe":
+        return [2, 1, 0], [1.0] * 3, [-mean for mean in _CAFFE_MEAN[::-1]]
+    scale = [1 / (255 * deviation) for deviation in _TORCH_DEVIATION]
+    shares = zip(_TORCH_MEAN, _TORCH_DEVIATION, strict=True)
+    return [0, 1, 2], scale, [-mean / deviation for mean, deviation in shares]

@@ -11,16 +11,21 @@ from typing import Any
 
 import numpy as np
 
+from . import backend
 from .errors import CorruptError, InputError
 
 __all__ = [
     "CONVOLUTIONS",
+    "INPUT",
     "LAYERS",
     "Arrays",
+    "connected",
     "cut_shape",
     "from_checkpoint",
     "from_file",
+    "layers_between",
     "random_arrays",
+    "some_from_safetensors",
     "to_safetensors",
 ]
 
@@ -28,8 +33,11 @@ Arrays = dict[str, tuple[np.ndarray, np.ndarray]]
 
 _BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # convolutions, channels
 
+#: Normalised pixels: what stands before the first layer.
+INPUT = "input"
+
 #: Every layer, in order: name → (how many times smaller than the picture, channels).
-LAYERS: dict[str, tuple[int, int]] = {}
+LAYERS: dict[str, tuple[int, int]] = {INPUT: (1, 3)}
 #: The thirteen convolutions, in order: name → (channels in, channels out).
 CONVOLUTIONS: dict[str, tuple[int, int]] = {}
 
@@ -63,6 +71,43 @@ def cut_shape(cut: str, size: int) -> tuple[int, int, int]:
     return size // scale, size // scale, channels
 
 
+def layers_between(after: str, until: str) -> list[str]:
+    """Return the names of the layers after one, up to and with another.
+
+    Examples
+    --------
+    >>> layers_between("block5_conv1", "block5_pool")
+    ['block5_conv2', 'block5_conv3', 'block5_pool']
+    """
+    names = list(LAYERS)
+    return names[names.index(after) + 1 : names.index(until) + 1]
+
+
+def connected(x: Any, names: Iterable[str], arrays: Arrays, dtype: Any) -> Any:
+    """Send a Keras tensor through layers of VGG16 with these weights, and return what comes out.
+
+    Parameters
+    ----------
+    x : KerasTensor, shape (batch, height, width, channels)
+    names : iterable of str
+        Keys of `LAYERS`, in order.
+    arrays : Arrays
+    dtype : str or keras.DTypePolicy
+        In which the layers compute.
+    """
+    layers = backend.keras().layers
+    for name in names:
+        if name.endswith("_pool"):
+            x = layers.MaxPooling2D(2, name=name, dtype=dtype)(x)
+            continue
+        layer = layers.Conv2D(
+            LAYERS[name][1], 3, padding="same", activation="relu", name=name, dtype=dtype
+        )
+        x = layer(x)
+        layer.set_weights(arrays[name])
+    return x
+
+
 def random_arrays(seed: int) -> Arrays:
     """Return He-normal kernels (He et al. 2015) and zero biases, the same for the same seed."""
     random = np.random.default_rng(seed)
@@ -75,7 +120,7 @@ def random_arrays(seed: int) -> Arrays:
 
 
 def to_safetensors(arrays: Arrays) -> bytes:
-    """Return the arrays as a safetensors file; the same arrays give the same bytes."""
+    """Return the arrays of some layers as a safetensors file, the same for the same arrays."""
     from safetensors.numpy import save
 
     named = {}
@@ -111,6 +156,22 @@ def from_file(data: bytes) -> Arrays:
             kernel = kernel.transpose(2, 3, 1, 0)
         arrays[name] = (kernel, biases.get(_place(path), np.empty(0)))
     return _checked(arrays)
+
+
+def some_from_safetensors(data: bytes) -> Arrays:
+    """Read the convolutions that `to_safetensors` wrote, be they all or some.
+
+    Raises
+    ------
+    CorruptError
+        When it holds anything else.
+    """
+    tensors = dict(_safetensors(data))
+    names = sorted({name.partition("/")[0] for name in tensors})
+    wanted = {f"{name}/{kind}" for name in names for kind in ("kernel", "bias")}
+    if set(tensors) != wanted or not set(names) <= set(CONVOLUTIONS):
+        raise CorruptError(f"Not kernels and biases of VGG16: {', '.join(sorted(tensors))}.")
+    return _checked({name: (tensors[f"{name}/kernel"], tensors[f"{name}/bias"]) for name in names})
 
 
 def from_checkpoint(data: bytes) -> Arrays:
@@ -152,8 +213,8 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 def _checked(arrays: Arrays) -> Arrays:
     """Return the arrays as float32 when every shape and value is one that VGG16 can have."""
-    for name, (before, after) in CONVOLUTIONS.items():
-        kernel, bias = arrays[name]
+    for name, (kernel, bias) in arrays.items():
+        before, after = CONVOLUTIONS[name]
         if kernel.shape != (3, 3, before, after) or bias.shape != (after,):
             raise CorruptError(
                 f"The weights of {name} have the shapes {kernel.shape} and {bias.shape}; "

@@ -239,7 +239,9 @@ def test_the_test_split_is_never_touched(tmp_path: Path, monkeypatch: pytest.Mon
     asked: list[Any] = []
     original = featx.Cache.matrix
 
-    def spy(self: featx.Cache, pool: str, *, pictures: np.ndarray, copies: bool = True) -> Any:
+    def spy(
+        self: featx.Cache, pool: str, *, pictures: np.ndarray, copies: int | None = None
+    ) -> Any:
         asked.append(set(self.catalog.splits[pictures]))
         return original(self, pool, pictures=pictures, copies=copies)
 

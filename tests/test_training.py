@@ -4,8 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
@@ -251,13 +253,16 @@ def test_network_files_with_other_layers_are_refused() -> None:
             KerasHead.from_bytes(out.getvalue(), described)
 
 
-def test_class_scores_of_probabilities_are_logarithms() -> None:
+def test_class_scores_are_margins_or_else_logarithms_of_probabilities() -> None:
     data = examples(copies=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fitted = LogisticRegression().fit(data.originals, data.y)
-    expected = np.log(fitted.predict_proba(data.originals))
-    assert np.allclose(class_scores(fitted, data.originals), expected)
+    found = class_scores(fitted, data.originals)
+    assert np.allclose(softmax(found, axis=1), fitted.predict_proba(data.originals))
+    near = KNeighborsClassifier(3).fit(data.originals, data.y)
+    expected = np.log(np.maximum(near.predict_proba(data.originals), 1e-6))
+    assert np.allclose(class_scores(near, data.originals), expected)
 
 
 def test_inner_folds_keep_copies_and_units_together(monkeypatch: pytest.MonkeyPatch) -> None:

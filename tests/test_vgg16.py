@@ -24,7 +24,9 @@ def test_layers() -> None:
     assert len(vgg16.CONVOLUTIONS) == 13
     assert vgg16.cut_shape("block4_pool", 224) == (14, 14, 512)
     assert vgg16.cut_shape("block1_conv1", 64) == (64, 64, 64)
-    with pytest.raises(InputError, match=r"Unknown layer 'fc1'\. Expected one of block1_conv1"):
+    with pytest.raises(
+        InputError, match=r"Unknown layer 'fc1'\. Expected one of input, block1_conv1"
+    ):
         vgg16.cut_shape("fc1", 224)
     with pytest.raises(InputError, match="The size 200 is not a multiple of 32"):
         vgg16.cut_shape("block5_pool", 200)

@@ -1,0 +1,123 @@
+"""Rows scored from a cache: rate and peak memory, for 100,000 and for 1,000,000 rows.
+
+The cache is synthetic: random features of the shape that 32-pixel pictures have at block5_pool,
+(1, 1, 512), a sixth of them not zero, ten classes; the head is a logistic regression.
+
+    python benchmarks/bench_score_cache.py FOLDER [--rows 100000,1000000]
+"""
+
+import argparse
+import csv
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import featx
+from featx import weights
+from featx.assembly import assemble
+from featx.cache import Images
+from featx.catalog import Catalog
+from featx.fingerprint import Fingerprint, TrunkFingerprint
+from featx.parts import Parts
+
+CLASSES = tuple(f"class {number}" for number in range(10))
+_PART = 20_000
+
+
+def fingerprint() -> Fingerprint:
+    """Return that of 32-pixel pictures on random weights."""
+    chosen = weights.resolve("random")
+    trunk = TrunkFingerprint(chosen.digest, chosen.preprocessing, "block5_pool", 32, "crop")
+    return Fingerprint(trunk, 0, "", 0, "float16", "float32")
+
+
+def make(path: Path, count: int, seed: int) -> None:
+    """Write a cache of `count` pictures that are not there."""
+    if path.exists():
+        return
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, len(CLASSES), count).astype(np.int32)
+    means = np.random.default_rng(0).random((len(CLASSES), 512)) * 2
+    digests = [hashlib.sha256(f"{seed} {index}".encode()).hexdigest() for index in range(count)]
+    parts = Parts(path)
+    parts.remove()
+    for start in range(0, count, _PART):
+        some = slice(start, min(start + _PART, count))
+        rows = means[labels[some]] + random.random((len(labels[some]), 512), np.float32)
+        rows[random.random(rows.shape, np.float32) < 5 / 6] = 0
+        features = rows.astype(np.float16).reshape(-1, 1, 1, 1, 512)
+        parts.write(features, digests[some], [(640, 480)] * len(features), fingerprint())
+    empty = np.full(count, "", dtype=object)
+    paths = np.array([f"camera/2026/{index:09d}.jpg" for index in range(count)], dtype=object)
+    listed = Catalog(Path("/nowhere"), paths, labels, empty, empty, CLASSES)
+    images = Images(listed, np.array(digests, dtype=object), np.full((count, 2), 480, np.int32))
+    assemble(path, images, [], fingerprint(), parts=parts, old=None)
+    parts.remove()
+
+
+def score(model: Path, cache: Path, out: Path) -> tuple[float, float, float]:
+    """Return rows a second, seconds and peak MiB of one run of the command line."""
+    command = [sys.executable, "-m", "featx", "score", str(model), str(cache), "-o", str(out)]
+    begun = time.perf_counter()
+    run = subprocess.Popen([*command, "--overwrite", "--json", "-q"], stdout=subprocess.PIPE)
+    assert run.stdout
+    found = json.loads(run.stdout.read())
+    _, status, usage = os.wait4(run.pid, 0)
+    assert status == 0, status
+    return found["listed"] / found["seconds"], time.perf_counter() - begun, usage.ru_maxrss / 1024
+
+
+def agree(stem: Path) -> int:
+    """Compare the three files row by row; return how many rows there are."""
+    from pyarrow import parquet
+
+    count = 0
+    batches = parquet.ParquetFile(stem.with_suffix(".parquet")).iter_batches()
+    table = (row for batch in batches for row in batch.to_pylist())
+    with stem.with_suffix(".csv").open(newline="") as text, stem.with_suffix(".jsonl").open() as js:
+        for a, b, c in zip(csv.DictReader(text), map(json.loads, js), table, strict=True):
+            assert b == c, (b, c)
+            assert a == {name: "" if cell is None else str(cell) for name, cell in b.items()}
+            count += 1
+    return count
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rows", default="100000,1000000")
+    parser.add_argument("--only-make", action="store_true", help="the model and the caches")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    model = options.folder / "m.featx"
+    if options.only_make:
+        make(options.folder / "train.h5", 2000, seed=1)
+        featx.fit(options.folder / "train.h5", model, head="logreg")
+        for count in map(int, options.rows.split(",")):
+            make(options.folder / f"{count}.h5", count, seed=2)
+        return
+    # In a process of its own: a child's peak is at least what its parent holds when it starts.
+    subprocess.run([sys.executable, *sys.argv, "--only-make"], check=True)
+    print("| rows | format | rows a second | seconds in all | peak MiB | file MiB |")
+    print("|---|---|---|---|---|---|")
+    for count in map(int, options.rows.split(",")):
+        cache = options.folder / f"{count}.h5"
+        for suffix in ("csv", "jsonl", "parquet"):
+            out = options.folder / f"{count}.{suffix}"
+            rate, seconds, peak = score(model, cache, out)
+            size = out.stat().st_size / 2**20
+            print(
+                f"| {count:,} | {suffix} | {rate:,.0f} | {seconds:.1f} | {peak:.0f} | {size:.0f} |"
+            )
+        print(f"All {agree(options.folder / str(count)):,} rows agree.", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
