@@ -26,7 +26,7 @@ from .trunk import Trunk
 __all__ = ["FORMAT", "VERSION", "Bundle", "library_versions"]
 
 FORMAT = "featx-bundle"
-VERSION = 1
+VERSION = 2
 
 _LIBRARIES = ("scikit-learn", "numpy", "skops", "keras", "tensorflow")
 
@@ -212,6 +212,11 @@ class Bundle:
         """Return the name of the most probable class for each picture; see `predict_proba`."""
         return self.classes_[self.predict_proba(pictures).argmax(axis=1)]
 
+    @property
+    def until(self) -> str:
+        """The layer whose features the pool takes: the cut, or the last layer of the tail."""
+        return self.tail.until if self.tail else self.fingerprint.trunk.cut
+
     def tail_after(self, cut: str) -> Tail:
         """Return the layers after a cut that is this one or before it, with the weights they have.
 
@@ -221,12 +226,11 @@ class Bundle:
             When VGG16's weights are needed and are not at hand.
         """
         trunk = self.fingerprint.trunk
-        until = self.tail.until if self.tail else trunk.cut
         own = self.tail.arrays if self.tail else {}
-        needed = set(vgg16.layers_between(cut, until)) & set(vgg16.CONVOLUTIONS)
+        needed = set(vgg16.layers_between(cut, self.until)) & set(vgg16.CONVOLUTIONS)
         arrays = own if needed <= set(own) else {**self.trunk.weights.arrays(), **own}
         shape = vgg16.cut_shape(cut, trunk.size)
-        return Tail(cut, until, shape, {name: arrays[name] for name in needed})
+        return Tail(cut, self.until, shape, {name: arrays[name] for name in needed})
 
     def score(
         self, pictures: Iterable[str | os.PathLike[str] | np.ndarray], y: Iterable[str]

@@ -36,7 +36,7 @@ class Checkpoint:
         self._run = json.loads(json.dumps(run))
 
     def load(self) -> State | None:
-        """Return the state that is there, or None.
+        """Return the state that is there, or None. Call it under the lock of the output.
 
         Raises
         ------
@@ -45,6 +45,7 @@ class Checkpoint:
         CorruptError
             When it is damaged.
         """
+        files.remove_partials(self.path)
         if not self.path.exists():
             return None
         from safetensors import SafetensorError, safe_open
@@ -75,7 +76,7 @@ class Checkpoint:
         from safetensors.numpy import save
 
         tensors = {
-            f"{group}/{number}": np.ascontiguousarray(array)
+            f"{group}/{number}": np.array(array, order="C")  # as it is, be it a single number
             for group, some in arrays.items()
             for number, array in enumerate(some)
         }

@@ -65,7 +65,7 @@ def draw(tuning: Mapping[str, Any], out: Path) -> None:
             panel.xaxis.get_major_locator().set_params(integer=True)
     for row, name in enumerate(("loss", "accuracy")):
         panels[row, 0].set_ylabel(name)
-    panels[0, -1].legend()
+    panels[0, [stage for stage, _ in stages].index("choose")].legend()
     kept = "kept" if tuning["kept"] else "not kept: the head stays"
     figure.suptitle(f"{tuning['head']}, tuned from {tuning['layers'][0]} on ({kept})")
     drawn = io.BytesIO()

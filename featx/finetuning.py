@@ -75,7 +75,7 @@ class FinetuneSettings(Recipe):
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout is {self.dropout:g}. Expected 0 to below 1.")
         if not 0 < self.validation <= 0.5:
-            raise InputError(f"validation is {self.validation:g}. Expected a share up to 0.5.")
+            raise InputError(f"validation is {self.validation:g}. Expected 0 to 0.5.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,9 +175,8 @@ def finetune(
     if settings.class_weight is None:
         weight = HeadKind.of(bundle).options.get("class_weight")
         settings = replace(settings, class_weight=weight)
-    until = bundle.tail.until if bundle.tail else bundle.fingerprint.trunk.cut
     own = bundle.fingerprint.trunk.cut if bundle.tail else None
-    layers = unfrozen(until, settings.unfreeze, settings.start, own)
+    layers = unfrozen(bundle.until, settings.unfreeze, settings.start, own)
     with claimed(out):
         path = cache_at(layers.cut, bundle, source, out, extract_progress)
         with Cache.open(path) as cache:
@@ -216,8 +215,8 @@ class _Run:
         # The model with its cut moved to that of the cache, and the same with the head's pool.
         self.before = replace(bundle, tail=self.tail, fingerprint=cache.fingerprint)
         self.start = replace(self.before, pool=self.kind.pool)
-        kept = {name: value for name, value in asdict(settings).items() if name != "overwrite"}
-        identity = {"model": bundle.digest, "cache": cache.recorded_digest(), **kept}
+        identity = {"model": bundle.digest, "cache": cache.recorded_digest(), **asdict(settings)}
+        del identity["overwrite"]
         self.checkpoint = Checkpoint(out, identity)
         if settings.overwrite:
             self.checkpoint.remove()
@@ -349,8 +348,8 @@ class _Run:
 
     def _chosen_inside(self, rows: Examples) -> tuple[Tuned, Paired]:
         """Tune from a head fitted on some training pictures, and compare it on the others."""
-        seed = self.settings.seed
-        inside, outside = splits.held_out(rows.y, rows.units, self.settings.validation, seed)
+        share, seed = self.settings.validation, self.settings.seed
+        inside, outside = splits.held_out(rows.y, rows.units, share, seed)
         tuning = self._tuning(inside, outside)
         own_rows = rows if self.kind is self.own else self._examples(self.before)
         fitted = self.own.fitted(own_rows.take(inside), seed)

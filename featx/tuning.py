@@ -19,6 +19,7 @@ __all__ = [
     "Recipe",
     "Tuned",
     "Tuning",
+    "epoch_of",
     "probabilities",
     "seconds_an_epoch",
     "tune",
@@ -174,7 +175,7 @@ def tune(
     begun = values["epoch"] * batches
     while values["epoch"] < epochs and not _is_over(values, recipe):
         epoch = values["epoch"]
-        dataset = _epoch(tuning, recipe, epoch)
+        dataset = epoch_of(tuning, recipe, epoch)
         told = _Batches(network, recipe, epoch, batches, epochs, begun, progress)
         logs = network.fit(dataset, verbose=0, shuffle=False, callbacks=[told.callback()]).history
         _record(values["history"], {name: logs[name][0] for name in ("loss", "accuracy")})
@@ -254,7 +255,7 @@ def probabilities(network: Any, cache: Cache, pictures: np.ndarray) -> np.ndarra
     return rows / rows.sum(axis=1, keepdims=True)
 
 
-def _epoch(tuning: Tuning, recipe: Recipe, epoch: int) -> Any:
+def epoch_of(tuning: Tuning, recipe: Recipe, epoch: int) -> Any:
     """Return the batches of an epoch: an order and a copy of each picture of its own."""
     keras = backend.keras()
     random = np.random.default_rng([recipe.seed, epoch])

@@ -192,7 +192,7 @@ def test_a_fingerprint_that_cannot_be_is_refused(model: Path, tmp_path: Path) ->
 
 def test_other_versions_and_weights_are_incompatible(model: Path, tmp_path: Path) -> None:
     newer = rewritten(model, tmp_path / "n.featx", bundle_json=described(model, version=9))
-    with pytest.raises(IncompatibleError, match="has the model version 9; this featx reads 1"):
+    with pytest.raises(IncompatibleError, match="has the model version 9; this featx reads 2"):
         featx.load(newer)
     foreign = json.loads(described(model))["fingerprint"] | {"weights": "f" * 64}
     other = described(model, fingerprint=foreign, weights="file")

@@ -1,0 +1,143 @@
+"""An epoch on cached features of the cut against epochs of the whole network.
+
+The same pictures, batch and trained layers (the last four and a softmax on mean-pooled features):
+
+- featx: features at block4_pool from its cache, a random copy of each picture;
+- the whole network, pictures in memory at 224 pixels, decoded once, without augmentation;
+- the classic recipe: the same with Keras's random rotation, shift, zoom and flip on the fly.
+
+    python benchmarks/bench_finetune.py SOURCE [--pictures 128] [--rounds 3] [--copies 4]
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import featx
+from featx import backend, images, vgg16
+from featx.kerashead import KerasHead
+from featx.network import assembled, classified
+from featx.trunk import normalization
+from featx.tuning import Recipe, Tuning, epoch_of
+
+BATCH = 32
+
+
+def network_of_pixels(model: featx.Bundle, augmented: bool, dtype: str) -> object:
+    """Return the whole VGG16 with a softmax, the last four layers trainable."""
+    keras = backend.keras()
+    trunk = model.fingerprint.trunk
+    order, scale, offset = normalization(trunk.preprocessing)
+    arrays = dict(model.trunk.weights.arrays())
+    kernel, bias = arrays["block1_conv1"]
+    arrays["block1_conv1"] = (kernel[:, :, order], bias)
+    pixels = keras.Input((trunk.size, trunk.size, 3))
+    x = pixels
+    if augmented:
+        layers = keras.layers
+        for layer in (layers.RandomFlip("horizontal"), layers.RandomRotation(40 / 360),
+                      layers.RandomTranslation(0.2, 0.2), layers.RandomZoom(0.2)):  # fmt: skip
+            x = layer(x)
+    x = keras.layers.Rescaling(scale, offset)(x)
+    names = vgg16.layers_between(vgg16.INPUT, "block5_pool")
+    x = vgg16.connected(x, names, arrays, keras.DTypePolicy(dtype))
+    head = KerasHead.of_softmax(np.zeros((512, len(model.classes))), np.zeros(len(model.classes)))
+    network = keras.Model(pixels, classified(x, "avg", head))
+    for layer in network.layers:
+        if layer.name in names:
+            layer.trainable = layer.name.startswith("block5")
+    return network
+
+
+def timed(step: Callable[[], object]) -> float:
+    """Return the seconds of a call."""
+    begun = time.perf_counter()
+    step()
+    return time.perf_counter() - begun
+
+
+def main() -> None:
+    """Print seconds an epoch and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--pictures", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--copies", type=int, default=4)
+    options = parser.parse_args()
+    listed = featx.scan(options.source)
+    step = max(1, len(listed) // options.pictures)
+    chosen = np.arange(0, len(listed), step)[: options.pictures]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        some = listed.take(chosen)
+        caching = timed(
+            lambda: featx.extract(some, folder / "f.h5", cut="block4_pool", copies=options.copies)
+        )
+        size = (folder / "f.h5").stat().st_size / 1e6
+        with featx.Cache.open(folder / "f.h5") as cache:
+            dtype = "mixed_bfloat16" if cache.fingerprint.precision == "bfloat16" else "float32"
+            fitted = featx.fit(folder / "f.h5", folder / "m.featx", head="nearest-centroid")
+            model, y = fitted.bundle, cache.labels
+            whole = {
+                what: network_of_pixels(model, augmented, dtype)
+                for what, augmented in (("the whole network", False), ("with augmentation", True))
+            }
+            trunk = model.fingerprint.trunk
+            pixels = np.stack(
+                [images.load(some.file(i), trunk.size, trunk.resize).pixels for i in range(len(y))]
+            )
+            ours = tail_network(model, dtype)
+            truth = np.eye(len(model.classes), dtype=np.float32)[y]
+            for network in (ours, *whole.values()):
+                network.compile(optimizer="adam", loss="categorical_crossentropy")
+            everything = np.arange(len(y))
+            none = np.empty(0, int)
+            tuning = Tuning(cache, everything, y, none, none, len(model.classes))
+            recipe = Recipe(batch_size=BATCH)
+            steps = {
+                "featx, on the cache": lambda: ours.fit(
+                    epoch_of(tuning, recipe, 0), verbose=0, shuffle=False
+                )
+            }
+            for what, network in whole.items():
+                steps[what] = lambda network=network: network.fit(
+                    pixels, truth, batch_size=BATCH, verbose=0
+                )
+            for call in steps.values():
+                call()  # compiles
+            times: dict[str, list[float]] = {what: [] for what in steps}
+            for _ in range(options.rounds):
+                for what, call in steps.items():
+                    times[what].append(timed(call))
+    medians = {what: statistics.median(found) for what, found in times.items()}
+    first = medians["featx, on the cache"]
+    print(f"{len(chosen)} pictures, batch {BATCH}, {dtype}; medians of {options.rounds} rounds\n")
+    print("| | seconds an epoch | pictures a second | times as long |")
+    print("|---|---|---|---|")
+    for what, median in medians.items():
+        print(f"| {what} | {median:.1f} | {len(chosen) / median:.1f} | {median / first:.1f} |")
+    rows = len(chosen) * (1 + options.copies)
+    print(f"\nThe cache, once: {caching:.0f} s for {rows} rows with {options.copies} copies, "
+          f"{size:.0f} MB.")  # fmt: skip
+
+
+def tail_network(model: featx.Bundle, dtype: str) -> object:
+    """Return block 5 with a softmax."""
+    from dataclasses import replace
+
+    trunk = replace(model.fingerprint.trunk, cut="block5_pool")
+    moved = replace(model, fingerprint=replace(model.fingerprint, trunk=trunk))
+    tail = moved.tail_after("block4_pool")
+    classes = len(model.classes)
+    head = KerasHead.of_softmax(np.zeros((512, classes)), np.zeros(classes))
+    policy = backend.keras().DTypePolicy(dtype)
+    return assembled(tail, "avg", head, trainable=tail.layers, dtype=policy)
+
+
+if __name__ == "__main__":
+    main()
