@@ -35,6 +35,10 @@ class Scorer(sources.Model, Protocol):
     def digest(self) -> str:
         """SHA-256 of the model's file."""
 
+    @property
+    def novelty(self) -> Any:
+        """What tells novelty; None where the model cannot."""
+
     def predict_proba_rows(self, X: np.ndarray) -> np.ndarray:
         """Return probabilities (n, classes) for rows (n, d) or (n, 1 + copies, d)."""
 
@@ -191,6 +195,11 @@ def _check(settings: ScoreSettings, model: Scorer, source: Source, out: Path) ->
         if value is not None and not 0 <= value <= 1:
             option = name.replace("_", "-")
             raise InputError(f"--{option} is {value:g}. Expected a number from 0 to 1.")
+    if settings.max_novelty is not None and model.novelty is None:
+        raise InputError(
+            "The model cannot tell novelty: its training pictures have no others. Leave "
+            "--max-novelty out."
+        )
     if out.is_dir():
         raise InputError(f"{shown(out)} is a folder. Give the name of a file, such as scores.csv.")
     if isinstance(source, str | os.PathLike) and Path(source).resolve() == out.resolve():
