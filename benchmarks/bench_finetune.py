@@ -3,8 +3,10 @@
 The same pictures, batch and trained layers (the last four and a softmax on mean-pooled features):
 
 - featx: features at block4_pool from its cache, a random copy of each picture;
-- the whole network, pictures in memory at 224 pixels, decoded once, without augmentation;
-- the classic recipe: the same with Keras's random rotation, shift, zoom and flip on the fly.
+- the whole network, pictures in memory at 224 pixels, decoded once, without augmentation, compiled
+  as Keras does it by itself and by XLA, as featx does it;
+- the classic recipe: the same with Keras's random rotation, shift, zoom and flip on the fly (which
+  XLA cannot compile).
 
     python benchmarks/bench_finetune.py SOURCE [--pictures 128] [--rounds 3] [--copies 4]
 """
@@ -26,6 +28,12 @@ from featx.trunk import normalization
 from featx.tuning import Recipe, Tuning, epoch_of
 
 BATCH = 32
+#: The networks to compare with, and how each is compiled.
+WHOLE = {
+    "the whole network": "auto",
+    "the whole network, XLA": True,
+    "the whole network, with augmentation": "auto",
+}
 
 
 def network_of_pixels(model: featx.Bundle, augmented: bool, dtype: str) -> object:
@@ -84,8 +92,7 @@ def main() -> None:
             fitted = featx.fit(folder / "f.h5", folder / "m.featx", head="nearest-centroid")
             model, y = fitted.bundle, cache.labels
             whole = {
-                what: network_of_pixels(model, augmented, dtype)
-                for what, augmented in (("the whole network", False), ("with augmentation", True))
+                what: network_of_pixels(model, "augmentation" in what, dtype) for what in WHOLE
             }
             trunk = model.fingerprint.trunk
             pixels = np.stack(
@@ -93,8 +100,8 @@ def main() -> None:
             )
             ours = tail_network(model, dtype)
             truth = np.eye(len(model.classes), dtype=np.float32)[y]
-            for network in (ours, *whole.values()):
-                network.compile(optimizer="adam", loss="categorical_crossentropy")
+            for network, jit in ((ours, True), *zip(whole.values(), WHOLE.values(), strict=True)):
+                network.compile(optimizer="adam", loss="categorical_crossentropy", jit_compile=jit)
             everything = np.arange(len(y))
             none = np.empty(0, int)
             tuning = Tuning(cache, everything, y, none, none, len(model.classes))

@@ -159,6 +159,7 @@ def tune(
         optimizer=_optimizer(recipe),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
+        jit_compile=True,  # a half faster on processors, where Keras would not do it by itself
     )
     network.optimizer.build(network.trainable_variables)
     state = checkpoint.load()
@@ -323,7 +324,8 @@ def seconds_an_epoch(network: Any, shape: Sequence[int], classes: int, recipe: R
                      pictures: int) -> float:  # fmt: skip
     """Measure what an epoch takes, on random numbers; the weights stay as they are."""
     before = _values(network.variables)
-    network.compile(optimizer=_optimizer(recipe), loss="categorical_crossentropy")
+    loss = "categorical_crossentropy"
+    network.compile(optimizer=_optimizer(recipe), loss=loss, jit_compile=True)
     random = np.random.default_rng(0)
     features = random.random((recipe.batch_size, *shape), np.float32)
     truth = np.eye(classes, dtype=np.float32)[random.integers(classes, size=recipe.batch_size)]

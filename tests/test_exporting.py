@@ -41,7 +41,7 @@ print(json.dumps({'classes': described['classes'], 'resize': described['resize']
 
 @pytest.mark.parametrize(
     ("preprocessing", "head", "tuned"),
-    [("caffe", "logreg", False), ("torch", "lda", False), ("caffe", "dense", True)],
+    [("torch", "lda", False), ("caffe", "dense", True)],
 )
 def test_it_gives_the_probabilities_of_score_without_featx(
     made: Path, tmp_path: Path, preprocessing: str, head: str, tuned: bool
