@@ -32,6 +32,7 @@ log = logging.getLogger("featx")
 
 OPTIMIZERS = ("adam", "sgd")
 _PREDICT = 32
+_WORTH_COMPILING = 10_000_000  # numbers that are read while training: a hundred pictures at 14 x 14
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def tune(
         optimizer=_optimizer(recipe),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
-        jit_compile=True,  # a half faster on processors, where Keras would not do it by itself
+        jit_compile=_pays_to_compile(len(tuning.train) * epochs, network.input_shape[1:]),
     )
     network.optimizer.build(network.trainable_variables)
     state = checkpoint.load()
@@ -195,6 +196,11 @@ def tune(
         checkpoint.save(arrays, values)
     _assign(network.variables, best)
     return Tuned(values["best_epoch"], values["history"])
+
+
+def _pays_to_compile(pictures: int, shape: Sequence[int]) -> bool | str:
+    """Return whether XLA compiles the training: a half faster, but not worth it for little."""
+    return True if pictures * int(np.prod(shape)) > _WORTH_COMPILING else "auto"
 
 
 def _optimizer(recipe: Recipe) -> Any:
@@ -325,7 +331,8 @@ def seconds_an_epoch(network: Any, shape: Sequence[int], classes: int, recipe: R
     """Measure what an epoch takes, on random numbers; the weights stay as they are."""
     before = _values(network.variables)
     loss = "categorical_crossentropy"
-    network.compile(optimizer=_optimizer(recipe), loss=loss, jit_compile=True)
+    jit = _pays_to_compile(pictures, shape)
+    network.compile(optimizer=_optimizer(recipe), loss=loss, jit_compile=jit)
     random = np.random.default_rng(0)
     features = random.random((recipe.batch_size, *shape), np.float32)
     truth = np.eye(classes, dtype=np.float32)[random.integers(classes, size=recipe.batch_size)]
