@@ -47,8 +47,6 @@ class FinetuneSettings(Recipe):
         How many of the last layers, pools included.
     start : str, optional
         The first of them, in place of `unfreeze`.
-    epochs : int
-        At most as many.
     dropout : float
         Share of the inputs of the last layer that is left out while training.
     validation : float
@@ -62,7 +60,6 @@ class FinetuneSettings(Recipe):
 
     unfreeze: int = 4
     start: str | None = None
-    epochs: int = 10
     dropout: float = 0.0
     validation: float = 0.15
     force: bool = False
@@ -70,8 +67,6 @@ class FinetuneSettings(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.epochs < 1:
-            raise InputError(f"epochs is {self.epochs}. Expected 1 or more.")
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout is {self.dropout:g}. Expected 0 to below 1.")
         if not 0 < self.validation <= 0.5:

@@ -329,8 +329,9 @@ class Paired:
     ----------
     pictures : int
     accuracy_before, accuracy_after, log_loss_before, log_loss_after : float
-    difference, half_width : float
-        Of the log losses, after less before, picture by picture, and half its 95 % interval.
+    difference, standard_error : float
+        Of the log losses, after less before, picture by picture: the mean, and how far it may be
+        off (the standard deviation over the root of the number of pictures).
     """
 
     pictures: int
@@ -339,20 +340,24 @@ class Paired:
     log_loss_before: float
     log_loss_after: float
     difference: float
-    half_width: float
+    standard_error: float
 
     def __str__(self) -> str:
         return (
             f"on {self.pictures} pictures that neither was trained on, the log loss goes from "
             f"{self.log_loss_before:.4f} to {self.log_loss_after:.4f} "
-            f"({self.difference:+.4f} ± {self.half_width:.4f}) and the accuracy from "
-            f"{self.accuracy_before:.4f} to {self.accuracy_after:.4f}."
+            f"({self.difference:+.4f}, standard error {self.standard_error:.4f}) and the "
+            f"accuracy from {self.accuracy_before:.4f} to {self.accuracy_after:.4f}."
         )
 
     @property
     def is_better(self) -> bool:
-        """Whether the later model is likelier, and not less often right."""
-        return self.difference < 0 and self.accuracy_after >= self.accuracy_before
+        """Whether the later model is likelier beyond noise, and not less often right.
+
+        Beyond noise is by more than one standard error, as Breiman et al. (1984) choose trees.
+        """
+        likelier = self.difference < -self.standard_error
+        return likelier and self.accuracy_after >= self.accuracy_before
 
 
 def paired(before: np.ndarray, after: np.ndarray, y: np.ndarray) -> Paired:
@@ -363,16 +368,13 @@ def paired(before: np.ndarray, after: np.ndarray, y: np.ndarray) -> Paired:
     before, after : ndarray of float, shape (n, classes)
     y : ndarray of int, shape (n,)
     """
-    from scipy import stats
-
     at = np.arange(len(y))
     losses = [-np.log(np.maximum(found[at, y], 1e-15)) for found in (before, after)]
     accuracies = [float((found.argmax(axis=1) == y).mean()) for found in (before, after)]
     difference = losses[1] - losses[0]
-    half_width = 0.0
+    standard_error = abs(float(difference[0]))  # one picture tells nothing
     if len(y) > 1:
-        spread = difference.std(ddof=1) / np.sqrt(len(y))
-        half_width = float(stats.t.ppf(0.975, len(y) - 1) * spread)
+        standard_error = float(difference.std(ddof=1) / np.sqrt(len(y)))
     return Paired(
         pictures=len(y),
         accuracy_before=accuracies[0],
@@ -380,5 +382,5 @@ def paired(before: np.ndarray, after: np.ndarray, y: np.ndarray) -> Paired:
         log_loss_before=float(losses[0].mean()),
         log_loss_after=float(losses[1].mean()),
         difference=float(difference.mean()),
-        half_width=half_width,
+        standard_error=standard_error,
     )

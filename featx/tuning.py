@@ -41,6 +41,8 @@ class Recipe:
 
     Attributes
     ----------
+    epochs : int
+        At most as many.
     optimizer : {"adam", "sgd"}
         SGD has a momentum of 0.9.
     learning_rate : float
@@ -59,6 +61,7 @@ class Recipe:
         Of the order and of the copies.
     """
 
+    epochs: int = 10
     optimizer: str = "adam"
     learning_rate: float = 1e-5
     warmup: float = 0.5
@@ -74,7 +77,8 @@ class Recipe:
             raise InputError(
                 f"Unknown optimizer {self.optimizer!r}. Expected one of {', '.join(OPTIMIZERS)}."
             )
-        for name, least in (("batch_size", 1), ("patience", 1), ("warmup", 0), ("weight_decay", 0)):
+        at_least_1 = dict.fromkeys(("epochs", "batch_size", "patience"), 1)
+        for name, least in (at_least_1 | {"warmup": 0, "weight_decay": 0}).items():
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}. Expected {least} or more.")
         if not self.learning_rate > 0:
@@ -326,12 +330,13 @@ class _Batches:
             self.progress(done, self.epochs * self.batches, done - self.begun)
 
 
-def seconds_an_epoch(network: Any, shape: Sequence[int], classes: int, recipe: Recipe,
-                     pictures: int) -> float:  # fmt: skip
+def seconds_an_epoch(
+    network: Any, shape: Sequence[int], classes: int, recipe: Recipe, pictures: int
+) -> float:
     """Measure what an epoch takes, on random numbers; the weights stay as they are."""
     before = _values(network.variables)
     loss = "categorical_crossentropy"
-    jit = _pays_to_compile(pictures, shape)
+    jit = _pays_to_compile(pictures * recipe.epochs, shape)
     network.compile(optimizer=_optimizer(recipe), loss=loss, jit_compile=jit)
     random = np.random.default_rng(0)
     features = random.random((recipe.batch_size, *shape), np.float32)

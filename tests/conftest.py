@@ -32,14 +32,19 @@ def picture(path: Path, seed: int, hue: int = 0, size: tuple[int, int] = (48, 36
     return path
 
 
+def class_folders(root: Path, each: int, lies: int = 0) -> Path:
+    """Write pictures of three classes; with `lies`, one in so many has the colour of another."""
+    for hue, name in enumerate(("blue", "green", "red")):
+        for number in range(each):
+            lie = bool(lies) and number % lies == 0
+            picture(root / name / f"{number}.png", 1000 * hue + number, 2 - hue + lie)
+    return root
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """Return a folder of three classes with eight pictures each."""
-    root = tmp_path / "photos"
-    for hue, name in enumerate(("blue", "green", "red")):
-        for number in range(8):
-            picture(root / name / f"{number}.png", 100 * hue + number, 2 - hue)
-    return root
+    return class_folders(tmp_path / "photos", 8)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from conftest import TINY, picture
+from conftest import TINY, class_folders
 
 import featx
 from featx import conversion, cutcache, heads, metrics, tail
@@ -23,20 +23,11 @@ from featx.errors import CorruptError, IncompatibleError, InputError
 FAST = {"epochs": 2, "batch_size": 8, "learning_rate": 1e-4}
 
 
-def write_photos(root: Path, each: int, lies: int = 5) -> Path:
-    """Write pictures of three classes; every so many has the colour of another."""
-    for hue, name in enumerate(("blue", "green", "red")):
-        for number in range(each):
-            lie = number % lies == 0
-            picture(root / name / f"{number}.png", 1000 * hue + number, 2 - hue + lie)
-    return root
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with pictures, their cache and a model."""
     root = tmp_path_factory.mktemp("tune")
-    write_photos(root / "photos", 12)
+    class_folders(root / "photos", 12, lies=5)
     featx.extract(root / "photos", root / "f.h5", copies=1, augment="flip", **TINY)
     featx.fit(root / "f.h5", root / "m.featx", head="logreg")
     return root
@@ -175,9 +166,11 @@ def test_better_is_likelier_and_not_less_often_right() -> None:
     y = np.array([0, 0, 1, 1])
     one = np.array([[0.7, 0.3], [0.6, 0.4], [0.4, 0.6], [0.6, 0.4]])
     likelier = np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.6, 0.4]])
+    luckier = np.array([[0.7, 0.3], [0.7, 0.3], [0.4, 0.6], [0.6, 0.4]])
     wrong = np.array([[0.99, 0.01], [0.99, 0.01], [0.51, 0.49], [0.51, 0.49]])
     assert metrics.paired(one, likelier, y).is_better
     assert not metrics.paired(one, wrong, y).is_better
+    assert not metrics.paired(one, luckier, y).is_better  # by one picture: that is noise
     assert not metrics.paired(likelier, one, y).is_better
     assert not metrics.paired(one, one, y).is_better
 
@@ -239,11 +232,11 @@ def test_caches_that_do_not_belong(made: Path, tuned: Path, tmp_path: Path) -> N
             featx.finetune(made / "m.featx", out, source, **{**FAST, **settings})
         assert not out.exists()
 
-    write_photos(tmp_path / "fewer", 8)
+    class_folders(tmp_path / "fewer", 8, lies=5)
     refused(InputError, "does not hold .* of the 28 pictures", tmp_path / "fewer")
     featx.extract(made / "photos", tmp_path / "64.h5", weights="random", size=64)
     refused(IncompatibleError, "size 32 needed, 64 there", tmp_path / "64.h5")
-    write_photos(tmp_path / "moved", 12)
+    class_folders(tmp_path / "moved", 12, lies=5)
     with featx.Cache.open(made / "f.h5") as cache:
         trained = {row.tobytes().hex() for row in featx.load(made / "m.featx").training["digests"]}
         path = next(p for p, d in zip(cache.catalog.paths, cache.digests, strict=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import TINY, picture
+from conftest import TINY, class_folders, picture
 from corpus import write_corpus
 from sklearn.base import is_classifier
 from sklearn.metrics import get_scorer
@@ -26,13 +26,6 @@ from featx.errors import CorruptError, IncompatibleError, InputError, StorageErr
 
 #: How often a run is killed; more when asked for.
 KILLS = int(os.environ.get("FEATX_KILLS", "2"))
-
-
-def class_folders(root: Path, each: int) -> Path:
-    for hue, name in enumerate(("blue", "green", "red")):
-        for number in range(each):
-            picture(root / name / f"{number}.png", 1000 * hue + number, 2 - hue)
-    return root
 
 
 @pytest.fixture(scope="module")
