@@ -1,5 +1,6 @@
 """A cache file made of parts and of the rows of an old cache."""
 
+import hashlib
 import os
 import zlib
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,7 @@ import numpy as np
 
 from . import __version__, files
 from .cache import FORMAT, USER_BLOCK, VERSION, Cache, Images, Skipped, user_block
+from .errors import StorageError, shown
 from .fingerprint import Fingerprint
 from .parts import PartReader, Parts
 
@@ -21,7 +23,7 @@ _GZIP = 1
 def assemble(
     out: Path,
     images: Images,
-    skipped: Iterable[Skipped],
+    skipped: Sequence[Skipped],
     fingerprint: Fingerprint,
     *,
     parts: Parts,
@@ -39,9 +41,10 @@ def assemble(
     in_parts = parts.index()
     in_old = {digest: old.chunks(row) for digest, row in old.index().items()} if old else {}
     files.require_space(out, _bytes_needed(len(images.digests), fingerprint))
-    with files.published(out) as partial, files.storage_errors(out):
+    with files.published(out) as partial:
+        written = hashlib.sha256()
         with h5py.File(partial, "w", userblock_size=USER_BLOCK) as file:
-            _write_tables(file, images, list(skipped), fingerprint)
+            _write_tables(file, images, skipped, fingerprint)
             features = file.create_dataset(
                 "features",
                 (len(images.digests), *fingerprint.shape),
@@ -58,10 +61,31 @@ def assemble(
                 else:
                     chunks = in_old[digest]
                 for copy, chunk in enumerate(chunks):
+                    written.update(chunk)
                     features.id.write_direct_chunk((row, copy, 0, 0, 0), chunk)
-        block = user_block(files.file_digest(partial, skip=USER_BLOCK))
-        with partial.open("r+b") as raw:
-            raw.write(block)
+                    partial.check()
+        partial.check()
+        partial.seek(0)
+        partial.write(user_block(files.file_digest(partial.path, skip=USER_BLOCK)))
+        partial.sync()
+        _check_written(partial.path, images, skipped, written.digest())
+
+
+def _check_written(path: Path, images: Images, skipped: Sequence[Skipped], digest: bytes) -> None:
+    """Read the file as anybody will, and compare it with what was to be written.
+
+    Raises
+    ------
+    StorageError
+        When it is not that.
+    """
+    found = hashlib.sha256()
+    with Cache.open(path) as cache:
+        for row in range(len(cache)):
+            for chunk in cache.chunks(row):
+                found.update(chunk)
+        if found.digest() != digest or not cache.holds(images, skipped):
+            raise StorageError(f"{shown(path)} does not hold what was written to it.")
 
 
 def _bytes_needed(pictures: int, fingerprint: Fingerprint) -> int:

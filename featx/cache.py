@@ -116,25 +116,31 @@ class Cache:
         InputError
             When there is no such file.
         CorruptError
-            When it is not a whole cache file.
+            When any byte is not the one that was written, or it is not a cache file. The first is
+            seen before HDF5 looks at the file: what HDF5 makes of damage cannot be relied on.
         IncompatibleError
             When another version of featx wrote it in a form that this one does not read.
         """
         path = Path(path)
         if not path.is_file():
             raise InputError(f"{shown(path)} does not exist. Make it with: featx extract FOLDER")
+        version = _version(path)
+        if not version:
+            raise CorruptError(
+                f"{shown(path)} is not a whole featx cache: its bytes are not those that were "
+                "written. Copy it again, or make it anew with: featx extract --overwrite"
+            )
+        if version != VERSION:
+            raise IncompatibleError(
+                f"{shown(path)} has the cache version {version}; this featx reads {VERSION}. "
+                "Extract it again."
+            )
         with _damage(path):
             file = h5py.File(path, "r", locking=False)
         try:
             with _damage(path):
-                version = file.attrs.get("version")
-                if file.attrs.get("format") != FORMAT:
-                    raise ValueError(f"its format is not {FORMAT!r}")
-                if version != VERSION:
-                    raise IncompatibleError(
-                        f"{shown(path)} has the cache version {version}; this featx reads "
-                        f"{VERSION}. Extract it again."
-                    )
+                if (file.attrs.get("format"), file.attrs.get("version")) != (FORMAT, VERSION):
+                    raise ValueError(f"its format is not {FORMAT} {VERSION}")
                 _check_structure(file)
                 cache = cls(path, file)
                 cache._check_shapes()
@@ -332,15 +338,9 @@ class Cache:
             return file.read(len(FORMAT) + 1) == f"{FORMAT} ".encode()
 
     def recorded_digest(self) -> str:
-        """Return the SHA-256 that the file gives of itself; see `is_untouched`."""
+        """Return the SHA-256 that the file gives of all that follows its first 512 bytes."""
         with files.storage_errors(self.path), self.path.open("rb") as file:
             return file.read(USER_BLOCK).rstrip(b"\0").decode("ascii", "replace")[-65:-1]
-
-    def is_untouched(self) -> bool:
-        """Tell whether every byte is the one that was written, by the digest kept in the file."""
-        with files.storage_errors(self.path), self.path.open("rb") as file:
-            block = file.read(USER_BLOCK)
-        return block == user_block(files.file_digest(self.path, skip=USER_BLOCK))
 
 
 def _texts(column: np.ndarray) -> np.ndarray:
@@ -383,6 +383,17 @@ def _check_structure(file: h5py.File) -> None:
             raise ValueError(f"/{name} has a filter that is not gzip")
 
 
-def user_block(digest: str) -> bytes:
+def user_block(digest: str, version: int = VERSION) -> bytes:
     """Return what stands before the HDF5 file: its format, and the SHA-256 of all that follows."""
-    return f"{FORMAT} {VERSION}\nsha256 {digest}\n".encode().ljust(USER_BLOCK, b"\0")
+    return f"{FORMAT} {version}\nsha256 {digest}\n".encode().ljust(USER_BLOCK, b"\0")
+
+
+def _version(path: Path) -> int | None:
+    """Return the version of a cache file whose every byte is the one that was written, or None."""
+    with files.storage_errors(path), path.open("rb") as file:
+        block = file.read(USER_BLOCK)
+    version = block.split(b"\n")[0].removeprefix(f"{FORMAT} ".encode())
+    if not (version.isdigit() and len(version) < 4):
+        return None
+    digest = files.file_digest(path, skip=USER_BLOCK)
+    return int(version) if block == user_block(digest, int(version)) else None

@@ -1,9 +1,14 @@
-"""Atomic writes, locks, digests: the only module that replaces, locks, syncs or deletes files."""
+"""Atomic writes, locks, digests: the only module that replaces, locks, syncs or deletes files.
+
+Whatever it does to a file goes through `disk`, one method for each kind of call, so that tests can
+put a disk that fails, one that keeps a record, or one that kills the process in its place.
+"""
 
 import contextlib
 import errno
 import fcntl
 import hashlib
+import io
 import os
 import secrets
 import shutil
@@ -14,12 +19,16 @@ from pathlib import Path
 from .errors import LockedError, StorageError, shown
 
 __all__ = [
+    "Disk",
+    "Partial",
     "digest",
+    "disk",
     "file_digest",
     "file_size",
     "lock",
     "make_folder",
     "published",
+    "read_bytes",
     "remove",
     "remove_folder",
     "remove_partials",
@@ -27,6 +36,50 @@ __all__ = [
     "storage_errors",
     "write_bytes",
 ]
+
+
+class Disk:
+    """The calls that change what is on a disk; each raises `OSError`."""
+
+    def open(self, path: Path, flags: int) -> int:
+        """Return a descriptor."""
+        return os.open(path, flags | os.O_CLOEXEC, 0o644)
+
+    def lock(self, descriptor: int) -> None:
+        """Lock the whole file, or fail at once."""
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> int:
+        """Write at the descriptor's position and return how many bytes were written."""
+        return os.write(descriptor, data)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Set the size of a file."""
+        os.ftruncate(descriptor, size)
+
+    def sync(self, descriptor: int) -> None:
+        """Wait until a file, or the entries of a folder, are on the disk."""
+        os.fsync(descriptor)
+
+    def replace(self, old: Path, new: Path) -> None:
+        """Give a file another name, in place of what has that name."""
+        os.replace(old, new)
+
+    def remove(self, path: Path) -> None:
+        """Delete a file."""
+        os.unlink(path)
+
+    def make_folder(self, path: Path) -> None:
+        """Make a folder and its parents."""
+        path.mkdir(parents=True, exist_ok=True)
+
+    def remove_folder(self, path: Path) -> None:
+        """Delete an empty folder."""
+        path.rmdir()
+
+
+#: What all of this module works on.
+disk = Disk()
 
 
 def digest(data: bytes) -> str:
@@ -45,6 +98,12 @@ def file_size(path: Path) -> int:
     """Return the size of a file in bytes."""
     with storage_errors(path):
         return path.stat().st_size
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return all bytes of a file."""
+    with storage_errors(path):
+        return path.read_bytes()
 
 
 @contextlib.contextmanager
@@ -96,28 +155,120 @@ def make_folder(path: Path) -> None:
     """Make a folder and its parents; one that is there already is fine."""
     with storage_errors(path):
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            disk.make_folder(path)
         except FileExistsError as error:
             raise StorageError(f"{shown(path)} is a file; a folder is needed there.") from error
 
 
-@contextlib.contextmanager
-def published(path: Path) -> Iterator[Path]:
-    """Yield a partial path beside `path`; on success it becomes `path`, on failure it goes.
+class Partial(io.RawIOBase):
+    """A file under way, open for writing and reading, that nobody sees by its name yet.
 
-    The order is: close, flush to disk, replace, flush the folder. Whoever looks at `path` sees
-    the old file or the whole new one, whenever the process or the machine stops.
+    An error of a write is kept, and nothing is written after it: `published` raises it. So HDF5,
+    which crashes the interpreter where a write fails, is never told; `check` stops early.
+
+    Attributes
+    ----------
+    path : Path
+        Where it lies until then.
     """
-    partial = path.parent / f"{_partial_prefix(path)}{secrets.token_hex(4)}.partial"
-    try:
-        yield partial
-        with storage_errors(path):
-            _sync(partial)
-            partial.replace(path)
-            _sync(path.parent)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._error: OSError | None = None
+        self._descriptor = disk.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+
+    def check(self) -> None:
+        """Raise the first error of a write.
+
+        Raises
+        ------
+        OSError
+        """
+        if self._error:
+            raise self._error
+
+    def sync(self) -> None:
+        """Wait until all that was written is on the disk, and see to it that it could be."""
+        self.check()
+        disk.sync(self._descriptor)
+
+    # What `io` asks of a file.
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
+        """Write all of the data."""
+        view = memoryview(data).cast("B")
+        done = 0
+        while done < len(view) and not self._error:
+            try:
+                done += disk.write(self._descriptor, view[done:])
+            except OSError as error:
+                self._error = error
+        return len(view)
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Read into a buffer and return how many bytes there were."""
+        data = os.read(self._descriptor, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a position."""
+        return os.lseek(self._descriptor, offset, whence)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the size, by default to the position."""
+        size = self.tell() if size is None else size
+        if not self._error:
+            try:
+                disk.truncate(self._descriptor, size)
+            except OSError as error:
+                self._error = error
+        return size
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+
+@contextlib.contextmanager
+def published(path: Path) -> Iterator[Partial]:
+    """Yield a file beside `path`; on success it becomes `path`, on failure it goes.
+
+    The order is: flush to disk, close, replace, flush the folder. Whoever looks at `path` sees
+    the old file or the whole new one, whenever the process or the machine stops.
+
+    Raises
+    ------
+    StorageError
+        In place of any `OSError` of the block.
+    """
+    name = path.parent / f"{_partial_prefix(path)}{secrets.token_hex(4)}.partial"
+    with storage_errors(path):
+        partial = Partial(name)
+        try:
+            with partial:
+                yield partial
+                partial.sync()
+            disk.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                disk.remove(name)
+            raise
+        _sync_folder(path.parent)
 
 
 def _partial_prefix(path: Path) -> str:
@@ -125,10 +276,10 @@ def _partial_prefix(path: Path) -> str:
     return f".{digest(os.fsencode(path.name))[:16]}."
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync_folder(path: Path) -> None:
+    descriptor = disk.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        disk.sync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -141,28 +292,30 @@ def write_bytes(path: Path, data: bytes) -> None:
     StorageError
         When it cannot be written; what was there before is then untouched.
     """
-    with published(path) as partial, storage_errors(path):
-        partial.write_bytes(data)
+    with published(path) as partial:
+        partial.write(data)
 
 
 def remove(path: Path) -> None:
     """Delete a file; one that is gone already is fine."""
-    with storage_errors(path):
-        path.unlink(missing_ok=True)
+    with storage_errors(path), contextlib.suppress(FileNotFoundError):
+        disk.remove(path)
 
 
 def remove_folder(path: Path) -> None:
-    """Delete a folder with all that is in it; one that is gone already is fine."""
+    """Delete a folder of files, in the order of their names; one that is gone already is fine."""
     with storage_errors(path):
         if path.is_dir():
-            shutil.rmtree(path)
+            for file in sorted(path.iterdir()):
+                remove(file)
+            disk.remove_folder(path)
 
 
 def remove_partials(path: Path) -> None:
     """Delete what killed writers of `path` left behind. Call it under the lock."""
     with storage_errors(path):
         for partial in path.parent.glob(f"{_partial_prefix(path)}*.partial"):
-            partial.unlink(missing_ok=True)
+            remove(partial)
 
 
 @contextlib.contextmanager
@@ -181,10 +334,10 @@ def lock(path: Path) -> Iterator[None]:
     """
     name = path.with_name(path.name + ".lock")
     with storage_errors(name):
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = disk.open(name, os.O_RDWR | os.O_CREAT)
     try:
         try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            disk.lock(descriptor)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 raise StorageError(f"{shown(name)}: cannot be locked: {error.strerror}") from error
@@ -194,9 +347,9 @@ def lock(path: Path) -> Iterator[None]:
                 "Wait for it to end, or give another output."
             ) from error
         with storage_errors(name):
-            os.ftruncate(descriptor, 0)
+            disk.truncate(descriptor, 0)
             me = f"process {os.getpid()} on {socket.gethostname()}"
-            os.pwrite(descriptor, me.encode(), 0)
+            disk.write(descriptor, me.encode())
         yield
     finally:
         os.close(descriptor)

@@ -2,10 +2,14 @@
 
 A part is a safetensors file, written atomically and never changed. A stopped run goes on from its
 parts; they are removed when the cache stands. Tensors: `features` (n, 1 + copies, *cut), `digests`
-uint8 (n, 32), `sizes` int32 (n, 2) with width and height; the fingerprint is in the metadata.
+uint8 (n, 32) of the pictures' files, `sizes` int32 (n, 2) with width and height, and `checks` uint8
+(n, 32), the SHA-256 of each picture's features. The metadata has the fingerprint, and the SHA-256
+of the last three.
 """
 
-from collections.abc import Sequence
+import contextlib
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,12 +23,16 @@ __all__ = ["PartReader", "Parts", "Place"]
 
 
 class Place(NamedTuple):
-    """Where a picture's features are, and the size of the upright original in pixels."""
+    """Where a picture's features are, their SHA-256, and the upright original's size in pixels."""
 
     path: Path
     row: int
     width: int
     height: int
+    check: bytes
+
+
+_SMALL = ("digests", "sizes", "checks")
 
 
 class Parts:
@@ -42,18 +50,23 @@ class Parts:
     def fingerprint(self) -> Fingerprint | None:
         """Return the fingerprint of the parts that are there, or None."""
         for path in self._paths():
-            return _part_fingerprint(path)
+            with _reading(path):
+                return Fingerprint.from_json(_opened(path).metadata()["fingerprint"])
         return None
 
     def index(self) -> dict[str, Place]:
         """Return where each picture is, by its digest."""
         found = {}
         for path in self._paths():
-            with _part(path) as part:
-                digests = part.get_tensor("digests")
-                sizes = part.get_tensor("sizes")
-            for row, (digest, size) in enumerate(zip(digests, sizes, strict=True)):
-                found[digest.tobytes().hex()] = Place(path, row, *size.tolist())
+            with _reading(path):
+                part = _opened(path)
+                small = {name: part.get_tensor(name) for name in _SMALL}
+                if part.metadata()["sha256"] != _digest(small):
+                    raise ValueError("its SHA-256 is another")
+            for row in range(len(small["digests"])):
+                width, height = small["sizes"][row].tolist()
+                place = Place(path, row, width, height, small["checks"][row].tobytes())
+                found[small["digests"][row].tobytes().hex()] = place
         return found
 
     def write(
@@ -75,14 +88,16 @@ class Parts:
         """
         from safetensors.numpy import save
 
-        tensors = {
-            "features": np.ascontiguousarray(features),
-            "digests": np.array([list(bytes.fromhex(digest)) for digest in digests], np.uint8),
+        features = np.ascontiguousarray(features)
+        small = {
+            "digests": _bytes(map(bytes.fromhex, digests)),
             "sizes": np.array(sizes, np.int32),
+            "checks": _bytes(map(_check, features)),
         }
         last = self._paths()[-1:]
         number = int(last[0].stem) + 1 if last else 0
-        data = save(tensors, {"fingerprint": fingerprint.as_json()})
+        about = {"fingerprint": fingerprint.as_json(), "sha256": _digest(small)}
+        data = save({"features": features, **small}, about)
         files.make_folder(self.folder)
         files.write_bytes(self.folder / f"{number:08d}.safetensors", data)
 
@@ -94,24 +109,37 @@ class Parts:
         return sorted(self.folder.glob("*.safetensors"))
 
 
-def _part(path: Path) -> Any:
-    from safetensors import SafetensorError, safe_open
+def _bytes(rows: Iterable[bytes]) -> np.ndarray:
+    return np.array([list(row) for row in rows], np.uint8)
+
+
+def _check(features: np.ndarray) -> bytes:
+    return hashlib.sha256(features.data).digest()
+
+
+def _digest(small: Mapping[str, np.ndarray]) -> str:
+    return files.digest(b"".join(small[name].tobytes() for name in _SMALL))
+
+
+def _damaged(path: Path, reason: object) -> CorruptError:
+    return CorruptError(f"{shown(path)} is damaged: {reason}. Delete it and run again.")
+
+
+def _opened(path: Path) -> Any:
+    from safetensors import safe_open
+
+    return safe_open(path, framework="numpy")
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged part raises into a `CorruptError`."""
+    from safetensors import SafetensorError
 
     try:
-        return safe_open(path, framework="numpy")
-    except (SafetensorError, OSError) as error:
-        raise CorruptError(
-            f"{shown(path)} is damaged ({error}). Delete it and run again."
-        ) from error
-
-
-def _part_fingerprint(path: Path) -> Fingerprint:
-    with _part(path) as part:
-        metadata = part.metadata() or {}
-    try:
-        return Fingerprint.from_json(metadata["fingerprint"])
-    except (KeyError, TypeError, ValueError, InputError) as error:
-        raise CorruptError(f"{shown(path)} is not a part of a featx cache. Delete it.") from error
+        yield
+    except (SafetensorError, OSError, LookupError, ValueError, TypeError, InputError) as error:
+        raise _damaged(path, error) from error
 
 
 class PartReader:
@@ -123,7 +151,11 @@ class PartReader:
 
     def features(self, place: Place) -> np.ndarray:
         """Return the features of one picture, shape (1 + copies, height, width, channels)."""
-        if place.path != self._path:
-            self._features = _part(place.path).get_slice("features")
-            self._path = place.path
-        return self._features[place.row : place.row + 1][0]
+        with _reading(place.path):
+            if place.path != self._path:
+                self._features = _opened(place.path).get_slice("features")
+                self._path = place.path
+            features = self._features[place.row : place.row + 1][0]
+            if _check(features) != place.check:
+                raise ValueError("features are not those that were written")
+        return features

@@ -1,5 +1,6 @@
 """A contact sheet of pictures and their augmented copies, because people look."""
 
+import io
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -110,8 +111,9 @@ def preview(
         )
     sheet = _sheet(rows, settings)
     files.make_folder(out.parent)
-    with files.published(out) as partial, files.storage_errors(out):
-        sheet.save(partial, "PNG" if out.suffix.lower() == ".png" else "JPEG")
+    drawn = io.BytesIO()
+    sheet.save(drawn, "PNG" if out.suffix.lower() == ".png" else "JPEG")
+    files.write_bytes(out, drawn.getvalue())
     return Previewed(out, len(rows), skipped)
 
 

@@ -178,7 +178,7 @@ def score(
                 for start in range(0, len(opened), opened.block)
             ]
             _write_missing(model, opened, settings, table, shards, blocks, done, progress)
-            with files.published(out) as partial, files.storage_errors(out):
+            with files.published(out) as partial:
                 table.join(partial, shards.blocks(len(blocks)))
             total = [shards.summary(number) for number in range(len(blocks))]
             shards.remove()

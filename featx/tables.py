@@ -7,7 +7,6 @@ so that the three formats hold the same ones.
 import csv
 import io
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,8 +45,8 @@ class Table:
         """Return a block of rows as bytes, for `join`."""
         raise NotImplementedError
 
-    def join(self, path: Path, blocks: Iterable[bytes]) -> None:
-        """Write the file of all the blocks, one in memory at a time."""
+    def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
+        """Write all the blocks into a file, one in memory at a time."""
         raise NotImplementedError
 
 
@@ -67,9 +66,9 @@ class CsvTable(Table):
         ]
         return _csv(zip(*columns, strict=True))
 
-    def join(self, path: Path, blocks: Iterable[bytes]) -> None:
+    def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
         """Write the header and the lines of all blocks."""
-        _write(path, _csv([list(map(_neutral, self.columns))]), blocks)
+        _write(file, _csv([list(map(_neutral, self.columns))]), blocks)
 
 
 def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
@@ -82,11 +81,10 @@ def _neutral(text: str | None) -> str | None:
     return f"'{text}" if text and text.startswith(_FORMULA) else text
 
 
-def _write(path: Path, head: bytes, blocks: Iterable[bytes]) -> None:
-    with path.open("wb") as file:
-        file.write(head)
-        for block in blocks:
-            shutil.copyfileobj(io.BytesIO(block), file)
+def _write(file: io.RawIOBase, head: bytes, blocks: Iterable[bytes]) -> None:
+    file.write(head)
+    for block in blocks:
+        file.write(block)
 
 
 class JsonLinesTable(Table):
@@ -102,9 +100,9 @@ class JsonLinesTable(Table):
         lines = (json.dumps(dict(zip(names, row, strict=True))) for row in rows)
         return "".join(f"{line}\n" for line in lines).encode()
 
-    def join(self, path: Path, blocks: Iterable[bytes]) -> None:
+    def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
         """Write the lines of all blocks."""
-        _write(path, b"", blocks)
+        _write(file, b"", blocks)
 
 
 class ParquetTable(Table):
@@ -142,12 +140,12 @@ class ParquetTable(Table):
             stream.write_batch(pyarrow.record_batch(columns, schema=self._schema))
         return out.getvalue()
 
-    def join(self, path: Path, blocks: Iterable[bytes]) -> None:
+    def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
         """Write all blocks, in row groups of some size."""
         import pyarrow
         from pyarrow import parquet
 
-        with parquet.ParquetWriter(path, self._schema, compression="zstd") as writer:
+        with parquet.ParquetWriter(file, self._schema, compression="zstd") as writer:
             for group in _groups(pyarrow.ipc.open_stream(block).read_all() for block in blocks):
                 writer.write_table(pyarrow.concat_tables(group), row_group_size=2 * _ROW_GROUP)
 

@@ -1,14 +1,17 @@
 """Small generated pictures, and the real photographs where they are at hand."""
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
-from featx import weights
+from featx import files, weights
+from featx.cache import USER_BLOCK, VERSION, user_block
 from featx.errors import StorageError
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +42,16 @@ def class_folders(root: Path, each: int, lies: int = 0) -> Path:
             lie = bool(lies) and number % lies == 0
             picture(root / name / f"{number}.png", 1000 * hue + number, 2 - hue + lie)
     return root
+
+
+@contextlib.contextmanager
+def forged(path: Path, version: int = VERSION) -> Iterator[h5py.File]:
+    """Change a cache as a stranger could: the digest that it gives of itself is right again."""
+    with h5py.File(path, "r+") as file:
+        yield file
+    digest = files.file_digest(path, skip=USER_BLOCK)
+    with path.open("r+b") as raw:
+        raw.write(user_block(digest, version))
 
 
 @pytest.fixture

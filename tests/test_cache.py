@@ -4,7 +4,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import TINY, forged
 
 import featx
 from featx import pools
@@ -77,14 +77,13 @@ def test_matrix(made: Path) -> None:
 
 
 def test_digest_covers_every_byte(copied: Path) -> None:
-    with Cache.open(copied) as opened:
-        assert opened.is_untouched()
     whole = copied.read_bytes()
-    for place in (10, 600, len(whole) // 2, len(whole) - 1):
-        with Cache.open(copied) as opened:
-            copied.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-            assert not opened.is_untouched(), place
-        copied.write_bytes(whole)
+    for place in (3, 500, 600, len(whole) // 2, len(whole) - 1):
+        copied.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(CorruptError, match="its bytes are not those that were written"):
+            Cache.open(copied)
+    copied.write_bytes(whole)
+    Cache.open(copied).close()
 
 
 @pytest.mark.parametrize("length", [0, 100, 512, 3000, -1])
@@ -95,7 +94,7 @@ def test_cut_files_are_refused(copied: Path, length: int) -> None:
 
 
 def change(path: Path, name: str, value: object) -> None:
-    with h5py.File(path, "r+") as file:
+    with forged(path) as file:
         if name in file.attrs:
             file.attrs[name] = value
         else:
@@ -107,7 +106,7 @@ def change(path: Path, name: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("format", "other", "its format is not 'featx-cache'"),
+        ("format", "other", "its format is not featx-cache 1"),
         ("fingerprint", "{}", "is not a whole featx cache"),
         ("features", None, "/features is missing"),
         (
@@ -133,7 +132,7 @@ def test_other_content_is_refused(copied: Path, name: str, value: object, messag
 
 def test_data_elsewhere_is_refused(copied: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(bytes(1000))
-    with h5py.File(copied, "r+") as file:
+    with forged(copied) as file:
         del file["images/label"]
         file.create_dataset(
             "images/label", (6,), np.int32, external=[(str(tmp_path / "secret"), 0, 24)]
@@ -143,7 +142,8 @@ def test_data_elsewhere_is_refused(copied: Path, tmp_path: Path) -> None:
 
 
 def test_other_versions_are_incompatible(copied: Path) -> None:
-    change(copied, "version", 99)
+    with forged(copied, version=99):
+        pass
     with pytest.raises(IncompatibleError, match="has the cache version 99; this featx reads 1"):
         Cache.open(copied)
 

@@ -22,7 +22,7 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> No
     path = tmp_path / "out"
     files.write_bytes(path, b"old")
     with pytest.raises(RuntimeError), files.published(path) as partial:
-        partial.write_bytes(b"half")
+        partial.write(b"half")
         raise RuntimeError
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["out"]
@@ -38,8 +38,9 @@ def test_partials_of_killed_writers_are_found_and_others_are_not(tmp_path: Path)
     mine, other = tmp_path / "mine", tmp_path / "other"
     for path in (mine, other):
         with files.published(path) as partial:
-            partial.write_bytes(b"x")
-            os.link(partial, partial.with_name(partial.name.replace(".partial", "0.partial")))
+            partial.write(b"x")
+            name = partial.path.name.replace(".partial", "0.partial")
+            os.link(partial.path, tmp_path / name)
     files.remove_partials(mine)
     left = [name for name in os.listdir(tmp_path) if name.endswith(".partial")]
     assert len(left) == 1

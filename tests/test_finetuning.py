@@ -10,10 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
-from conftest import TINY, class_folders
+from conftest import TINY, class_folders, forged
 
 import featx
 from featx import conversion, cutcache, heads, metrics, tail
@@ -217,7 +216,7 @@ def test_a_wrong_preprocessing_is_caught(made: Path, tuned: Path, tmp_path: Path
     settings = {"cut": "block4_pool", "copies": 1, "augment": "flip", **TINY}
     featx.extract(made / "photos", tmp_path / "torch.h5", preprocessing="torch", **settings)
     bad = Path(shutil.copy(right, tmp_path / "bad.h5"))  # it says what the right one says
-    with featx.Cache.open(tmp_path / "torch.h5") as cache, h5py.File(bad, "r+") as file:
+    with featx.Cache.open(tmp_path / "torch.h5") as cache, forged(bad) as file:
         file["features"][...] = cache.features[()]
     with pytest.raises(IncompatibleError, match=r"not give the model's own probabilities"):
         featx.finetune(made / "m.featx", out, bad, **FAST)

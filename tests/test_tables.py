@@ -23,7 +23,8 @@ ROWS = [("a.jpg", "x", 0.25), ("=b.jpg", None, None), ("ü\n.jpg", "'", 1e-06)]
 
 def written(path: Path, blocks: list[dict[str, list[Any]]]) -> Path:
     table = tables.table_for(path, COLUMNS, {"model": "m"})
-    table.join(path, [table.encode(block) for block in blocks])
+    with path.open("wb", buffering=0) as file:
+        table.join(file, [table.encode(block) for block in blocks])
     return path
 
 
