@@ -16,8 +16,10 @@ import importlib.metadata
 import io
 import json
 import logging
+import math
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,10 +33,10 @@ from .bundle import FORMAT, VERSION, Bundle
 from .errors import CorruptError, IncompatibleError, InputError, shown
 from .fingerprint import Fingerprint
 from .novelty import Novelty
-from .pools import POOLS
+from .pools import POOLS, pooled
 from .tail import Tail
 
-__all__ = ["claimed", "is_bundle", "load", "save"]
+__all__ = ["claimed", "is_bundle", "load", "save", "sealed"]
 
 log = logging.getLogger("featx")
 
@@ -47,13 +49,19 @@ _TAIL = "tail.safetensors"
 _REPORTED = ("train", "test", "leaderboard", "threshold", "tuning")
 #: The members that are read, and how large each may be, in bytes.
 _LIMITS = {
-    _JSON: 64 << 20,
+    _JSON: 32 << 20,
     _SKOPS: 1 << 30,
     _KERAS: 1 << 30,
     _TRAINING: 1 << 30,
     _NOVELTY: 64 << 20,
     _TAIL: 64 << 20,
 }
+#: How many times as large as packed a member above `_SMALL` bytes may be: features are no zeros.
+_PACKED = 20
+_SMALL = 32 << 20
+#: What the file ends with, as a comment of the zip: the SHA-256 of all bytes before it.
+_SEAL = "featx-bundle sha256 "
+_SEALED = len(_SEAL) + 64
 
 
 def save(bundle: Bundle, path: Path) -> str:
@@ -71,8 +79,15 @@ def save(bundle: Bundle, path: Path) -> str:
         for name, data in _members(bundle).items():
             # A fixed date: the same model gives the same entry.
             archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
-    files.write_bytes(path, content.getvalue())
-    return files.digest(content.getvalue())
+        archive.comment = bytes(_SEALED)
+    data = sealed(content.getvalue()[:-_SEALED])
+    files.write_bytes(path, data)
+    return files.digest(data)
+
+
+def sealed(body: bytes) -> bytes:
+    """Return the file of a bundle: its bytes, and their SHA-256 at the end."""
+    return body + f"{_SEAL}{files.digest(body)}".encode()
 
 
 def _members(bundle: Bundle) -> dict[str, bytes]:
@@ -164,7 +179,12 @@ def load(
     try:
         if files.file_size(path) > sum(_LIMITS.values()):
             raise CorruptError(f"{refused}: it is too large.")
-        data = path.read_bytes()
+        data = files.read_bytes(path)
+        if data != sealed(data[:-_SEALED]):
+            raise CorruptError(
+                f"{refused}: its bytes are not those that were written. Copy it again, or make it "
+                "anew."
+            )
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = {
                 name: _member(archive, name, refused)
@@ -181,18 +201,21 @@ def load(
             )
         _warn_of_versions(described["versions"], path)
         found = _bundle(described, members, refused)
+        _try(found)
         return replace(
             found, digest=files.digest(data), weights=weights, download_progress=download_progress
         )
-    except (InputError, zipfile.BadZipFile, OSError, LookupError, ValueError, TypeError,
-            AttributeError) as error:  # fmt: skip
+    except (InputError, zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError,
+            AttributeError, RuntimeError, ArithmeticError, MemoryError) as error:  # fmt: skip
         raise CorruptError(f"{refused}: {shown(error)}.") from error
 
 
 def _member(archive: zipfile.ZipFile, name: str, refused: str) -> bytes:
-    if archive.getinfo(name).file_size > _LIMITS[name]:
+    info = archive.getinfo(name)
+    packed = max(_SMALL, _PACKED * info.compress_size)
+    if info.file_size > min(_LIMITS[name], packed):
         raise CorruptError(f"{refused}: {name} is too large.")
-    return archive.read(name)
+    return archive.read(name)  # no more than it says: zipfile cuts what is beyond
 
 
 def _bundle(described: dict[str, Any], members: dict[str, bytes], refused: str) -> Bundle:
@@ -228,6 +251,12 @@ def _bundle(described: dict[str, Any], members: dict[str, bytes], refused: str) 
 def _from_skops(name: str, data: bytes, refused: str) -> Any:
     import skops.io
 
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if sum(info.file_size for info in archive.infolist()) > max(_SMALL, _PACKED * len(data)):
+            raise CorruptError(f"{refused}: its head is too large.")
+        for info in archive.infolist():
+            if info.filename.endswith(".npy"):
+                _check_array(archive, info)
     admitted = heads.HEADS[name].types
     foreign = set(skops.io.get_untrusted_types(data=data)) - set(admitted)
     if foreign:
@@ -236,6 +265,37 @@ def _from_skops(name: str, data: bytes, refused: str) -> Any:
             f"{', '.join(map(shown, sorted(foreign)))}."
         )
     return skops.io.loads(data, trusted=list(admitted))
+
+
+def _check_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    """Check that an array has the bytes that it says, before numpy makes room for them."""
+    with archive.open(info) as file:
+        version = np.lib.format.read_magic(file)
+        read = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
+        shape, _, dtype = read(file)
+        if dtype.hasobject or math.prod(shape) * dtype.itemsize != info.file_size - file.tell():
+            raise ValueError(f"{info.filename} is not the array that it says it is")
+
+
+def _try(bundle: Bundle) -> None:
+    """Check that the parts fit one another and give probabilities.
+
+    Raises
+    ------
+    ValueError
+        When they do not.
+    """
+    for name, array in (bundle.training | (vars(bundle.novelty) if bundle.novelty else {})).items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} has values that are not finite")
+    shape = vgg16.cut_shape(bundle.until, bundle.fingerprint.trunk.size)
+    width = pooled(np.zeros((1, *shape), np.float32), bundle.pool).shape[1]
+    rows = np.eye(3, width, dtype=np.float32)
+    found = bundle.predict_proba_rows(rows)
+    if found.shape != (3, len(bundle.classes)) or not np.allclose(found.sum(axis=1), 1):
+        raise ValueError(f"its head does not give probabilities for {width} columns")
+    if bundle.novelty and bundle.novelty.reference.shape[1] != width:
+        raise ValueError("its novelty is of other features")
 
 
 def _training(data: bytes, classes: int) -> dict[str, np.ndarray]:

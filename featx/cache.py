@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from . import files
+from . import files, safehdf5
 from .catalog import NO_LABEL, Catalog
 from .errors import CorruptError, IncompatibleError, InputError, shown
 from .fingerprint import Fingerprint
@@ -141,7 +141,7 @@ class Cache:
             with _damage(path):
                 if (file.attrs.get("format"), file.attrs.get("version")) != (FORMAT, VERSION):
                     raise ValueError(f"its format is not {FORMAT} {VERSION}")
-                _check_structure(file)
+                _check_structure(file, files.file_size(path))
                 cache = cls(path, file)
                 cache._check_shapes()
         except BaseException:
@@ -367,7 +367,7 @@ def _damage(path: Path) -> Iterator[None]:
         raise CorruptError(f"{shown(path)} is not a whole featx cache: {error}.") from error
 
 
-def _check_structure(file: h5py.File) -> None:
+def _check_structure(file: h5py.File, size: int) -> None:
     """Refuse whatever could read elsewhere or is not of this format, before any data is read."""
     for name in _KNOWN:
         if not isinstance(file.get(name, getlink=True), h5py.HardLink):
@@ -375,12 +375,14 @@ def _check_structure(file: h5py.File) -> None:
         item = file[name]
         if not isinstance(item, h5py.Dataset):
             continue
-        if item.external or item.is_virtual:
-            raise ValueError(f"/{name} keeps its data elsewhere")
-        plist = item.id.get_create_plist()
-        filters = [plist.get_filter(number)[0] for number in range(plist.get_nfilters())]
-        if filters not in ([], [h5py.h5z.FILTER_DEFLATE]):
-            raise ValueError(f"/{name} has a filter that is not gzip")
+        safehdf5.check(name, item)
+        if name != "features" and item.nbytes > size:
+            raise ValueError(f"/{name} is larger than the file")
+    features = file["features"]
+    if features.ndim != 5 or features.chunks != (1, 1, *features.shape[2:]):
+        raise ValueError("/features is not kept picture by picture")
+    if features.id.get_num_chunks() != features.shape[0] * features.shape[1]:
+        raise ValueError("/features has rows without data")
 
 
 def user_block(digest: str, version: int = VERSION) -> bytes:

@@ -4,14 +4,14 @@ import io
 import json
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from . import backend
+from . import backend, safehdf5
 from .errors import CorruptError
 
 __all__ = ["KerasHead"]
@@ -211,28 +211,60 @@ class KerasHead(ClassifierMixin, BaseEstimator):
         CorruptError
             When the file holds any other layer.
         """
-        strange = set(_layer_names(saved)) - _LAYERS
-        if strange:
-            raise CorruptError(f"The head has layers that it has no use for: {sorted(strange)}.")
         head = cls(**described["parameters"])
         head.hidden = tuple(head.hidden)
         head.classes_ = np.array(described["classes"])
         head.history_ = described["history"]
-        with tempfile.TemporaryDirectory(prefix="featx-") as folder:
-            path = Path(folder) / "head.keras"
-            path.write_bytes(saved)
-            head.model_ = backend.keras().saving.load_model(path, compile=False, safe_mode=True)
+        with zipfile.ZipFile(io.BytesIO(saved)) as archive:
+            config = json.loads(archive.read("config.json"))
+            weights = safehdf5.arrays(archive.read("model.weights.h5"))
+        head.model_ = _rebuilt(list(_layers(config)), dict(weights))
         return head
 
 
-def _layer_names(saved: bytes) -> Iterator[str]:
-    with zipfile.ZipFile(io.BytesIO(saved)) as archive:
-        config = json.loads(archive.read("config.json"))
-    if config["module"] != "keras" or config["class_name"] != "Sequential":
-        yield str(config["class_name"])
-        return
+def _layers(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield class name and settings of each layer of a saved network.
+
+    Raises
+    ------
+    CorruptError
+        When there is any other layer than those of a head.
+    """
+    if (config["module"], config["class_name"]) != ("keras", "Sequential"):
+        raise CorruptError(f"The head is a {config['class_name']}, and no stack of layers.")
     for layer in config["config"]["layers"]:
-        yield layer["class_name"] if layer["module"] == "keras.layers" else str(layer["module"])
+        name = layer["class_name"]
+        if layer["module"] != "keras.layers" or name not in _LAYERS:
+            raise CorruptError(f"The head has a layer that it has no use for: {name}.")
+        yield name, layer["config"]
+
+
+def _rebuilt(
+    layers: Sequence[tuple[str, Mapping[str, Any]]], weights: Mapping[str, np.ndarray]
+) -> Any:
+    """Build a network from plain numbers: Keras never sees the configuration of the file."""
+    keras = backend.keras()
+    width = weights["layers/dense/vars/0"].shape[0]
+    network = keras.Sequential([keras.Input((width,))], name="head")
+    dense = 0
+    for name, config in layers:
+        if name == "UnitNormalization":
+            network.add(keras.layers.UnitNormalization())
+        elif name == "Rescaling":
+            network.add(keras.layers.Rescaling(float(config["scale"])))
+        elif name == "Dropout":
+            network.add(keras.layers.Dropout(float(config["rate"]), seed=0))
+        elif name == "Dense":
+            place = f"layers/dense{f'_{dense}' if dense else ''}/vars"
+            kernel, bias = weights[f"{place}/0"], weights[f"{place}/1"]
+            if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
+                raise CorruptError("The head's weights are not all finite numbers.")
+            activation = {"relu": "relu", "softmax": "softmax"}[config["activation"]]
+            layer = keras.layers.Dense(len(bias), activation, name=str(config["name"]))
+            network.add(layer)
+            layer.set_weights([kernel, bias])
+            dense += 1
+    return network
 
 
 def _batches(X: np.ndarray, columns: np.ndarray, size: int, seed: int) -> Any:

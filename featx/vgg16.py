@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from . import backend
+from . import backend, safehdf5
 from .errors import CorruptError, InputError
 
 __all__ = [
     "CONVOLUTIONS",
     "INPUT",
     "LAYERS",
+    "MAX_SIZE",
     "Arrays",
     "connected",
     "cut_shape",
@@ -32,6 +33,9 @@ __all__ = [
 Arrays = dict[str, tuple[np.ndarray, np.ndarray]]
 
 _BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # convolutions, channels
+
+#: Pixels a side, at most: one picture fills gigabytes in the first layers then.
+MAX_SIZE = 4096
 
 #: Normalised pixels: what stands before the first layer.
 INPUT = "input"
@@ -65,8 +69,10 @@ def cut_shape(cut: str, size: int) -> tuple[int, int, int]:
     """
     if cut not in LAYERS:
         raise InputError(f"Unknown layer {cut!r}. Expected one of {', '.join(LAYERS)}.")
-    if size < 32 or size % 32:
-        raise InputError(f"The size {size} is not a multiple of 32. Expected 224, 256, 320 …")
+    if not 32 <= size <= MAX_SIZE or size % 32:
+        raise InputError(
+            f"The size {size} is not a multiple of 32 up to {MAX_SIZE}. Expected 224, 256, 320 …"
+        )
     scale, channels = LAYERS[cut]
     return size // scale, size // scale, channels
 
@@ -226,24 +232,14 @@ def _checked(arrays: Arrays) -> Arrays:
     return arrays
 
 
+#: Numbers: the largest convolution has 2.4 million, and the top of VGG16, not needed, more.
+_LARGEST = 1 << 22
+
+
 def _hdf5(data: bytes) -> list[tuple[str, np.ndarray]]:
-    import h5py
-
-    found: list[tuple[str, np.ndarray]] = []
-
-    def visit(path: str, item: Any) -> None:
-        # The largest convolution has 2.4 million numbers; the top of VGG16 is passed over.
-        if isinstance(item, h5py.Dataset) and item.ndim in (1, 4) and item.size <= 1 << 22:
-            if item.is_virtual or item.external:
-                raise CorruptError(f"{path}: a weights file must hold its own data.")
-            found.append((path, item[()]))
-
-    try:
-        with h5py.File(io.BytesIO(data), "r") as file:
-            file.visititems(visit)
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise CorruptError(f"Not a readable HDF5 weights file: {error}") from error
-    return [(path, array) for path, array in found if "optimizer" not in path]
+    return [
+        (path, array) for path, array in safehdf5.arrays(data, _LARGEST) if "optimizer" not in path
+    ]
 
 
 def _safetensors(data: bytes) -> list[tuple[str, np.ndarray]]:

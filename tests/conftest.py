@@ -1,7 +1,10 @@
 """Small generated pictures, and the real photographs where they are at hand."""
 
 import contextlib
+import io
+import json
 import os
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from PIL import Image
 
 from featx import files, weights
+from featx.bundlefile import sealed
 from featx.cache import USER_BLOCK, VERSION, user_block
 from featx.errors import StorageError
 
@@ -52,6 +56,26 @@ def forged(path: Path, version: int = VERSION) -> Iterator[h5py.File]:
     digest = files.file_digest(path, skip=USER_BLOCK)
     with path.open("r+b") as raw:
         raw.write(user_block(digest, version))
+
+
+def rewritten(path: Path, out: Path, **members: bytes | None) -> Path:
+    """Write a bundle again with other members, as a stranger could; None leaves one out."""
+    body = io.BytesIO()
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as new:
+        content = {name: old.read(name) for name in old.namelist()}
+        content.update({name.replace("_", "."): data for name, data in members.items()})
+        for name, data in content.items():
+            if data is not None:
+                new.writestr(name, data)
+        new.comment = old.comment
+    out.write_bytes(sealed(body.getvalue()[: -len(new.comment)]))
+    return out
+
+
+def described(path: Path, **changes: object) -> bytes:
+    """Return what a bundle says of itself, with changes."""
+    with zipfile.ZipFile(path) as archive:
+        return json.dumps({**json.loads(archive.read("bundle.json")), **changes}).encode()
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def change(path: Path, name: str, value: object) -> None:
         (
             "features",
             np.zeros((5, 3, 2, 2, 512), np.float16),
-            r"have the shape \(5, 3, 2, 2, 512\)",
+            "is not kept picture by picture",
         ),
         ("images/label", np.full(6, 7, np.int32), "a label is outside the 2 classes"),
         ("images/label", np.zeros(5, np.int32), "features have the shape"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, picture
+from conftest import TINY, described, picture, rewritten
 from PIL import Image
 
 import featx
@@ -110,22 +110,6 @@ def model(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "m.featx"
     featx.fit(features, path, head="logreg")
     return path
-
-
-def rewritten(path: Path, out: Path, **members: bytes | None) -> Path:
-    """Write a bundle again with other members; None leaves one out."""
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(out, "w") as new:
-        content = {name: old.read(name) for name in old.namelist()}
-        content.update({name.replace("_", "."): data for name, data in members.items()})
-        for name, data in content.items():
-            if data is not None:
-                new.writestr(name, data)
-    return out
-
-
-def described(path: Path, **changes: object) -> bytes:
-    with zipfile.ZipFile(path) as archive:
-        return json.dumps({**json.loads(archive.read("bundle.json")), **changes}).encode()
 
 
 def test_a_bundle_holds_no_pickle(model: Path) -> None:

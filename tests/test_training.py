@@ -249,7 +249,7 @@ def test_network_files_with_other_layers_are_refused() -> None:
                     config["config"]["layers"][1].update(change)
                     content = json.dumps(config).encode()
                 new.writestr(name, content)
-        with pytest.raises(CorruptError, match="layers that it has no use for"):
+        with pytest.raises(CorruptError, match="a layer that it has no use for"):
             KerasHead.from_bytes(out.getvalue(), described)
 
 
