@@ -1,11 +1,14 @@
 """Options that several commands share, and what their texts mean."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from .catalog import Catalog
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Model = Annotated[Path, typer.Argument(help="A model that featx fit made.", show_default=False)]
@@ -26,11 +29,29 @@ Sources = Annotated[
         show_default=False,
     ),
 ]
+Outside = Annotated[
+    bool,
+    typer.Option(
+        "--allow-outside", help="A manifest may name files that are not below its own folder."
+    ),
+]
 Size = Annotated[int, typer.Option(help="Pixels a side that the network sees; a multiple of 32.")]
 Resize = Annotated[
     str, typer.Option(metavar="squash|crop", help="Resize both sides, or keep the middle square.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+
+
+def sources(
+    given: list[Path], allow_outside: bool, *, labelled: bool = True
+) -> "list[Path] | Catalog":
+    """Return what is given, or the pictures of a manifest that may name files anywhere."""
+    if not allow_outside:
+        return given
+    from .catalog import scan
+
+    return scan(*given, labelled=labelled, allow_outside=True)
+
 
 # Spelled out, so that --help needs no scikit-learn; a test compares them with the tables.
 POOLS = "avg|max|avgmax|flatten"

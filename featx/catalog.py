@@ -105,7 +105,9 @@ class _Entry:
     group: str | None = None
 
 
-def scan(*sources: str | os.PathLike[str], labelled: bool = True) -> Catalog:
+def scan(
+    *sources: str | os.PathLike[str], labelled: bool = True, allow_outside: bool = False
+) -> Catalog:
     """List the pictures of a folder, a manifest, or one by one.
 
     Parameters
@@ -117,6 +119,9 @@ def scan(*sources: str | os.PathLike[str], labelled: bool = True) -> Catalog:
         Or any number of picture files.
     labelled : bool
         False takes every picture of a folder, however deep, and no label from its path.
+    allow_outside : bool
+        Whether a manifest may name files that are not below its own folder, by ``..``, from the
+        root, or through symbolic links.
 
     Returns
     -------
@@ -147,7 +152,7 @@ def scan(*sources: str | os.PathLike[str], labelled: bool = True) -> Catalog:
         layout = _layout(found) if labelled else "flat"
         entries = [_from_path(path, layout) for path in found]
     elif len(files) == 1 and root.suffix.lower() in (".csv", ".jsonl"):
-        entries = list(_read_manifest(root))
+        entries = list(_read_manifest(root, allow_outside))
         root = root.parent
     else:
         root = Path()
@@ -284,10 +289,14 @@ def _listed_file(file: Path) -> str:
 # Manifests ----------------------------------------------------------------------------------
 
 
-def _read_manifest(file: Path) -> Iterator[_Entry]:
+def _read_manifest(file: Path, allow_outside: bool) -> Iterator[_Entry]:
     """Yield the entries of a CSV or JSONL manifest."""
     rows = _csv_rows if file.suffix.lower() == ".csv" else _jsonl_rows
     seen: dict[str, int] = {}
+    root = os.path.realpath(file.parent)
+    with file.open("rb") as start:
+        if start.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+            raise InputError(f"{shown(file)}, line 1: this is UTF-16. Save the file as UTF-8.")
     for line, row in rows(file):
         where = f"{shown(file)}, line {line}"
         unknown = [str(name) for name in row if name not in _COLUMNS]
@@ -298,12 +307,20 @@ def _read_manifest(file: Path) -> Iterator[_Entry]:
         bad = [name for name, value in row.items() if not isinstance(value, str | None)]
         if bad:
             raise InputError(f"{where}: {bad[0]} is {row[bad[0]]!r}. Expected text.")
+        strange = [name for name in _COLUMNS[1:] if not _is_utf8(row.get(name) or "")]
+        if strange:
+            raise InputError(f"{where}: {strange[0]} is not UTF-8. Save the file as UTF-8.")
         path = row.get("path")
         if not path or "\0" in path:
             raise InputError(f"{where}: there is no path. Every picture needs one.")
         path = os.path.normpath(path)
         if path in seen:
             raise InputError(f"{where}: {shown(path)} stands on line {seen[path]} already.")
+        if not allow_outside and not _is_below(os.path.join(file.parent, path), root):
+            raise InputError(
+                f"{where}: {shown(path)} is outside the folder of the manifest. If that is meant, "
+                "add --allow-outside."
+            )
         seen[path] = line
         split = row.get("split") or None
         if split and split.lower() not in SPLITS:
@@ -318,6 +335,14 @@ def _read_manifest(file: Path) -> Iterator[_Entry]:
         )
     if not seen:
         raise InputError(f"{shown(file)} lists no pictures.")
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\udc80" <= character <= "\udcff" for character in text)
+
+
+def _is_below(path: str, root: str) -> bool:
+    return os.path.realpath(path).startswith(os.path.join(root, ""))
 
 
 def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -342,7 +367,7 @@ def _jsonl_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 continue
             try:
                 row = json.loads(content)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise InputError(f"{shown(file)}, line {line}: not JSON: {error}.") from error
             if not isinstance(row, dict):
                 raise InputError(f"{shown(file)}, line {line}: expected an object, {{...}}.")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from . import terminal
-from .arguments import Json, Quiet, Resize, Seed, Size, Sources
+from .arguments import Json, Outside, Quiet, Resize, Seed, Size, Sources, sources
 from .errors import shown
 from .exits import reported
 
@@ -95,6 +95,7 @@ def extract(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make an existing cache anew, with any settings.")
     ] = False,
+    allow_outside: Outside = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -103,8 +104,7 @@ def extract(
     Run again, it computes only what is new. Interrupted, it goes on where it was. Pictures that
     cannot be used are skipped and listed, and the exit code is then 3.
     """
-    resume = "Finished parts are kept: run the same command again to go on."
-    with reported(json, quiet=quiet, resume=resume):
+    with reported(json, quiet=quiet, resume="Finished parts are kept."):
         from . import extraction
 
         settings = extraction.ExtractSettings(
@@ -127,8 +127,9 @@ def extract(
             terminal.Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,
             terminal.Meter("Extracting", "pictures", quiet=quiet) as progress,
         ):
+            listed = sources(source, allow_outside)
             done = extraction.extract(
-                source, out, settings, progress=progress, download_progress=download
+                listed, out, settings, progress=progress, download_progress=download
             )
         if json:
             terminal.write_json(done.as_dict())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import terminal
-from .arguments import Json, Model, Quiet, Seed, Weights
+from .arguments import Json, Model, Outside, Quiet, Seed, Weights, sources
 from .errors import InputError
 from .exits import reported
 
@@ -73,6 +73,7 @@ def score(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start again, and replace what is there.")
     ] = False,
+    allow_outside: Outside = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -82,8 +83,8 @@ def score(
     and the exit code is then 3. Novelty is the fraction of training pictures that are less unlike
     the others than this picture is: near 1, the model never saw anything like it.
     """
-    resume = "Finished rows are kept: run the same command again, without --overwrite, to go on."
-    with reported(json, quiet=quiet, resume=resume):
+    kept = "Finished rows are kept."
+    with reported(json, quiet=quiet, resume=kept, without="--overwrite"):
         from . import scoring
         from .bundlefile import load
 
@@ -100,7 +101,7 @@ def score(
             terminal.Meter("Scoring", "pictures", quiet=quiet) as progress,
         ):
             bundle = load(model, weights=weights, download_progress=download)
-            listed = _listed(source, null)
+            listed = _listed(source, null, allow_outside)
             done = scoring.score(bundle, listed, out, settings, progress=progress)
         if json:
             terminal.write_json(done.as_dict())
@@ -136,6 +137,7 @@ def evaluate(
     mistakes: Annotated[int, typer.Option(help="How many of the worst mistakes to show.")] = 10,
     seed: Seed = 0,
     weights: Weights = "auto",
+    allow_outside: Outside = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -154,7 +156,8 @@ def evaluate(
             terminal.Meter("Evaluating", "pictures", quiet=quiet) as progress,
         ):
             bundle = load(model, weights=weights, download_progress=download)
-            found = evaluation.evaluate(bundle, source, settings, progress=progress)
+            listed = sources(source, allow_outside)
+            found = evaluation.evaluate(bundle, listed, settings, progress=progress)
         if json:
             terminal.write_json(found.as_dict())
         else:
@@ -163,12 +166,12 @@ def evaluate(
             raise typer.Exit(3)
 
 
-def _listed(source: list[Path], null: bool) -> "list[Path] | Catalog":
+def _listed(source: list[Path], null: bool, allow_outside: bool) -> "list[Path] | Catalog":
     """Return the sources, or the pictures that standard input lists."""
     if [str(path) for path in source] != ["-"]:
         if null:
             raise InputError("-0 is for a list on standard input. Give - as the source.")
-        return source
+        return sources(source, allow_outside, labelled=False)
     from .catalog import from_paths
 
     paths = sys.stdin.buffer.read().split(b"\0" if null else b"\n")

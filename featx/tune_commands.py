@@ -80,8 +80,8 @@ def finetune(
     the model was fitted on; an epoch then runs the last layers alone. The epoch is chosen, and the
     head compared with, on training pictures held out from both; the test pictures are read once.
     """
-    resume = "Finished epochs and extracted pictures are kept: run the same command again to go on."
-    with reported(json, quiet=quiet, resume=resume):
+    kept = "Finished epochs and extracted pictures are kept."
+    with reported(json, quiet=quiet, resume=kept, without="--overwrite"):
         from . import finetuning
         from .curves import check_plot, draw
 

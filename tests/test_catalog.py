@@ -113,15 +113,41 @@ def test_jsonl_manifest(tmp_path: Path) -> None:
         ("m.csv", "path,split\na.png,train\nb.png,\n", r"1 of 2 pictures have no split.*b\.png"),
         ("m.csv", "path,label\n,x\n", "line 2: there is no path"),
         ("m.csv", "path,label\n", "lists no pictures"),
+        ("m.csv", "path\nin.png\n../out.png\n", r"line 3: ../out.png is outside the folder of the"),
+        ("m.csv", "path\n/etc/out.png\n", "line 2: /etc/out.png is outside"),
+        ("m.csv", "path\nin/../../out.png\n", "line 2: ../out.png is outside"),
+        ("m.csv", "path,label\na.png,caf\udce9\n", "line 2: label is not UTF-8"),
+        ("m.jsonl", '{"path": ' + "[" * 100_000 + "\n", "line 1: not JSON"),
         ("m.jsonl", '{"path": "a.png"}\n{"path": \n', "line 2: not JSON"),
         ("m.jsonl", '["a.png"]\n', "line 1: expected an object"),
         ("m.jsonl", '{"path": "a.png", "label": 3}\n', "line 1: label is 3. Expected text"),
     ],
 )
 def test_wrong_manifests_name_the_line(tmp_path: Path, name: str, text: str, message: str) -> None:
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_bytes(os.fsencode(text))
     with pytest.raises(InputError, match=message):
         catalog.scan(tmp_path / name)
+
+
+def test_manifests_of_another_encoding(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("path\na.png\n", encoding="utf-16")
+    with pytest.raises(InputError, match="line 1: this is UTF-16"):
+        catalog.scan(tmp_path / "m.csv")
+
+
+def test_a_manifest_reaches_outside_only_where_it_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list/link").symlink_to(tmp_path / "mine")
+    manifest = tmp_path / "list/m.csv"
+    for path in ("link/a.png", "../mine/a.png", str(tmp_path / "mine/a.png")):
+        manifest.write_text(f"path\n{path}\n")
+        with pytest.raises(InputError, match=r"a\.png is outside .* add --allow-outside"):
+            catalog.scan(manifest)
+        found = catalog.scan(manifest, allow_outside=True)
+        assert found.file(0).resolve() == (tmp_path / "mine/a.png").resolve()
+    manifest.write_text(f"path\n{tmp_path / 'list/a.png'}\nb/../c.png\n")
+    assert len(catalog.scan(manifest)) == 2
 
 
 name_bytes = st.binary(min_size=1, max_size=60).filter(
