@@ -14,6 +14,7 @@ from . import augment, catalog, files, images, weights
 from .assembly import assemble
 from .cache import Cache, Images, Skipped
 from .catalog import Catalog
+from .decoder import Job
 from .errors import CorruptError, IncompatibleError, InputError, shown
 from .fingerprint import DTYPES, Fingerprint, TrunkFingerprint
 from .parts import Parts
@@ -262,14 +263,8 @@ class _Run:
             self.known.update(zip(old.digests, map(tuple, old.sizes.tolist()), strict=True))
         for digest, place in self.parts.index().items():
             self.known[digest] = (place.width, place.height)
-        self.reader = Reader(
-            settings.size,
-            settings.resize,
-            _policy(settings),
-            settings.seed,
-            settings.copies,
-            self.known,
-        )
+        job = Job(settings.size, settings.resize, _policy(settings), settings.seed, settings.copies)
+        self.reader = Reader(job, self.known)
         self.trunk = Trunk(
             self.weights,
             self.fingerprint.trunk,

@@ -1,7 +1,8 @@
-"""Pictures read, decoded and copied ahead of the network, in threads."""
+"""Pictures read, decoded and copied ahead of the network."""
 
 import collections
 import os
+import threading
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from . import augment, files, images
+from . import files, images
+from .decoder import Decoder, Job
 
 __all__ = ["Read", "Reader"]
+
+_MOST_THREADS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,22 +47,16 @@ class Reader:
 
     Attributes
     ----------
-    size, resize
-        See `images.decode`.
-    policy, seed, copies
-        See `augment.copies`.
+    job : Job
+        What is made of every picture.
     known : collection of str
         Digests of pictures whose pixels are not needed.
     """
 
-    size: int
-    resize: str
-    policy: augment.Policy = augment.POLICIES["none"]
-    seed: int = 0
-    copies: int = 0
+    job: Job
     known: Collection[str] = ()
 
-    def read(self, path: Path) -> Read:
+    def _read(self, path: Path, decoder: Decoder) -> Read:
         """Read one picture; a bad one is a `Read` with a reason."""
         digest = ""
         try:
@@ -66,22 +64,35 @@ class Reader:
             digest = files.digest(data)
             if digest in self.known:
                 return Read(digest)
-            picture = images.decode(data, self.size, self.resize)
+            decoded = decoder.decode(data, digest)
         except images.Rejected as rejected:
             return Read(digest, rejected.reason)
-        pixels = augment.copies(picture.pixels, self.policy, self.seed, digest, self.copies)
-        return Read(digest, "", picture.width, picture.height, pixels)
+        return Read(digest, "", decoded.width, decoded.height, decoded.pixels)
 
     def ahead(self, paths: Iterable[Path], window: int) -> Iterator[Read]:
-        """Yield the pictures in order, while threads read at most `window` of them ahead."""
-        pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="featx-reader")
+        """Yield the pictures in order, while threads read at most `window` of them ahead.
+
+        Each thread has a process that decodes for it.
+        """
+        mine = threading.local()
+        decoders: list[Decoder] = []
+
+        def begin() -> None:
+            mine.decoder = Decoder(self.job)
+            decoders.append(mine.decoder)
+
+        pool = ThreadPoolExecutor(
+            min(os.cpu_count() or 1, _MOST_THREADS), "featx-reader", initializer=begin
+        )
         waiting: collections.deque[Future[Read]] = collections.deque()
         try:
             for path in paths:
-                waiting.append(pool.submit(self.read, path))
+                waiting.append(pool.submit(lambda path: self._read(path, mine.decoder), path))
                 if len(waiting) >= window:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            for decoder in decoders:
+                decoder.close()

@@ -14,6 +14,7 @@ import numpy as np
 from . import augment, catalog
 from .cache import Cache
 from .catalog import Catalog
+from .decoder import Job
 from .errors import IncompatibleError, InputError, shown
 from .fingerprint import Fingerprint
 from .reader import Read, Reader
@@ -102,7 +103,7 @@ class FileSource:
             if policy == augment.POLICIES["flip"] and copies > 1:
                 raise InputError("A picture has one mirror image: ask for 1 copy, not more.")
         trunk = fingerprint.trunk
-        self._reader = Reader(trunk.size, trunk.resize, policy, fingerprint.seed, copies)
+        self._reader = Reader(Job(trunk.size, trunk.resize, policy, fingerprint.seed, copies))
 
     def __len__(self) -> int:
         return len(self.catalog)
