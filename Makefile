@@ -6,10 +6,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format readme clean
+.PHONY: help setup demo test fault fault-long check format readme clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
 
 setup: $(READY) ## Make .venv and install featx into it, once
 
@@ -25,6 +25,12 @@ demo: $(READY) ## Extract and fit 600 handwritten digits with VGG16's ImageNet w
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest
+
+fault: $(READY) ## Kill, crash, corrupt and race, in minutes
+	$(BIN)/python -m pytest -m fault tests/test_fault.py
+
+fault-long: $(READY) ## The same with the full numbers, in an hour or two
+	FEATX_FAULTS=long $(BIN)/python -m pytest -m fault tests/test_fault.py
 
 check: $(READY) ## Check format, lint and types
 	$(BIN)/ruff format --check

@@ -57,6 +57,7 @@ _HOMES = {
     "load": "bundlefile",
     "scan": "catalog",
     "score": "scoring",
+    "verify": "verification",
 }
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from .fitting import FitSettings, fit
     from .leaderboard import CompareSettings
     from .scoring import ScoreSettings, score
+    from .verification import verify
 
 __all__ = [
     "Bundle",
@@ -93,6 +95,7 @@ __all__ = [
     "load",
     "scan",
     "score",
+    "verify",
 ]
 
 

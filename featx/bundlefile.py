@@ -133,9 +133,7 @@ def claimed(path: Path) -> Iterator[None]:
     """
     if path.exists() and not is_bundle(path):
         raise InputError(f"{shown(path)} exists and is not a featx model. Give another name.")
-    files.make_folder(path.parent)
-    with files.lock(path):
-        files.remove_partials(path)
+    with files.claimed(path):
         yield
 
 
@@ -186,11 +184,10 @@ def load(
                 "anew."
             )
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = {
-                name: _member(archive, name, refused)
-                for name in _LIMITS
-                if name in archive.namelist()
-            }
+            names = archive.namelist()
+            if len(set(names)) != len(names) or not set(names) <= set(_LIMITS):
+                raise CorruptError(f"{refused}: it has members that no model has.")
+            members = {name: _member(archive, name, refused) for name in names}
         described = json.loads(members[_JSON])
         if described["format"] != FORMAT:
             raise CorruptError(f"{refused}: its format is not {FORMAT!r}.")

@@ -85,5 +85,5 @@ def write_leaderboard(board: Leaderboard, out: Path) -> None:
         text = json.dumps(board.as_dict(), indent=2) + "\n"
     else:
         raise InputError(f"{shown(out)}: expected a name that ends in .csv or .json.")
-    files.make_folder(out.parent)
-    files.write_bytes(out, text.encode())
+    with files.claimed(out):
+        files.write_bytes(out, text.encode())

@@ -70,7 +70,8 @@ def draw(tuning: Mapping[str, Any], out: Path) -> None:
     figure.suptitle(f"{tuning['head']}, tuned from {tuning['layers'][0]} on ({kept})")
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=120)
-    files.write_bytes(out, drawn.getvalue())
+    with files.claimed(out):
+        files.write_bytes(out, drawn.getvalue())
 
 
 def _line(panel: Any, values: list[float] | None, first: int, label: str, color: str) -> None:

@@ -83,9 +83,7 @@ def export(model: Bundle, out: str | os.PathLike[str], *, overwrite: bool = Fals
         path = Path(folder) / "model.keras"
         _network(model, head).save(path)
         data = _with_metadata(path.read_bytes(), described)
-    files.make_folder(out.parent)
-    with files.lock(out):
-        files.remove_partials(out)
+    with files.claimed(out):
         files.write_bytes(out, data)
     return Exported(out, model.fingerprint.trunk.size, model.classes, len(data))
 

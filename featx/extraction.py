@@ -196,8 +196,7 @@ def extract(
     begun = time.monotonic()
     listed = source if isinstance(source, Catalog) else catalog.scan(*_paths(source))
     out = _checked_out(Path(out))
-    with files.lock(out):
-        files.remove_partials(out)
+    with files.claimed(out):
         old = Cache.open(out) if out.exists() and not settings.overwrite else None
         try:
             run = _Run(listed, settings, out, old, progress, download_progress)
@@ -216,7 +215,6 @@ def _paths(
 def _checked_out(out: Path) -> Path:
     if out.is_dir():
         raise InputError(f"{shown(out)} is a folder. Give the name of a file, such as features.h5.")
-    files.make_folder(out.parent)
     if out.exists() and not Cache.is_cache(out):
         raise InputError(f"{shown(out)} exists and is not a featx cache. Give another name.")
     return out

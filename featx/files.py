@@ -21,11 +21,11 @@ from .errors import LockedError, StorageError, shown
 __all__ = [
     "Disk",
     "Partial",
+    "claimed",
     "digest",
     "disk",
     "file_digest",
     "file_size",
-    "lock",
     "make_folder",
     "published",
     "read_bytes",
@@ -70,8 +70,8 @@ class Disk:
         os.unlink(path)
 
     def make_folder(self, path: Path) -> None:
-        """Make a folder and its parents."""
-        path.mkdir(parents=True, exist_ok=True)
+        """Make a folder; one that is there already is fine."""
+        path.mkdir(exist_ok=True)
 
     def remove_folder(self, path: Path) -> None:
         """Delete an empty folder."""
@@ -154,10 +154,12 @@ def require_space(path: Path, needed: int) -> None:
 def make_folder(path: Path) -> None:
     """Make a folder and its parents; one that is there already is fine."""
     with storage_errors(path):
-        try:
-            disk.make_folder(path)
-        except FileExistsError as error:
-            raise StorageError(f"{shown(path)} is a file; a folder is needed there.") from error
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        for folder in reversed(missing):
+            disk.make_folder(folder)
+            _sync_folder(folder.parent)
+    if not path.is_dir():
+        raise StorageError(f"{shown(path)} is a file; a folder is needed there.")
 
 
 class Partial(io.RawIOBase):
@@ -319,11 +321,12 @@ def remove_partials(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold `<path>.lock`, so that one run at a time writes `path`.
+def claimed(path: Path) -> Iterator[None]:
+    """Make the folder of `path`, hold `<path>.lock`, and delete what killed writers left behind.
 
-    The file stays behind on purpose: the lock is the kernel's, freed when the process ends
-    however it ends, and removing the file would let two runs lock two files of one name.
+    So one run at a time writes `path`. The lock file stays on purpose: the lock is the kernel's,
+    freed when the process ends however it ends, and removing the file would let two runs lock two
+    files of one name.
 
     Raises
     ------
@@ -332,6 +335,7 @@ def lock(path: Path) -> Iterator[None]:
     StorageError
         When the folder cannot be written to.
     """
+    make_folder(path.parent)
     name = path.with_name(path.name + ".lock")
     with storage_errors(name):
         descriptor = disk.open(name, os.O_RDWR | os.O_CREAT)
@@ -350,6 +354,7 @@ def lock(path: Path) -> Iterator[None]:
             disk.truncate(descriptor, 0)
             me = f"process {os.getpid()} on {socket.gethostname()}"
             disk.write(descriptor, me.encode())
+        remove_partials(path)
         yield
     finally:
         os.close(descriptor)

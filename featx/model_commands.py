@@ -164,6 +164,44 @@ def fit(
             terminal.print_fitted(fitted)
 
 
+@app.command(
+    epilog="Examples:  featx verify features.h5 model.featx   |   featx verify features.h5 "
+    "--against photos"
+)
+def verify(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Caches and models.", show_default=False),
+    ],
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="SOURCE", help="The pictures it was made of: is each there, as it was?"
+        ),
+    ] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Look through caches and models: every byte, the structure, every number.
+
+    The exit code is 4 when something is wrong; what is, and what can still be used, is said.
+    """
+    with reported(json, quiet=quiet):
+        from .verification import verify as verified
+
+        found = []
+        with terminal.Meter("Verifying", "pictures", quiet=quiet) as progress:
+            for path in paths:
+                found.append(verified(path, against=against, progress=progress))
+        if json:
+            terminal.write_json({"files": [one.as_dict() for one in found]})
+        else:
+            for one in found:
+                terminal.print_verified(one)
+        if any(one.problems for one in found):
+            raise typer.Exit(4)
+
+
 @app.command(epilog="Examples:  featx info features.h5   |   featx info model.featx --json")
 def info(
     file: Annotated[Path, typer.Argument(help="A cache or a model.")], json: Json = False

@@ -49,7 +49,7 @@ class Parts:
 
     def fingerprint(self) -> Fingerprint | None:
         """Return the fingerprint of the parts that are there, or None."""
-        for path in self._paths():
+        for path in self.paths():
             with _reading(path):
                 return Fingerprint.from_json(_opened(path).metadata()["fingerprint"])
         return None
@@ -57,16 +57,23 @@ class Parts:
     def index(self) -> dict[str, Place]:
         """Return where each picture is, by its digest."""
         found = {}
-        for path in self._paths():
-            with _reading(path):
-                part = _opened(path)
-                small = {name: part.get_tensor(name) for name in _SMALL}
-                if part.metadata()["sha256"] != _digest(small):
-                    raise ValueError("its SHA-256 is another")
-            for row in range(len(small["digests"])):
-                width, height = small["sizes"][row].tolist()
-                place = Place(path, row, width, height, small["checks"][row].tobytes())
-                found[small["digests"][row].tobytes().hex()] = place
+        for path in self.paths():
+            found.update(self.places(path))
+        return found
+
+    def places(self, path: Path) -> dict[str, Place]:
+        """Return where the pictures of one part are, by their digests."""
+        with _reading(path):
+            part = _opened(path)
+            Fingerprint.from_json(part.metadata()["fingerprint"])
+            small = {name: part.get_tensor(name) for name in _SMALL}
+            if part.metadata()["sha256"] != _digest(small):
+                raise ValueError("its SHA-256 is another")
+        found = {}
+        for row, (digest, size) in enumerate(zip(small["digests"], small["sizes"], strict=True)):
+            width, height = size.tolist()
+            place = Place(path, row, width, height, small["checks"][row].tobytes())
+            found[digest.tobytes().hex()] = place
         return found
 
     def write(
@@ -94,7 +101,7 @@ class Parts:
             "sizes": np.array(sizes, np.int32),
             "checks": _bytes(map(_check, features)),
         }
-        last = self._paths()[-1:]
+        last = self.paths()[-1:]
         number = int(last[0].stem) + 1 if last else 0
         about = {"fingerprint": fingerprint.as_json(), "sha256": _digest(small)}
         data = save({"features": features, **small}, about)
@@ -105,8 +112,21 @@ class Parts:
         """Delete the folder."""
         files.remove_folder(self.folder)
 
-    def _paths(self) -> list[Path]:
+    def paths(self) -> list[Path]:
+        """Return the parts that are there, in order."""
         return sorted(self.folder.glob("*.safetensors"))
+
+    def check(self, path: Path) -> None:
+        """Read all of a part.
+
+        Raises
+        ------
+        CorruptError
+            When any row is not the one that was written.
+        """
+        reader = PartReader()
+        for place in self.places(path).values():
+            reader.features(place)
 
 
 def _bytes(rows: Iterable[bytes]) -> np.ndarray:

@@ -110,10 +110,10 @@ def preview(
             f"None of the {len(skipped)} chosen pictures can be shown: {skipped[0][1]}."
         )
     sheet = _sheet(rows, settings)
-    files.make_folder(out.parent)
     drawn = io.BytesIO()
     sheet.save(drawn, "PNG" if out.suffix.lower() == ".png" else "JPEG")
-    files.write_bytes(out, drawn.getvalue())
+    with files.claimed(out):
+        files.write_bytes(out, drawn.getvalue())
     return Previewed(out, len(rows), skipped)
 
 

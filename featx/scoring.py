@@ -161,27 +161,24 @@ def score(
     out = Path(out)
     _check(settings, model, source, out)
     table = table_for(out, _columns(model, settings), _about(model, settings))
-    with sources.opened(model, source, copies=settings.tta) as opened:
-        files.make_folder(out.parent)
-        with files.lock(out):
-            files.remove_partials(out)
-            shards = Shards(out, _identity(model, opened, settings))
-            if settings.overwrite:
-                shards.remove()
-            elif out.exists() and not shards.folder.exists():
-                raise InputError(
-                    f"{shown(out)} exists. Give another output, or add --overwrite to replace it."
-                )
-            done = shards.begin()
-            blocks = [
-                range(start, min(start + opened.block, len(opened)))
-                for start in range(0, len(opened), opened.block)
-            ]
-            _write_missing(model, opened, settings, table, shards, blocks, done, progress)
-            with files.published(out) as partial:
-                table.join(partial, shards.blocks(len(blocks)))
-            total = [shards.summary(number) for number in range(len(blocks))]
+    with sources.opened(model, source, copies=settings.tta) as opened, files.claimed(out):
+        shards = Shards(out, _identity(model, opened, settings))
+        if settings.overwrite:
             shards.remove()
+        elif out.exists() and not shards.folder.exists():
+            raise InputError(
+                f"{shown(out)} exists. Give another output, or add --overwrite to replace it."
+            )
+        done = shards.begin()
+        blocks = [
+            range(start, min(start + opened.block, len(opened)))
+            for start in range(0, len(opened), opened.block)
+        ]
+        _write_missing(model, opened, settings, table, shards, blocks, done, progress)
+        with files.published(out) as partial:
+            table.join(partial, shards.blocks(len(blocks)))
+        total = [shards.summary(number) for number in range(len(blocks))]
+        shards.remove()
     return _total(total, blocks, done, out, begun)
 
 

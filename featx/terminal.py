@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .fitting import Fitted
     from .leaderboard import Leaderboard
     from .scoring import Scored
+    from .verification import Verified
 
 __all__ = [
     "Meter",
@@ -35,6 +36,7 @@ __all__ = [
     "print_leaderboard",
     "print_scored",
     "print_skipped",
+    "print_verified",
     "say",
     "warn",
     "write_json",
@@ -287,6 +289,21 @@ _FIGURES = {
 }
 
 
+def print_verified(found: "Verified") -> None:
+    """Write what was found in a file, and what can be done."""
+    name = shown(found.path)
+    if not found.problems:
+        parts = f", and {found.parts} whole parts of an unfinished run" if found.parts else ""
+        of = "pictures" if found.kind == "cache" else "training pictures"
+        say(f"{name}: whole, a {found.kind} of {found.images:,} {of}{parts}")
+        return
+    say(f"{name}: not as it should be")
+    for problem in found.problems:
+        say(f"  wrong: {problem}")
+    for usable in found.usable:
+        say(f"  still usable: {usable}")
+
+
 def print_described(file: Path, described: Mapping[str, Any]) -> None:
     """Write what is known of a file, a line each."""
     say(shown(file))
@@ -380,7 +397,7 @@ class Meter:
         elif not self._quiet:
             now = time.monotonic()
             if done < self._last:  # something else is counted now
-                self._begun = now
+                self._begun = self._told = now
             self._last = done
             if now - self._told >= _PLAIN_SECONDS:
                 self._told = now

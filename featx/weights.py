@@ -248,8 +248,7 @@ def fetch(name: str, *, given: Path | None = None, progress: Progress | None = N
         raise InputError(f"{shown(given)} is not a file. Get it with: {SOURCES[name].by_hand}")
     source = SOURCES[name]
     path = folder() / source.file
-    files.make_folder(folder())
-    with files.lock(path), tempfile.TemporaryDirectory(prefix="featx-") as place:
+    with files.claimed(path), tempfile.TemporaryDirectory(prefix="featx-") as place:
         arrived = given or source.download(Path(place), progress)
         data = _verified(source.convert(arrived), source.digest, arrived)
         files.write_bytes(path, data)

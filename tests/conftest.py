@@ -30,6 +30,21 @@ def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FEATX_WEIGHTS", raising=False)
 
 
+_reported: list[str] = []
+
+
+def report(line: str) -> None:
+    """Have a line shown at the end of the run."""
+    _reported.append(line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _reported:
+        terminalreporter.section("report")
+        for line in _reported:
+            terminalreporter.write_line(line)
+
+
 def picture(path: Path, seed: int, hue: int = 0, size: tuple[int, int] = (48, 36)) -> Path:
     """Write a noisy picture whose colour tells its class; equal arguments give equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -58,18 +58,18 @@ def test_lock_admits_one_process_and_names_it(tmp_path: Path) -> None:
     out = tmp_path / "out"
     code = (
         "import sys, pathlib; from featx import files\n"
-        "with files.lock(pathlib.Path(sys.argv[1])):\n"
+        "with files.claimed(pathlib.Path(sys.argv[1])):\n"
         "    print('locked', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, out], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout and holder.stdout.readline() == "locked\n"
-        with pytest.raises(LockedError, match=f"process {holder.pid} on "), files.lock(out):
+        with pytest.raises(LockedError, match=f"process {holder.pid} on "), files.claimed(out):
             pass
         holder.kill()
         holder.wait()
-        with files.lock(out):
+        with files.claimed(out):
             pass
 
 
