@@ -376,6 +376,9 @@ def _check_structure(file: h5py.File, size: int) -> None:
         if not isinstance(item, h5py.Dataset):
             continue
         safehdf5.check(name, item)
+        kinds = {"features": "f", "images/label": "iu", "images/width": "iu", "images/height": "iu"}
+        if item.dtype.kind not in kinds.get(name, "S"):
+            raise ValueError(f"/{name} has the type {item.dtype}")
         if name != "features" and item.nbytes > size:
             raise ValueError(f"/{name} is larger than the file")
     features = file["features"]
