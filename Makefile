@@ -24,7 +24,7 @@ demo: $(READY) ## Extract and fit 600 handwritten digits with VGG16's ImageNet w
 	$(BIN)/featx fit data/digits.h5 -o data/digits.featx --heads nearest-centroid,lda,logreg,linear-svm,rbf-svm
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 fault: $(READY) ## Kill, crash, corrupt and race, in minutes
 	$(BIN)/python -m pytest -m fault tests/test_fault.py

@@ -294,6 +294,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     StorageError
         When it cannot be written; what was there before is then untouched.
     """
+    require_space(path, len(data))
     with published(path) as partial:
         partial.write(data)
 

@@ -352,12 +352,11 @@ class Paired:
 
     @property
     def is_better(self) -> bool:
-        """Whether the later model is likelier beyond noise, and not less often right.
+        """Whether the later model is likelier, and not less often right.
 
-        Beyond noise is by more than one standard error, as Breiman et al. (1984) choose trees.
+        Of two models that differ by less than the noise, the likelier one is the better bet.
         """
-        likelier = self.difference < -self.standard_error
-        return likelier and self.accuracy_after >= self.accuracy_before
+        return self.difference < 0 and self.accuracy_after >= self.accuracy_before
 
 
 def paired(before: np.ndarray, after: np.ndarray, y: np.ndarray) -> Paired:

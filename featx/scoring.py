@@ -328,13 +328,17 @@ def _total(
     for summary in summaries:
         failed.update(summary["failed"])
         labels.update(summary["labels"])
+    undecided = sum(summary["undecided"] for summary in summaries)
     listed = sum(map(len, blocks))
+    ok = labels.total() + undecided
+    if listed != ok + failed.total():
+        raise AssertionError("a listed picture is not accounted for")
     return Scored(
         listed=listed,
-        ok=listed - failed.total(),
+        ok=ok,
         failed=dict(sorted(failed.items())),
         labels=dict(sorted(labels.items())),
-        undecided=sum(summary["undecided"] for summary in summaries),
+        undecided=undecided,
         resumed=sum(len(block) for number, block in enumerate(blocks) if number in done),
         out=out,
         seconds=round(time.monotonic() - begun, 3),

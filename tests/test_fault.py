@@ -87,7 +87,7 @@ def contents(path: Path) -> dict[str, Any]:
 def commands(root: Path, out: Path) -> dict[str, tuple[list[object], Path, int]]:
     """Return what writes files: name → (command, its output, its exit code)."""
     photos, model, cache = root / "photos", out / "m.featx", out / "f.h5"
-    table, board = out / "s.csv", out / "board.csv"
+    table, board, tuned = out / "s.csv", out / "board.csv", out / "t.featx"
     return {
         "extract": (["extract", photos, "-o", cache, *SMALL], cache, 3),
         "fit": (["fit", root / "whole.h5", "-o", model, "--head", "lda"], model, 0),
@@ -97,18 +97,45 @@ def commands(root: Path, out: Path) -> dict[str, tuple[list[object], Path, int]]
             board,
             0,
         ),
+        "finetune": (
+            [
+                "finetune",
+                root / "m.featx",
+                root / "whole.h5",
+                "-o",
+                tuned,
+                "--unfreeze",
+                1,
+                "--epochs",
+                1,
+                "--validation",
+                0.3,
+                "--force",
+            ],
+            tuned,
+            0,
+        ),
     }
 
 
-@pytest.mark.parametrize("name", ["extract", "fit", "score", "compare"])
-def test_every_call_that_fails(root: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("extract", 24),
+        ("fit", 12),
+        ("score", 12),
+        ("compare", 12),
+        pytest.param("finetune", 12, marks=pytest.mark.skipif(not LONG, reason="takes minutes")),
+    ],
+)
+def test_every_call_that_fails(root: Path, tmp_path: Path, name: str, most: int) -> None:
     command, out, code = commands(root, tmp_path)[name]
     counting = files.disk = Watched()
     done(*command, code=code)
     calls = list(counting.calls)
     whole = out.read_bytes()
     kinds = list(itertools.product(range(1, len(calls) + 1), ERRORS, (False, True)))
-    tried = some(kinds, 24 if name == "extract" else 12)
+    tried = some(kinds, most)
     for number, error, forever in tried:
         for left in tmp_path.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()

@@ -165,13 +165,15 @@ def test_better_is_likelier_and_not_less_often_right() -> None:
     y = np.array([0, 0, 1, 1])
     one = np.array([[0.7, 0.3], [0.6, 0.4], [0.4, 0.6], [0.6, 0.4]])
     likelier = np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.6, 0.4]])
-    luckier = np.array([[0.7, 0.3], [0.7, 0.3], [0.4, 0.6], [0.6, 0.4]])
     wrong = np.array([[0.99, 0.01], [0.99, 0.01], [0.51, 0.49], [0.51, 0.49]])
     assert metrics.paired(one, likelier, y).is_better
     assert not metrics.paired(one, wrong, y).is_better
-    assert not metrics.paired(one, luckier, y).is_better  # by one picture: that is noise
     assert not metrics.paired(likelier, one, y).is_better
     assert not metrics.paired(one, one, y).is_better
+    found = metrics.paired(one, likelier, y)
+    differences = np.log([0.7 / 0.9, 0.6 / 0.8, 0.6 / 0.8, 1])
+    assert found.difference == pytest.approx(differences.mean())
+    assert found.standard_error == pytest.approx(differences.std(ddof=1) / 2)
 
 
 def test_a_head_that_cannot_is_replaced_by_the_best_that_can(
