@@ -30,9 +30,9 @@ from featx.tuning import Recipe, Tuning, epoch_of
 BATCH = 32
 #: The networks to compare with, and how each is compiled.
 WHOLE = {
-    "the whole network": "auto",
+    "the whole network": False,
     "the whole network, XLA": True,
-    "the whole network, with augmentation": "auto",
+    "the whole network, with augmentation": False,
 }
 
 
@@ -124,10 +124,12 @@ def main() -> None:
     medians = {what: statistics.median(found) for what, found in times.items()}
     first = medians["featx, on the cache"]
     print(f"{len(chosen)} pictures, batch {BATCH}, {dtype}; medians of {options.rounds} rounds\n")
-    print("| | seconds an epoch | pictures a second | times as long |")
-    print("|---|---|---|---|")
+    print("| | seconds an epoch | lowest to highest | pictures a second | times as long |")
+    print("|---|---|---|---|---|")
     for what, median in medians.items():
-        print(f"| {what} | {median:.1f} | {len(chosen) / median:.1f} | {median / first:.1f} |")
+        low, high = min(times[what]), max(times[what])
+        print(f"| {what} | {median:.2f} | {low:.2f} to {high:.2f} | {len(chosen) / median:.1f} "
+              f"| {median / first:.1f} |")  # fmt: skip
     rows = len(chosen) * (1 + options.copies)
     print(f"\nThe cache, once: {caching:.0f} s for {rows} rows with {options.copies} copies, "
           f"{size:.0f} MB.")  # fmt: skip
