@@ -10,6 +10,7 @@ import numpy as np
 from . import augment, extraction, vgg16
 from .bundle import Bundle
 from .cache import Cache
+from .catalog import Catalog
 from .errors import IncompatibleError, InputError, shown
 from .fingerprint import Fingerprint
 from .sources import Source
@@ -22,7 +23,7 @@ log = logging.getLogger("featx")
 def cache_at(
     cut: str,
     model: Bundle,
-    source: str | os.PathLike[str] | None,
+    source: str | os.PathLike[str] | Catalog | None,
     out: Path,
     progress: extraction.Progress | None,
 ) -> Path:
@@ -34,7 +35,7 @@ def cache_at(
         A key of `vgg16.LAYERS`.
     model : Bundle
         Whose pictures they are.
-    source : path, optional
+    source : path or Catalog, optional
         A cache at the cut, which is taken; or one at another cut, beside which the new one is
         made; or pictures. By default the cache that the model was fitted on.
     out : path
@@ -51,6 +52,10 @@ def cache_at(
     CorruptError, StorageError, LockedError
         See `extraction.extract`.
     """
+    if isinstance(source, Catalog):
+        path = out.with_name(f"{out.stem}.{cut}.h5")
+        _extract(source, path, cut, model.fingerprint, model, progress)
+        return path
     given = Path(source) if source is not None else Path(model.report["train"]["features"])
     if source is None and not given.exists():
         raise InputError(

@@ -13,6 +13,7 @@ from . import backend, extraction, files, splits
 from .bundle import Bundle, library_versions
 from .bundlefile import claimed, load, save
 from .cache import Cache
+from .catalog import Catalog
 from .checkpoint import Checkpoint
 from .conversion import as_network
 from .cutcache import cache_at, check_trunk
@@ -119,7 +120,7 @@ class Finetuned:
 def finetune(
     model: str | os.PathLike[str],
     out: str | os.PathLike[str],
-    source: str | os.PathLike[str] | None = None,
+    source: str | os.PathLike[str] | Catalog | None = None,
     settings: FinetuneSettings | None = None,
     *,
     weights: str = "auto",
@@ -140,7 +141,7 @@ def finetune(
         From `fit`, or from `finetune`.
     out : path
         The bundle to write.
-    source : path, optional
+    source : path or Catalog, optional
         A cache at the cut; or a cache at another cut, or a folder, that is extracted at this one;
         by default the cache that the model was fitted on.
     settings : FinetuneSettings, optional

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from . import terminal
-from .arguments import ClassWeight, Json, Model, Quiet, Seed, Weights
+from .arguments import ClassWeight, Json, Model, Outside, Quiet, Seed, Weights
 from .exits import reported
 
 __all__ = ["app"]
@@ -71,6 +71,7 @@ def finetune(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do not go on from an interrupted run.")
     ] = False,
+    allow_outside: Outside = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -83,6 +84,7 @@ def finetune(
     kept = "Finished epochs and extracted pictures are kept."
     with reported(json, quiet=quiet, resume=kept, without="--overwrite"):
         from . import finetuning
+        from .catalog import scan
         from .curves import check_plot, draw
 
         if plot:
@@ -110,10 +112,11 @@ def finetune(
             terminal.Meter("Extracting", "pictures", quiet=quiet) as extracting,
             terminal.Meter("Tuning", "batches", quiet=quiet) as progress,
         ):
+            listed = scan(source, allow_outside=True) if source and allow_outside else source
             found = finetuning.finetune(
                 model,
                 out,
-                source,
+                listed,
                 settings,
                 weights=weights,
                 progress=progress,

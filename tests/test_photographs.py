@@ -18,7 +18,8 @@ def test_ants_and_bees(
             chosen = sorted((source / split / label).glob("*.jpg"))[:24]
             rows += [f"{path},{label},{split}" for path in chosen]
     (tmp_path / "list.csv").write_text("\n".join(rows))
-    done = featx.extract(tmp_path / "list.csv", tmp_path / "f.h5", size=160)
+    listed = featx.scan(tmp_path / "list.csv", allow_outside=True)
+    done = featx.extract(listed, tmp_path / "f.h5", size=160)
     assert done.cached == 96 and done.fingerprint.trunk.weights == imagenet.digest
     fitted = featx.fit(tmp_path / "f.h5", tmp_path / "m.featx", head="logreg")
     assert fitted.test.accuracy >= 0.85
