@@ -27,10 +27,10 @@ test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 fault: $(READY) ## Kill, crash, corrupt and race, in minutes
-	$(BIN)/python -m pytest -m fault tests/test_fault.py
+	$(BIN)/python -m pytest -n 2 -m fault tests/test_fault.py
 
 fault-long: $(READY) ## The same with the full numbers, in an hour or two
-	FEATX_FAULTS=long $(BIN)/python -m pytest -m fault tests/test_fault.py
+	FEATX_FAULTS=long $(BIN)/python -m pytest -n 2 -m fault tests/test_fault.py
 
 check: $(READY) ## Check format, lint and types
 	$(BIN)/ruff format --check

@@ -30,18 +30,22 @@ def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FEATX_WEIGHTS", raising=False)
 
 
-_reported: list[str] = []
-
-
-def report(line: str) -> None:
-    """Have a line shown at the end of the run."""
-    _reported.append(line)
+@pytest.fixture
+def report(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Return a function that has a line shown at the end of the run."""
+    return lambda line: record_property("report", line)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _reported:
+    lines = [
+        str(value)
+        for found in terminalreporter.stats.get("passed", [])
+        for name, value in found.user_properties
+        if name == "report"
+    ]
+    if lines:
         terminalreporter.section("report")
-        for line in _reported:
+        for line in lines:
             terminalreporter.write_line(line)
 
 

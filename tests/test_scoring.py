@@ -25,7 +25,7 @@ from featx.bundle import Bundle
 from featx.errors import CorruptError, IncompatibleError, InputError, StorageError
 
 #: How often a run is killed; more when asked for.
-KILLS = int(os.environ.get("FEATX_KILLS", "2"))
+KILLS = int(os.environ.get("FEATX_KILLS", "1"))
 
 
 @pytest.fixture(scope="module")
