@@ -293,8 +293,8 @@ class _Run:
 
     def _tell_cost(self, network: Any) -> None:
         trained = [layer.name for layer in network.layers if layer.trainable_weights]
-        count, classes = len(self.pictures.train), len(self.bundle.classes)
-        seconds = seconds_an_epoch(network, self.tail.shape, classes, self.settings, count)
+        count = len(self.pictures.train)
+        seconds = seconds_an_epoch(network, count)
         log.info(
             "%d layers with weights are trained: %s. The cache has %.0f MB; an epoch over %d "
             "pictures takes about %.0f s.",
