@@ -39,7 +39,7 @@ def assemble(
         When the disk is full or fails; what stood at `out` is then untouched.
     """
     in_parts = parts.index()
-    in_old = {digest: old.chunks(row) for digest, row in old.index().items()} if old else {}
+    in_old = old.index() if old else {}
     files.require_space(out, _bytes_needed(len(images.digests), fingerprint))
     with files.published(out) as partial:
         written = hashlib.sha256()
@@ -58,8 +58,10 @@ def assemble(
                 if digest in in_parts:
                     copies = reader.features(in_parts[digest])
                     chunks: Iterable[bytes] = (zlib.compress(copy, _GZIP) for copy in copies)
+                elif old and digest in in_old:
+                    chunks = old.chunks(in_old[digest])
                 else:
-                    chunks = in_old[digest]
+                    raise AssertionError(f"the features of {digest} are nowhere")
                 for copy, chunk in enumerate(chunks):
                     written.update(chunk)
                     features.id.write_direct_chunk((row, copy, 0, 0, 0), chunk)

@@ -14,12 +14,12 @@ import numpy as np
 
 from . import __version__, images, vgg16
 from . import weights as trunk_weights
+from .catalog import Source
 from .errors import IncompatibleError, StorageError, shown
 from .fingerprint import Fingerprint
 from .novelty import Novelty
 from .pools import pooled
 from .scoring import Progress, Scored, ScoreSettings, score
-from .sources import Source
 from .tail import Tail
 from .trunk import Trunk
 

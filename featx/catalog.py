@@ -14,7 +14,7 @@ import numpy as np
 
 from .errors import InputError, shown
 
-__all__ = ["EXTENSIONS", "NO_LABEL", "SPLITS", "Catalog", "from_paths", "scan"]
+__all__ = ["EXTENSIONS", "NO_LABEL", "SPLITS", "Catalog", "Source", "from_paths", "listed", "scan"]
 
 #: File name extensions that make a file a listed picture, in lower case. HEIC and AVIF cannot be
 #: decoded; they are listed all the same, so that they are reported and not overlooked.
@@ -89,10 +89,19 @@ class Catalog:
             self.classes,
         )
 
+    @property
+    def test_split(self) -> str:
+        """The split to test on: "test", else "val", else "" when there is neither."""
+        return next((split for split in ("test", "val") if split in self.splits), "")
+
     def class_counts(self) -> dict[str, int]:
         """Return the number of pictures of each class, in the order of `classes`."""
         counts = Counter(self.labels.tolist())
         return {name: counts[index] for index, name in enumerate(self.classes)}
+
+
+#: What pictures are taken from.
+Source = str | os.PathLike[str] | Catalog | Iterable[str | os.PathLike[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +167,14 @@ def scan(
         root = Path()
         entries = [_Entry(_listed_file(file)) for file in files]
     return _build(root, entries, ignored)
+
+
+def listed(source: Source, *, labelled: bool = True) -> Catalog:
+    """Return the pictures of a source: see `scan`; a catalog is what it is."""
+    if isinstance(source, Catalog):
+        return source
+    sources = [source] if isinstance(source, str | os.PathLike) else source
+    return scan(*sources, labelled=labelled)
 
 
 def from_paths(paths: Iterable[str]) -> Catalog:

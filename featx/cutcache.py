@@ -10,10 +10,9 @@ import numpy as np
 from . import augment, extraction, vgg16
 from .bundle import Bundle
 from .cache import Cache
-from .catalog import Catalog
+from .catalog import Catalog, Source
 from .errors import IncompatibleError, InputError, shown
 from .fingerprint import Fingerprint
-from .sources import Source
 
 __all__ = ["cache_at", "check_trunk"]
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from . import sources
 from .bundle import Bundle
-from .catalog import NO_LABEL, SPLITS, Catalog
+from .catalog import NO_LABEL, SPLITS, Catalog, Source
 from .errors import InputError, shown
 from .metrics import Figures, class_figures, figures, intervals
-from .sources import KNOWN, Rows, Source
+from .sources import KNOWN, Rows
 
 __all__ = ["EvaluateSettings", "Evaluation", "Mistake", "Progress", "evaluate"]
 
@@ -177,8 +177,8 @@ def _chosen(listed: Catalog, split: str | None) -> tuple[np.ndarray, str]:
     """Return the indices of the pictures to evaluate on, and which these are in words."""
     present = set(listed.splits)
     if split is None:
-        split = next((name for name in ("test", "val") if name in present), None)
-        if split is None:
+        split = listed.test_split
+        if not split:
             return np.arange(len(listed)), "all pictures"
     elif SPLITS.get(split) not in present:
         there = ", ".join(sorted(filter(None, present))) or "none"

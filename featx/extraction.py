@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,12 @@ import numpy as np
 from . import augment, catalog, files, images, weights
 from .assembly import assemble
 from .cache import Cache, Images, Skipped
-from .catalog import Catalog
+from .catalog import Catalog, Source
 from .decoder import Job
 from .errors import CorruptError, IncompatibleError, InputError, shown
 from .fingerprint import DTYPES, Fingerprint, TrunkFingerprint
 from .parts import Parts
 from .reader import Read, Reader
-from .sources import Source
 from .trunk import BATCH, Trunk, precision
 
 __all__ = ["ExtractSettings", "Extraction", "extract"]
@@ -194,7 +193,7 @@ def extract(
     """
     settings = replace(settings or ExtractSettings(), **changes)
     begun = time.monotonic()
-    listed = source if isinstance(source, Catalog) else catalog.scan(*_paths(source))
+    listed = catalog.listed(source)
     out = _checked_out(Path(out))
     with files.claimed(out):
         old = Cache.open(out) if out.exists() and not settings.overwrite else None
@@ -204,12 +203,6 @@ def extract(
         finally:
             if old:
                 old.close()
-
-
-def _paths(
-    source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-) -> list[str | os.PathLike[str]]:
-    return [source] if isinstance(source, str | os.PathLike) else list(source)
 
 
 def _checked_out(out: Path) -> Path:

@@ -341,17 +341,15 @@ def claimed(path: Path) -> Iterator[None]:
     with storage_errors(name):
         descriptor = disk.open(name, os.O_RDWR | os.O_CREAT)
     try:
-        try:
-            disk.lock(descriptor)
-        except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EAGAIN):
-                raise StorageError(f"{shown(name)}: cannot be locked: {error.strerror}") from error
-            holder = os.pread(descriptor, 1000, 0).decode("utf-8", "replace") or "another run"
-            raise LockedError(
-                f"{shown(path)} is being written by {shown(holder)}. "
-                "Wait for it to end, or give another output."
-            ) from error
         with storage_errors(name):
+            try:
+                disk.lock(descriptor)
+            except (PermissionError, BlockingIOError) as error:
+                holder = os.pread(descriptor, 1000, 0).decode("utf-8", "replace") or "another run"
+                raise LockedError(
+                    f"{shown(path)} is being written by {shown(holder)}. "
+                    "Wait for it to end, or give another output."
+                ) from error
             disk.truncate(descriptor, 0)
             me = f"process {os.getpid()} on {socket.gethostname()}"
             disk.write(descriptor, me.encode())

@@ -64,7 +64,7 @@ def matched(model: Bundle, cache: Cache) -> Matched:
             f"fitted, for example {shown(listed.paths[row])}: {was!r} then, {now} now. Fit again."
         )
     free = (labels != NO_LABEL) & ~np.isin(cache.digests, digests)
-    name = next((split for split in ("test", "val") if split in listed.splits), "")
+    name = listed.test_split
     test = np.flatnonzero(free & (listed.splits == name))
     if not len(test):
         raise InputError(f"{shown(cache.path)} has no labelled picture left to test on.")

@@ -156,6 +156,7 @@ def preview(
     seed: Seed = 0,
     size: Size = 224,
     resize: Resize = "crop",
+    allow_outside: Outside = False,
     json: Json = False,
 ) -> None:
     """Draw a contact sheet of pictures and their augmented copies, as the network sees them."""
@@ -167,7 +168,7 @@ def preview(
         settings = previewing.PreviewSettings(
             pictures=pictures, augment=augment, copies=copies, seed=seed, size=size, resize=resize
         )
-        drawn = previewing.preview(source, out, settings)
+        drawn = previewing.preview(sources(source, allow_outside), out, settings)
         if json:
             terminal.write_json(drawn.as_dict())
         else:

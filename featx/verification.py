@@ -87,7 +87,7 @@ def verify(
     if not path.is_file() and not parts.folder.is_dir():
         raise InputError(f"{shown(path)} does not exist. Give a cache or a model.")
     told = progress or (lambda done, total: None)
-    listed = against if isinstance(against, Catalog | None) else catalog.scan(against)
+    listed = None if against is None else catalog.listed(against)
     problems: list[str] = []
     kind, count = "unknown", 0
     if Cache.is_cache(path):

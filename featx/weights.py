@@ -258,8 +258,7 @@ def fetch(name: str, *, given: Path | None = None, progress: Progress | None = N
 def _read(path: Path) -> bytes:
     if files.file_size(path) > _MAX_BYTES:
         raise CorruptError(f"{shown(path)} is larger than any weights of VGG16.")
-    with files.storage_errors(path):
-        return path.read_bytes()
+    return files.read_bytes(path)
 
 
 def _verified(data: bytes, digest: str, path: Path) -> bytes:

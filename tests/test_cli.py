@@ -250,6 +250,11 @@ def test_preview_is_a_picture(photos: Path, tmp_path: Path) -> None:
     with Image.open(sheet) as image:
         assert image.size == (6 + 4 * 70, 4 * (19 + 70) + 25)
         assert len(image.getcolors(1 << 20) or []) > 100
+    listed = photos / "sub" / "list.csv"
+    listed.parent.mkdir()
+    listed.write_text("path\n../blue/0.png\n")
+    assert "--allow-outside" in run("preview", listed, "-o", sheet, code=2).stderr
+    assert run_json("preview", listed, "-o", sheet, "--allow-outside")["pictures"] == 1
     (photos / "blue" / "0.png").write_bytes(b"")
     assert "empty" in run("preview", photos, "-o", sheet, code=3).stderr
 

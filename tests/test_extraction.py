@@ -88,6 +88,10 @@ def test_duplicates_have_rows_and_cost_nothing(photos: Path, tmp_path: Path) -> 
     assert found == {"listed": 25, "cached": 24, "reused": 0, "forward": 24, "duplicates": 1}
     rows = contents(tmp_path / "f.h5")
     assert rows["red/copy.png"] == rows["red/0.png"]
+    picture(photos / "green" / "new.png", 999)
+    found = extract(photos, tmp_path / "f.h5")
+    assert found == {"listed": 26, "cached": 25, "reused": 24, "forward": 1, "duplicates": 1}
+    assert contents(tmp_path / "f.h5") == contents_of_fresh_run(photos, tmp_path)
 
 
 def spoil(photos: Path) -> None:
