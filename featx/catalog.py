@@ -235,10 +235,11 @@ def _walk(root: Path) -> tuple[list[str], list[str]]:
 
     for folder, folders, names in os.walk(root, onerror=unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        below = os.path.relpath(folder, root)
+        prefix = "" if below == os.curdir else os.path.join(below, "")
         for name in names:
             if not name.startswith("."):
-                path = os.path.relpath(os.path.join(folder, name), root)
-                (pictures if _is_picture(name) else other).append(path)
+                (pictures if _is_picture(name) else other).append(prefix + name)
     return pictures, other
 
 

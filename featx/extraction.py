@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from .errors import CorruptError, IncompatibleError, InputError, shown
 from .fingerprint import DTYPES, Fingerprint, TrunkFingerprint
 from .parts import Parts
 from .reader import Read, Reader
+from .stamps import Stamps
 from .trunk import BATCH, Trunk, precision
 
 __all__ = ["ExtractSettings", "Extraction", "extract"]
@@ -234,6 +235,7 @@ class _Run:
         self.old = old
         self.progress = progress or (lambda done, total, forward: None)
         self.parts = Parts(out)
+        self.stamps = Stamps(out)
         left = self.parts.fingerprint()
         before = old.fingerprint if old else left
         self.weights = weights.resolve(
@@ -275,8 +277,7 @@ class _Run:
         each = self.fingerprint.copies + 1
         in_part = self.settings.batch * max(1, _PART_ROWS // (self.settings.batch * each))
         self.progress(0, len(self.listed), 0)
-        paths = map(self.listed.file, range(len(self.listed)))
-        for index, read in enumerate(self.reader.ahead(paths, window=in_part)):
+        for index, read in enumerate(self._reads(in_part)):
             if read.reason:
                 self._skip(index, read.digest, read.reason)
             else:
@@ -288,6 +289,25 @@ class _Run:
         if self.pending:
             self._write_part(len(self.listed))
         return self._publish(begun)
+
+    def _reads(self, window: int) -> Iterator[Read]:
+        """Yield every picture; those that are known and as they were are not read."""
+        paths = self.listed.paths
+        digests = self.stamps.digests(self.listed.root, paths)
+        others = (
+            self.listed.file(index)
+            for index, digest in enumerate(digests)
+            if digest not in self.known
+        )
+        reads = self.reader.ahead(others, window)
+        for path, digest in zip(paths, digests, strict=True):
+            if digest in self.known:
+                yield Read(digest)
+                continue
+            read = next(reads)
+            if not read.reason:
+                self.stamps.note(path, read.stamp, read.digest)
+            yield read
 
     def _add(self, index: int, read: Read) -> None:
         self.rows.append((index, read.digest))
@@ -365,6 +385,7 @@ class _Run:
         if not (self.old and self.old.holds(rows, skipped)):
             assemble(self.out, rows, skipped, self.fingerprint, parts=self.parts, old=self.old)
         self.parts.remove()
+        self.stamps.save()
         return Extraction(
             listed=len(self.listed),
             cached=cached,

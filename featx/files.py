@@ -15,12 +15,14 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from .errors import LockedError, StorageError, shown
 
 __all__ = [
     "Disk",
     "Partial",
+    "Stamp",
     "claimed",
     "digest",
     "disk",
@@ -33,6 +35,7 @@ __all__ = [
     "remove_folder",
     "remove_partials",
     "require_space",
+    "stamp",
     "storage_errors",
     "write_bytes",
 ]
@@ -104,6 +107,20 @@ def read_bytes(path: Path) -> bytes:
     """Return all bytes of a file."""
     with storage_errors(path):
         return path.read_bytes()
+
+
+class Stamp(NamedTuple):
+    """What changes when a file does: bytes, times of data and inode in nanoseconds, inode."""
+
+    size: int
+    modified: int
+    changed: int
+    inode: int
+
+
+def stamp(status: os.stat_result) -> Stamp:
+    """Return the stamp of a file from what `os.stat` says."""
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 @contextlib.contextmanager

@@ -17,15 +17,18 @@ The rules, for which `RULES` is the version number (results of other versions do
 import io
 import os
 import stat
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from . import files
 from .errors import FeatxError, InputError, shown
 
 __all__ = [
@@ -81,6 +84,10 @@ _KNOWN_UNSUPPORTED = ((4, b"ftyp"), (0, b"8BPS"), (0, b"%PDF"), (0, b"\x00\x00\x
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
+# Nanoseconds after which another change of a file has another time, on any file system.
+_SETTLED = 2_000_000_000
+
+
 class Rejected(FeatxError):
     """A picture that is skipped; `reason` is a key of `REASONS`, `detail` a sentence."""
 
@@ -109,14 +116,22 @@ class Picture:
     height: int
 
 
-def read(path: Path) -> bytes:
-    """Return the bytes of a picture file.
+class File(NamedTuple):
+    """The bytes of a file; and its stamp, or None when it changed just before they were read."""
+
+    data: bytes
+    stamp: files.Stamp | None
+
+
+def read(path: Path) -> File:
+    """Read a picture file.
 
     Raises
     ------
     Rejected
         ``vanished``, ``unreadable`` (also what is not a regular file), ``too_large``, ``empty``.
     """
+    begun = time.time_ns()
     try:
         # Without O_NONBLOCK, opening a FIFO that nobody writes to would wait for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -135,7 +150,9 @@ def read(path: Path) -> bytes:
         raise Rejected("empty")
     if len(data) > MAX_BYTES:
         raise Rejected("too_large", f"more than {MAX_BYTES:,} bytes")
-    return data
+    stamp = files.stamp(status)
+    is_settled = max(stamp.modified, stamp.changed) < begun - _SETTLED
+    return File(data, stamp if is_settled else None)
 
 
 def load(picture: str | os.PathLike[str] | np.ndarray, size: int, resize: str) -> Picture:
@@ -154,7 +171,7 @@ def load(picture: str | os.PathLike[str] | np.ndarray, size: int, resize: str) -
         When an array is not such a picture.
     """
     if not isinstance(picture, np.ndarray):
-        return decode(read(Path(picture)), size, resize)
+        return decode(read(Path(picture)).data, size, resize)
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
         raise InputError(
             f"An array of {picture.dtype} and shape {picture.shape} is not a picture. "

@@ -96,7 +96,7 @@ def preview(
     chosen = np.linspace(0, len(listed) - 1, min(settings.pictures, len(listed))).round()
     for index in chosen.astype(int).tolist():
         try:
-            data = images.read(listed.file(index))
+            data = images.read(listed.file(index)).data
             pixels = images.decode(data, settings.size, settings.resize).pixels
         except images.Rejected as rejected:
             skipped.append((str(listed.paths[index]), rejected.reason))

@@ -30,6 +30,8 @@ class Read:
         A key of `images.REASONS`, or "" when all is well.
     width, height : int
         Of the upright original, in pixels.
+    stamp : files.Stamp, optional
+        See `images.read`.
     pixels : ndarray of uint8, shape (1 + copies, size, size, 3)
         The original and its copies; empty with a reason, and for a known picture.
     """
@@ -38,6 +40,7 @@ class Read:
     reason: str = ""
     width: int = 0
     height: int = 0
+    stamp: files.Stamp | None = None
     pixels: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
 
 
@@ -60,14 +63,14 @@ class Reader:
         """Read one picture; a bad one is a `Read` with a reason."""
         digest = ""
         try:
-            data = images.read(path)
+            data, stamp = images.read(path)
             digest = files.digest(data)
             if digest in self.known:
-                return Read(digest)
+                return Read(digest, stamp=stamp)
             decoded = decoder.decode(data, digest)
         except images.Rejected as rejected:
             return Read(digest, rejected.reason)
-        return Read(digest, "", decoded.width, decoded.height, decoded.pixels)
+        return Read(digest, "", decoded.width, decoded.height, stamp, decoded.pixels)
 
     def ahead(self, paths: Iterable[Path], window: int) -> Iterator[Read]:
         """Yield the pictures in order, while threads read at most `window` of them ahead.

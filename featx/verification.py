@@ -181,7 +181,7 @@ def _labels(listed: Catalog) -> list[str]:
 def _digest(listed: Catalog, index: int) -> str:
     """Return the SHA-256 of a picture's file; "" where it cannot be read, as the cache has it."""
     try:
-        return files.digest(images.read(listed.file(index)))
+        return files.digest(images.read(listed.file(index)).data)
     except images.Rejected:
         return ""
 
