@@ -32,6 +32,16 @@ fault: $(READY) ## Kill, crash, corrupt and race, in minutes
 fault-long: $(READY) ## The same with the full numbers, in an hour or two
 	FEATX_FAULTS=long $(BIN)/python -m pytest -n 2 -m fault tests/test_fault.py
 
+bench: $(READY) ## Measure beside other tools, in an hour or two: make bench PHOTOS=folder FLOWERS=folder
+	$(BIN)/python -c 'import torch' || $(BIN)/python -m pip install --quiet torch --index-url $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	for bench in extract recipe precision finetune score_pictures reader reliability start memory; do \
+	  $(BIN)/python benchmarks/bench_$$bench.py $(PHOTOS) || exit 1; done
+	for bench in compare score_cache; do $(BIN)/python benchmarks/bench_$$bench.py || exit 1; done
+
+bench-check: $(READY) ## Say which figures of the last bench fall short
+	$(BIN)/python benchmarks/check.py
+
 check: $(READY) ## Check format, lint and types
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check

@@ -4,20 +4,16 @@
 inner folds and temperature scaling. The plain loop is GridSearchCV (2 jobs) in every fold, then
 CalibratedClassifierCV of what it found. Both in turn, several rounds; medians and the ratio.
 
-    python benchmarks/bench_compare.py [--rounds 3] [--json FILE]
+    python benchmarks/bench_compare.py [--rounds 5]
 """
 
-import argparse
-import json
-import os
 import statistics
 import tempfile
-import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
 
+import measure
 import numpy as np
-import psutil
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
@@ -25,7 +21,8 @@ from sklearn.preprocessing import Normalizer
 
 import featx
 from featx import heads
-from featx.cache import Cache, Images, assemble
+from featx.assembly import assemble
+from featx.cache import Cache, Images
 from featx.catalog import Catalog
 from featx.files import digest
 from featx.fingerprint import Fingerprint, TrunkFingerprint
@@ -90,67 +87,43 @@ def ours(path: Path) -> dict[str, float]:
     return {entry.head: entry.score for entry in board.entries}
 
 
-class PeakMemory:
-    """Peak of the unique memory of this process and its children, sampled."""
-
-    def __enter__(self) -> "PeakMemory":
-        self.peak, self._going = 0, True
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._going = False
-        self._thread.join()
-
-    def _watch(self) -> None:
-        me = psutil.Process()
-        while self._going:
-            total = 0
-            for process in (me, *me.children(recursive=True)):
-                try:
-                    total += process.memory_full_info().uss
-                except psutil.Error:
-                    continue
-            self.peak = max(self.peak, total)
-            time.sleep(0.1)
-
-
 def main() -> None:
-    """Print a table and, where asked for, write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    times: dict[str, list[float]] = {"featx": [], "plain": []}
-    peaks: dict[str, list[int]] = {"featx": [], "plain": []}
+    """Print and write the table."""
+    options = measure.arguments(__doc__, rounds=5).parse_args()
+    peaks = {"featx": 0.0, "plain scikit-learn": 0.0}
     scores: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "synthetic.h5"
         synthetic(path)
-        for _ in range(options.rounds):
-            for name, run in (("featx", ours), ("plain", plain)):
-                begun = time.perf_counter()
-                with PeakMemory() as memory:
-                    scores[name] = run(path)
-                times[name].append(time.perf_counter() - begun)
-                peaks[name].append(memory.peak)
-    ratios = [a / b for a, b in zip(times["plain"], times["featx"], strict=True)]
-    print(
-        f"{os.cpu_count()} cores, {options.rounds} rounds, {PICTURES} × {WIDTH}, {CLASSES} classes"
-    )
-    print("| | min s | median s | max s | peak MiB |\n|---|---|---|---|---|")
-    for name, seconds in times.items():
-        figures = (min(seconds), statistics.median(seconds), max(seconds))
-        row = " | ".join(f"{value:.1f}" for value in figures)
-        print(f"| {name} | {row} | {max(peaks[name]) / 2**20:.0f} |")
-    print(f"plain / featx, median of {options.rounds} pairs: {statistics.median(ratios):.2f}")
-    print("| head | featx | plain |\n|---|---|---|")
-    for name in NAMES:
-        print(f"| {name} | {scores['featx'][name]:.4f} | {scores['plain'][name]:.4f} |")
-    if options.json:
-        content = {"times": times, "peaks": peaks, "ratios": ratios, "scores": scores}
-        options.json.write_text(json.dumps(content, indent=2))
+
+        def run(what: str, call: Callable[[Path], dict[str, float]]) -> None:
+            with measure.PeakMemory() as memory:
+                scores[what] = call(path)
+            peaks[what] = max(peaks[what], memory.peak / 2**20)
+
+        times = measure.in_turns(
+            {
+                "featx": lambda: run("featx", ours),
+                "plain scikit-learn": lambda: run("plain scikit-learn", plain),
+            },
+            options.rounds,
+        )
+    rows = [
+        {
+            "": what,
+            **measure.spread(found),
+            "peak MiB": round(peaks[what]),
+            **{name: round(scores[what][name], 4) for name in NAMES},
+        }
+        for what, found in times.items()
+    ]
+    ratios = {
+        "plain scikit-learn against featx": measure.ratio(times, "plain scikit-learn", "featx"),
+        "seconds of compare": statistics.median(times["featx"]),
+        "peak GiB of compare": peaks["featx"] / 1024,
+    }
+    measure.tell("compare", options, rows, ratios, pictures=PICTURES, features=WIDTH,
+                 classes=CLASSES, folds=FOLDS, rounds=options.rounds)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -8,16 +8,16 @@ The same pictures, batch and trained layers (the last four and a softmax on mean
 - the classic recipe: the same with Keras's random rotation, shift, zoom and flip on the fly (which
   XLA cannot compile).
 
-    python benchmarks/bench_finetune.py SOURCE [--pictures 128] [--rounds 3] [--copies 4]
+    python benchmarks/bench_finetune.py SOURCE [--pictures 64] [--rounds 5] [--copies 4]
 """
 
-import argparse
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import measure
 import numpy as np
 
 import featx
@@ -71,12 +71,8 @@ def timed(step: Callable[[], object]) -> float:
 
 def main() -> None:
     """Print seconds an epoch and ratios."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source", type=Path)
-    parser.add_argument("--pictures", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--copies", type=int, default=4)
-    options = parser.parse_args()
+    numbers = {"pictures": 64, "rounds": 5, "copies": 4}
+    options = measure.arguments(__doc__, source=True, **numbers).parse_args()
     listed = featx.scan(options.source)
     step = max(1, len(listed) // options.pictures)
     chosen = np.arange(0, len(listed), step)[: options.pictures]
@@ -117,22 +113,21 @@ def main() -> None:
                 )
             for call in steps.values():
                 call()  # compiles
-            times: dict[str, list[float]] = {what: [] for what in steps}
-            for _ in range(options.rounds):
-                for what, call in steps.items():
-                    times[what].append(timed(call))
-    medians = {what: statistics.median(found) for what, found in times.items()}
-    first = medians["featx, on the cache"]
-    print(f"{len(chosen)} pictures, batch {BATCH}, {dtype}; medians of {options.rounds} rounds\n")
-    print("| | seconds an epoch | lowest to highest | pictures a second | times as long |")
-    print("|---|---|---|---|---|")
-    for what, median in medians.items():
-        low, high = min(times[what]), max(times[what])
-        print(f"| {what} | {median:.2f} | {low:.2f} to {high:.2f} | {len(chosen) / median:.1f} "
-              f"| {median / first:.1f} |")  # fmt: skip
-    rows = len(chosen) * (1 + options.copies)
-    print(f"\nThe cache, once: {caching:.0f} s for {rows} rows with {options.copies} copies, "
-          f"{size:.0f} MB.")  # fmt: skip
+            times = measure.in_turns(steps, options.rounds)
+    first = "featx, on the cache"
+    rows = [
+        {
+            "an epoch": what,
+            **measure.spread(found),
+            "pictures/s": round(len(chosen) / statistics.median(found), 1),
+            "times as long": round(measure.ratio(times, what, first), 1),
+        }
+        for what, found in times.items()
+    ]
+    ratios = {f"{what} against featx": measure.ratio(times, what, first) for what in whole}
+    measure.tell("finetune", options, rows, ratios, pictures=len(chosen), batch=BATCH, dtype=dtype,
+                 rounds=options.rounds, caching=f"{caching:.0f} s", copies=options.copies,
+                 cache=f"{size:.0f} MB")  # fmt: skip
 
 
 def tail_network(model: featx.Bundle, dtype: str) -> object:

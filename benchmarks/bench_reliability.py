@@ -6,7 +6,6 @@ VGG16's; the time inside each safeguard is summed, and set against 25 pictures a
     python benchmarks/bench_reliability.py SOURCE [--rounds 5]
 """
 
-import argparse
 import functools
 import statistics
 import tempfile
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import measure
 import numpy as np
 
 import featx
@@ -46,10 +46,7 @@ def timed(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def main() -> None:
     """Print milliseconds a picture."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    options = measure.arguments(__doc__, source=True, rounds=5).parse_args()
     random = np.random.default_rng(0)
     sparse = random.random((64, 7, 7, 512), np.float32) * (random.random((64, 7, 7, 512)) < 0.16)
     sparse = sparse.astype(np.float16)
@@ -67,15 +64,15 @@ def main() -> None:
             done = featx.extract(options.source, Path(folder) / f"{number}.h5", weights="random")
             rounds.append(Counter(spent))
     count = done.cached
-    print(f"{count} pictures; medians of {options.rounds} rounds\n")
-    print("| | ms a picture | share at 25 pictures/s |")
-    print("|---|---|---|")
-    names = sorted(rounds[0])
-    for name in names:
-        median = statistics.median(found[name] for found in rounds) / count
-        print(f"| {name} | {1000 * median:.3f} | {100 * median * RATE:.2f} % |")
-    total = statistics.median(sum(found.values()) for found in rounds) / count
-    print(f"| all | {1000 * total:.3f} | {100 * total * RATE:.2f} % |")
+    rows = []
+    for name in (*sorted(rounds[0]), "all"):
+        found = [one.total() if name == "all" else one[name] for one in rounds]
+        each = [1000 * seconds / count for seconds in found]
+        median = statistics.median(each)
+        row = {"": name, "median ms a picture": median, "min": min(each), "max": max(each)}
+        rows.append({**row, f"% at {RATE} pictures/s": median * RATE / 10})
+    ratios = {"percent of the time at 25 pictures/s": rows[-1][f"% at {RATE} pictures/s"]}
+    measure.tell("reliability", options, rows, ratios, pictures=count, rounds=options.rounds)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,19 @@
-"""Rows scored from a cache: rate and peak memory, for 100,000 and for 1,000,000 rows.
+"""(f) Rows scored from a cache: rate and peak memory, for 100,000 and for 1,000,000 rows.
 
 The cache is synthetic: random features of the shape that 32-pixel pictures have at block5_pool,
 (1, 1, 512), a sixth of them not zero, ten classes; the head is a logistic regression.
 
-    python benchmarks/bench_score_cache.py FOLDER [--rows 100000,1000000]
+    python benchmarks/bench_score_cache.py [--rows 100000,1000000]
 """
 
-import argparse
 import csv
 import hashlib
 import json
-import os
-import subprocess
 import sys
-import time
+import tempfile
 from pathlib import Path
 
+import measure
 import numpy as np
 
 import featx
@@ -61,18 +59,6 @@ def make(path: Path, count: int, seed: int) -> None:
     parts.remove()
 
 
-def score(model: Path, cache: Path, out: Path) -> tuple[float, float, float]:
-    """Return rows a second, seconds and peak MiB of one run of the command line."""
-    command = [sys.executable, "-m", "featx", "score", str(model), str(cache), "-o", str(out)]
-    begun = time.perf_counter()
-    run = subprocess.Popen([*command, "--overwrite", "--json", "-q"], stdout=subprocess.PIPE)
-    assert run.stdout
-    found = json.loads(run.stdout.read())
-    _, status, usage = os.wait4(run.pid, 0)
-    assert status == 0, status
-    return found["listed"] / found["seconds"], time.perf_counter() - begun, usage.ru_maxrss / 1024
-
-
 def agree(stem: Path) -> int:
     """Compare the three files row by row; return how many rows there are."""
     from pyarrow import parquet
@@ -89,34 +75,30 @@ def agree(stem: Path) -> int:
 
 
 def main() -> None:
-    """Print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    """Print and write the table."""
+    parser = measure.arguments(__doc__)
     parser.add_argument("--rows", default="100000,1000000")
-    parser.add_argument("--only-make", action="store_true", help="the model and the caches")
     options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    model = options.folder / "m.featx"
-    if options.only_make:
-        make(options.folder / "train.h5", 2000, seed=1)
-        featx.fit(options.folder / "train.h5", model, head="logreg")
+    rows = []
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+        folder = Path(name)
+        model = folder / "m.featx"
+        make(folder / "train.h5", 2000, seed=1)
+        featx.fit(folder / "train.h5", model, head="logreg")
         for count in map(int, options.rows.split(",")):
-            make(options.folder / f"{count}.h5", count, seed=2)
-        return
-    # In a process of its own: a child's peak is at least what its parent holds when it starts.
-    subprocess.run([sys.executable, *sys.argv, "--only-make"], check=True)
-    print("| rows | format | rows a second | seconds in all | peak MiB | file MiB |")
-    print("|---|---|---|---|---|---|")
-    for count in map(int, options.rows.split(",")):
-        cache = options.folder / f"{count}.h5"
-        for suffix in ("csv", "jsonl", "parquet"):
-            out = options.folder / f"{count}.{suffix}"
-            rate, seconds, peak = score(model, cache, out)
-            size = out.stat().st_size / 2**20
-            print(
-                f"| {count:,} | {suffix} | {rate:,.0f} | {seconds:.1f} | {peak:.0f} | {size:.0f} |"
-            )
-        print(f"All {agree(options.folder / str(count)):,} rows agree.", file=sys.stderr)
+            cache = folder / f"{count}.h5"
+            make(cache, count, seed=2)
+            for suffix in ("csv", "jsonl", "parquet"):
+                out = folder / f"{count}.{suffix}"
+                command = (sys.executable, "-m", "featx", "score", model, cache, "-o", out, "-q")
+                seconds, peak = measure.peak_of(*command)
+                figures = {"seconds in all": round(seconds, 1), "rows/s": round(count / seconds)}
+                sizes = {"peak MiB": round(peak), "file MiB": round(out.stat().st_size / 2**20)}
+                rows.append({"rows": f"{count:,}", "format": suffix, **figures, **sizes})
+            measure.note(f"all {agree(folder / str(count)):,} rows agree")
+    ratios = {"peak memory of the most rows against the least": rows[-1]["peak MiB"]
+              / rows[2]["peak MiB"]}  # fmt: skip
+    measure.tell("score-cache", options, rows, ratios)
 
 
 if __name__ == "__main__":

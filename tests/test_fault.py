@@ -72,6 +72,11 @@ def done(*arguments: object, code: int = 0) -> str:
     return str(result.output)
 
 
+def cleared(folder: Path) -> None:
+    for left in folder.iterdir():
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
 def contents(path: Path) -> dict[str, Any]:
     """Return all that is in a cache, for comparison."""
     with featx.Cache.open(path) as cache:
@@ -134,6 +139,8 @@ def test_every_call_that_fails(
     root: Path, tmp_path: Path, name: str, most: int, report: Report
 ) -> None:
     command, out, code = commands(root, tmp_path)[name]
+    done(*command, code=code)  # leaves a cache of the cut in `root`, which the others find
+    cleared(tmp_path)
     counting = files.disk = Watched()
     done(*command, code=code)
     calls = list(counting.calls)
@@ -141,8 +148,7 @@ def test_every_call_that_fails(
     kinds = list(itertools.product(range(1, len(calls) + 1), ERRORS, (False, True)))
     tried = some(kinds, most)
     for number, error, forever in tried:
-        for left in tmp_path.iterdir():
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        cleared(tmp_path)
         files.disk = Failing(number, error, forever=forever)
         result = CliRunner().invoke(cli.app, list(map(str, command)))
         where = (calls[number - 1], number, errno.errorcode[error], forever, result.output)
@@ -268,6 +274,7 @@ def test_random_kills_of_real_runs(root: Path, tmp_path: Path, report: Report) -
         if out.exists():
             out.unlink()
         before = kept
+        counts.write_bytes(b"")
         begun = time.monotonic()
         with subprocess.Popen(list(map(str, command))) as run:
             try:
@@ -303,7 +310,7 @@ def test_racing_starts(tmp_path: Path, report: Report) -> None:
     size = 0
     for wave in range(waves):
         for number in range(3):
-            picture(photos / "red" / f"{wave}-{number}.png", 1000 * wave + number)
+            picture(photos / "red" / f"{wave}-{number}.png", 10_000 + 10 * wave + number)
         logs = [tmp_path / f"{number}.json" for number in range(at_once)]
         running = []
         for log in logs:

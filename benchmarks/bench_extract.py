@@ -1,0 +1,127 @@
+"""(a) Pictures to features: featx beside what people would use instead.
+
+First the network alone, pixels in memory: featx's compiled function, PyTorch, ONNX Runtime,
+OpenVINO. Then from files to features: `featx extract`, Keras's dataset of a directory with
+`predict`, and PyTorch with a DataLoader. All with the same weights, from building the network to
+the last feature; only imports are left out. All features are compared at the end.
+
+    python benchmarks/bench_extract.py SOURCE [--pictures 96] [--rounds 5]
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import measure
+import networks
+import numpy as np
+
+import featx
+from featx import backend, images, weights
+from featx.fingerprint import TrunkFingerprint
+from featx.trunk import BATCH, Trunk, precision
+
+SIZE = 224
+
+
+def batches(network: networks.Network, pixels: np.ndarray) -> np.ndarray:
+    """Send pictures through a network, batch by batch."""
+    return np.concatenate([network(pixels[i : i + BATCH]) for i in range(0, len(pixels), BATCH)])
+
+
+def main() -> None:
+    """Print and write the table."""
+    options = measure.arguments(__doc__, source=True, pictures=96, rounds=5).parse_args()
+    chosen = weights.resolve()
+    fingerprint = TrunkFingerprint(chosen.digest, chosen.preprocessing, "block5_pool", SIZE, "crop")
+    native = precision("auto")
+    found: dict[str, Any] = {}
+    tf, keras = backend.tensorflow(), backend.keras()
+    import torch
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photos = measure.copied(options.source, folder / "photos", options.pictures)
+        listed = featx.scan(photos)
+        paths = [str(listed.file(i)) for i in range(len(listed))]
+        pixels = np.stack([images.load(path, SIZE, "crop").pixels for path in paths])
+
+        def bare(kind: str) -> None:
+            trunk = Trunk(chosen, fingerprint, precision=kind)
+            found[f"featx's function, {kind}"] = batches(trunk.features, pixels)
+
+        def torch_alone(kind: str) -> None:
+            found[f"PyTorch, {kind}"] = batches(networks.pytorch(chosen, kind), pixels)
+
+        def onnx() -> None:
+            found["ONNX Runtime, float32"] = batches(networks.onnxruntime(chosen), pixels)
+
+        def vino(kind: str) -> None:
+            found[f"OpenVINO, {kind}"] = batches(networks.openvino(chosen, kind), pixels)
+
+        def extract(kind: str) -> None:
+            out = folder / "f.h5"
+            featx.extract(photos, out, precision=kind, overwrite=True)
+            with featx.Cache.open(out) as cache:
+                found[f"featx extract, {kind}"] = cache.features[:, 0]
+            out.unlink()
+
+        def dataset() -> None:
+            data = keras.utils.image_dataset_from_directory(
+                photos, image_size=(SIZE, SIZE), crop_to_aspect_ratio=True, shuffle=False,
+                batch_size=32, verbose=False,
+            ).prefetch(tf.data.AUTOTUNE)  # fmt: skip
+            model = networks.keras_model(chosen, SIZE)
+            found["Keras dataset and predict, float32"] = model.predict(data, verbose=0)
+
+        def loader(kind: str) -> None:
+            data = torch.utils.data.DataLoader(
+                paths, BATCH, num_workers=2, collate_fn=_decoded, prefetch_factor=4
+            )
+            network = networks.pytorch(chosen, kind)
+            rows = np.concatenate([network(batch) for batch in data])
+            found[f"PyTorch and a DataLoader, {kind}"] = rows
+
+        kinds = ["float32"] if native == "float32" else ["float32", "bfloat16"]
+        calls: dict[str, Any] = {}
+        for kind in kinds:
+            calls[f"featx's function, {kind}"] = lambda kind=kind: bare(kind)
+            calls[f"PyTorch, {kind}"] = lambda kind=kind: torch_alone(kind)
+            calls[f"OpenVINO, {kind}"] = lambda kind=kind: vino(kind)
+            calls[f"featx extract, {kind}"] = lambda kind=kind: extract(kind)
+            calls[f"PyTorch and a DataLoader, {kind}"] = lambda kind=kind: loader(kind)
+        calls["ONNX Runtime, float32"] = onnx
+        calls["Keras dataset and predict, float32"] = dataset
+        times = measure.in_turns(calls, options.rounds)
+    truth = found["featx's function, float32"].astype(np.float32)
+    rows = []
+    for what in sorted(calls, key=lambda what: min(times[what])):
+        off = np.linalg.norm(found[what] - truth, axis=(1, 2, 3))
+        off = float(np.median(off / np.linalg.norm(truth, axis=(1, 2, 3))))
+        median = np.median(times[what])
+        rate = {"pictures/s": round(options.pictures / median, 2)}
+        distance = {"features off by": f"{off:.1e}"}
+        rows.append({"": what, **measure.spread(times[what]), **rate, **distance})
+    ratios = {}
+    for kind in kinds:
+        ours = f"featx extract, {kind}"
+        for what, other in (
+            ("the bare function", f"featx's function, {kind}"),
+            ("PyTorch and a DataLoader", f"PyTorch and a DataLoader, {kind}"),
+            ("Keras dataset and predict in float32", "Keras dataset and predict, float32"),
+        ):
+            ratios[f"extract against {what}, {kind}"] = measure.ratio(times, other, ours)
+        bare_one = f"featx's function, {kind}"
+        ratios[f"OpenVINO against the bare function, {kind}"] = measure.ratio(
+            times, bare_one, f"OpenVINO, {kind}"
+        )
+    measure.tell("extract", options, rows, ratios, pictures=options.pictures,
+                 rounds=options.rounds, precision=native)  # fmt: skip
+
+
+def _decoded(paths: list[str]) -> np.ndarray:
+    return np.stack([images.load(path, SIZE, "crop").pixels for path in paths])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""bfloat16 beside float32: features of the same photographs, and accuracy across folds.
+
+python benchmarks/bench_precision.py SOURCE [--pictures 96]
+"""
+
+import tempfile
+from pathlib import Path
+
+import measure
+import numpy as np
+
+import featx
+
+HEADS = ("nearest-centroid", "lda", "logreg", "linear-svm")
+
+
+def main() -> None:
+    """Print and write the table."""
+    options = measure.arguments(__doc__, source=True, pictures=96).parse_args()
+    scores: dict[str, dict[str, float]] = {}
+    features: dict[str, np.ndarray] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photos = measure.copied(options.source, folder / "photos", options.pictures)
+        for kind in ("float32", "bfloat16"):
+            out = folder / f"{kind}.h5"
+            featx.extract(photos, out, precision=kind)
+            with featx.Cache.open(out) as cache:
+                features[kind] = cache.features[:, 0].astype(np.float32)
+            board = featx.compare(out, heads=HEADS, pools=("avg",))
+            scores[kind] = {entry.head: entry.score for entry in board.entries}
+    away = features["bfloat16"] - features["float32"]
+    apart = np.linalg.norm(away, axis=(1, 2, 3))
+    apart /= np.linalg.norm(features["float32"], axis=(1, 2, 3))
+    rows = [
+        {
+            "head": head,
+            "float32": round(scores["float32"][head], 4),
+            "bfloat16": round(scores["bfloat16"][head], 4),
+        }
+        for head in HEADS
+    ]
+    most = max(abs(scores["float32"][head] - scores["bfloat16"][head]) for head in HEADS)
+    mean = float(np.mean([scores["bfloat16"][head] - scores["float32"][head] for head in HEADS]))
+    ratios = {
+        "features apart, median of relative norms": float(np.median(apart)),
+        "features apart, largest": float(apart.max()),
+        "points of accuracy apart, largest": 100 * most,
+        "points of accuracy apart, mean": 100 * mean,
+    }
+    name = f"precision-{options.source.name}"
+    measure.tell(name, options, rows, ratios, pictures=options.pictures)
+
+
+if __name__ == "__main__":
+    main()
