@@ -18,8 +18,8 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
 
-demo: $(READY) ## Extract and fit 600 handwritten digits with VGG16's ImageNet weights
-	$(BIN)/featx sample data/digits --per-class 60
+demo: $(READY) ## Extract and fit 300 handwritten digits with VGG16's ImageNet weights
+	$(BIN)/featx sample data/digits --per-class 30
 	$(BIN)/featx extract data/digits -o data/digits.h5
 	$(BIN)/featx fit data/digits.h5 -o data/digits.featx --heads nearest-centroid,lda,logreg,linear-svm,rbf-svm
 

@@ -81,6 +81,8 @@ class Disk:
         path.rmdir()
 
 
+_AGAIN = "Free some space and run the same command again; finished work is kept."
+
 #: What all of this module works on.
 disk = Disk()
 
@@ -137,7 +139,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            reason += f" ({_free(path):,} bytes are free there)"
+            reason += f" ({_free(path):,} bytes are free there now, and more are needed). {_AGAIN}"
         raise StorageError(f"{shown(path)}: {reason}") from error
 
 
@@ -163,8 +165,7 @@ def require_space(path: Path, needed: int) -> None:
         free = _free(path)
     if free < needed:
         raise StorageError(
-            f"{shown(path)}: {needed:,} bytes are needed and {free:,} are free. "
-            "Free some space and run the same command again; finished work is kept."
+            f"{shown(path)}: {needed:,} bytes are needed and {free:,} are free. {_AGAIN}"
         )
 
 
