@@ -93,11 +93,12 @@ def main() -> None:
         calls["ONNX Runtime, float32"] = onnx
         calls["Keras dataset and predict, float32"] = dataset
         times = measure.in_turns(calls, options.rounds)
-    truth = found["featx's function, float32"].astype(np.float32)
+    found = {what: rows.reshape(len(rows), -1).astype(np.float32) for what, rows in found.items()}
+    truth = found["featx's function, float32"]
     rows = []
     for what in sorted(calls, key=lambda what: min(times[what])):
-        off = np.linalg.norm(found[what] - truth, axis=(1, 2, 3))
-        off = float(np.median(off / np.linalg.norm(truth, axis=(1, 2, 3))))
+        off = np.linalg.norm(found[what] - truth, axis=1)
+        off = float(np.median(off / np.linalg.norm(truth, axis=1)))
         median = np.median(times[what])
         rate = {"pictures/s": round(options.pictures / median, 2)}
         distance = {"features off by": f"{off:.1e}"}

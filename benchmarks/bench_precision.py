@@ -26,12 +26,12 @@ def main() -> None:
             out = folder / f"{kind}.h5"
             featx.extract(photos, out, precision=kind)
             with featx.Cache.open(out) as cache:
-                features[kind] = cache.features[:, 0].astype(np.float32)
+                rows = cache.features[:, 0]
+                features[kind] = rows.reshape(len(rows), -1).astype(np.float32)
             board = featx.compare(out, heads=HEADS, pools=("avg",))
             scores[kind] = {entry.head: entry.score for entry in board.entries}
-    away = features["bfloat16"] - features["float32"]
-    apart = np.linalg.norm(away, axis=(1, 2, 3))
-    apart /= np.linalg.norm(features["float32"], axis=(1, 2, 3))
+    apart = np.linalg.norm(features["bfloat16"] - features["float32"], axis=1)
+    apart /= np.linalg.norm(features["float32"], axis=1)
     rows = [
         {
             "head": head,
