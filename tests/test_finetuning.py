@@ -268,13 +268,13 @@ def test_a_killed_training_goes_on_from_its_last_epoch(
     made: Path, tuned: Path, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "featx", "finetune", str(made / "m.featx"), "--force",
-               "--epochs", "3", "--patience", "3", "--batch-size", "4", "--dropout", "0.2",
-               "--optimizer", "adam"]  # fmt: skip
+               "--unfreeze", "2", "--epochs", "3", "--patience", "3", "--batch-size", "4",
+               "--dropout", "0.2", "--optimizer", "adam"]  # fmt: skip
 
     def start(out: Path) -> subprocess.Popen[str]:
         return subprocess.Popen([*command, "-o", str(out)], stderr=subprocess.PIPE, text=True)
 
-    settings = {"epochs": 3, "patience": 3, "batch_size": 4, "dropout": 0.2}
+    settings = {"unfreeze": 2, "epochs": 3, "patience": 3, "batch_size": 4, "dropout": 0.2}
     featx.finetune(made / "m.featx", tmp_path / "whole.featx", force=True, **settings)
     out = tmp_path / "killed.featx"
     run = start(out)
@@ -287,7 +287,7 @@ def test_a_killed_training_goes_on_from_its_last_epoch(
     run.communicate()
     assert not out.exists() and (tmp_path / "killed.featx.checkpoint").exists()
     with pytest.raises(IncompatibleError, match=r"with other .*epochs.* --overwrite"):
-        featx.finetune(made / "m.featx", out, force=True, epochs=9)
+        featx.finetune(made / "m.featx", out, force=True, unfreeze=2, epochs=9)
     again = start(out)
     said = again.communicate()[1]
     assert again.returncode == 0 and "Epoch 1 (choose)" not in said and "Epoch 3 (ch" in said
