@@ -45,6 +45,25 @@ def test_article_copies_are_those_of_image_data_generator(copy: int) -> None:
     assert np.abs(made - keras_reference(smooth(), 3, copy)).max() <= 0.51
 
 
+@pytest.mark.parametrize("name", ["flip", "mild", "article"])
+def test_copies_are_what_keras_makes(name: str) -> None:
+    import keras
+
+    noise = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    count = 1 if name == "flip" else 20
+    policy = augment.POLICIES[name]
+    maps = [augment.transform(policy, 3, DIGEST, copy, SIZE) for copy in range(1, count + 1)]
+    expected = keras.ops.image.affine_transform(
+        np.repeat(noise[np.newaxis].astype(np.float32), count, axis=0),
+        np.stack(maps),
+        interpolation="bilinear",
+        fill_mode="nearest",
+        data_format="channels_last",
+    )
+    apart = augment.copies(noise, policy, 3, DIGEST, count)[1:] - np.asarray(expected)
+    assert np.abs(apart).max() < 0.51  # which is rounding
+
+
 def test_article_has_the_ranges_of_the_article() -> None:
     assert augment.POLICIES["article"] == augment.Policy(
         rotation=40, shift=0.2, shear=0.2, zoom=(0.8, 1.2), flip=0.5
