@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fault fault-long check format readme clean
+.PHONY: help setup demo test fault fault-long bench bench-check check format readme clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -32,8 +32,7 @@ fault: $(READY) ## Kill, crash, corrupt and race, in minutes
 fault-long: $(READY) ## The same with the full numbers, in an hour or two
 	FEATX_FAULTS=long $(BIN)/python -m pytest -n 2 -m fault tests/test_fault.py
 
-bench: $(READY) ## Measure beside other tools, in an hour or two: make bench PHOTOS=folder FLOWERS=folder
-	$(BIN)/python -c 'import torch' || $(BIN)/python -m pip install --quiet torch --index-url $(TORCH)
+bench: $(READY) ## Measure beside other tools, for an hour or two: make bench PHOTOS=folder
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	for bench in extract recipe precision finetune score_pictures reader reliability start memory; do \
 	  $(BIN)/python benchmarks/bench_$$bench.py $(PHOTOS) || exit 1; done

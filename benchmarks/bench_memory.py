@@ -65,9 +65,10 @@ def main() -> None:
     parser = measure.arguments(__doc__, source=True)
     parser.add_argument("--counts", default="1000,10000,100000")
     options = parser.parse_args()
+    options.results.mkdir(parents=True, exist_ok=True)
     rows = []
     for count in map(int, options.counts.split(",")):
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+        with tempfile.TemporaryDirectory(dir=options.results) as name:
             folder = Path(name)
             photos = measure.copied(small(options.source, folder / "s"), folder / "p", count)
             command = [sys.executable, __file__, "--child", photos, folder / "f.h5"]

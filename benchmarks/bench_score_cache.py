@@ -79,8 +79,9 @@ def main() -> None:
     parser = measure.arguments(__doc__)
     parser.add_argument("--rows", default="100000,1000000")
     options = parser.parse_args()
+    options.results.mkdir(parents=True, exist_ok=True)
     rows = []
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+    with tempfile.TemporaryDirectory(dir=options.results) as name:
         folder = Path(name)
         model = folder / "m.featx"
         make(folder / "train.h5", 2000, seed=1)
