@@ -15,11 +15,11 @@ setup: $(READY) ## Make .venv and install featx into it, once
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]'
 	@touch $(READY)
 
-demo: $(READY) ## Extract and fit 300 handwritten digits with VGG16's ImageNet weights
-	$(BIN)/featx sample data/digits --per-class 30
+demo: $(READY) ## Extract and fit 200 handwritten digits with VGG16's ImageNet weights
+	$(BIN)/featx sample data/digits --per-class 20
 	$(BIN)/featx extract data/digits -o data/digits.h5
 	$(BIN)/featx fit data/digits.h5 -o data/digits.featx --heads nearest-centroid,lda,logreg,linear-svm,rbf-svm
 

@@ -14,7 +14,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PeakMemory", "arguments", "copied", "in_turns", "machine", "peak_of", "spread", "tell"]
+__all__ = [
+    "PeakMemory",
+    "arguments",
+    "copied",
+    "in_turns",
+    "machine",
+    "note",
+    "peak_of",
+    "ratio",
+    "spread",
+    "tell",
+]
 
 Times = dict[str, list[float]]
 
@@ -74,8 +85,9 @@ def tell(
     """Print a table with its ratios, and write it all to ``NAME.json``."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     about = machine()
-    print(f"**{name}** ({', '.join(f'{key} {value}' for key, value in facts.items())}; "
-          f"{about['processor']}, {about['cores']} cores)\n")  # fmt: skip
+    settings = [f"{key} {value}" for key, value in facts.items()]
+    where = [str(about["processor"]), f"{about['cores']} cores"]
+    print(f"**{name}** ({', '.join(settings + where)})\n")
     print("| " + " | ".join(columns) + " |")
     print("|" + "---|" * len(columns))
     for row in rows:

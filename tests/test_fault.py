@@ -128,7 +128,7 @@ def commands(root: Path, out: Path) -> dict[str, tuple[list[object], Path, int]]
 @pytest.mark.parametrize(
     ("name", "most"),
     [
-        ("extract", 16),
+        ("extract", 12),
         ("fit", 8),
         ("score", 8),
         ("compare", 6),
@@ -260,7 +260,7 @@ cli.main()
 
 def test_random_kills_of_real_runs(root: Path, tmp_path: Path, report: Report) -> None:
     """A kill costs the part that is under way, and nothing else."""
-    kills = 200 if LONG else 3
+    kills = 200 if LONG else 2
     photos = class_folders(tmp_path / "photos", 170)
     out, whole, counts = tmp_path / "f.h5", tmp_path / "whole.h5", tmp_path / "counts"
     settings = ["--weights", "random", "--size", "32", "--quiet"]
