@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import measure
-import numpy as np
 
 import featx
 from featx import assembly, cache, files, parts, trunk
@@ -47,9 +46,7 @@ def timed(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def main() -> None:
     """Print milliseconds a picture."""
     options = measure.arguments(__doc__, source=True, rounds=5).parse_args()
-    random = np.random.default_rng(0)
-    sparse = random.random((64, 7, 7, 512), np.float32) * (random.random((64, 7, 7, 512)) < 0.16)
-    sparse = sparse.astype(np.float16)
+    sparse = measure.sparse_features(64)
     trunk.Trunk.features = lambda self, pixels: sparse[: len(pixels)]  # type: ignore[method-assign]
     for name in ("sync", "lock", "replace", "open", "truncate"):
         setattr(files.Disk, name, timed("syncs, locks, names", getattr(files.Disk, name)))
@@ -58,7 +55,7 @@ def main() -> None:
     cache.files.file_digest = timed("digest of the cache", files.file_digest)
     assembly._check_written = timed("reading the cache back", assembly._check_written)
     rounds: list[Counter[str]] = []
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         for number in range(options.rounds):
             spent.clear()
             done = featx.extract(options.source, Path(folder) / f"{number}.h5", weights="random")

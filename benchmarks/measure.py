@@ -14,6 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 __all__ = [
     "PeakMemory",
     "arguments",
@@ -23,6 +25,7 @@ __all__ = [
     "note",
     "peak_of",
     "ratio",
+    "sparse_features",
     "spread",
     "tell",
 ]
@@ -154,6 +157,13 @@ def copied(source: Path, folder: Path, count: int) -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(listed.file(index).read_bytes() + b"%d" % number)
     return folder
+
+
+def sparse_features(count: int) -> np.ndarray:
+    """Return random features of the shape of block5_pool, as sparse as VGG16's."""
+    random = np.random.default_rng(0)
+    shape = (count, 7, 7, 512)
+    return (random.random(shape, np.float32) * (random.random(shape) < 0.16)).astype(np.float16)
 
 
 def peak_of(*command: object) -> tuple[float, float]:

@@ -70,6 +70,13 @@ def test_a_file_that_changed_just_now_is_read_again(
     monkeypatch.setattr(images, "_SETTLED", 3600 * 10**9)
     for _ in range(2):
         assert len(read(photos, tmp_path / "f.h5", monkeypatch)) == 9
+    monkeypatch.setattr(images, "_SETTLED", -(10**18))
+    read(photos, tmp_path / "f.h5", monkeypatch)
+    monkeypatch.setattr(images, "_SETTLED", 3600 * 10**9)
+    for path in photos.rglob("*.png"):
+        path.touch()  # all stamps are forgotten
+    for _ in range(2):
+        assert len(read(photos, tmp_path / "f.h5", monkeypatch)) == 9
 
 
 def test_stamps_are_a_shortcut_and_no_truth(
