@@ -1,13 +1,14 @@
 """(a) Pictures to features: featx beside what people would use instead.
 
-First the network alone, pixels in memory: featx's compiled function, PyTorch, ONNX Runtime,
-OpenVINO. Then from files to features: `featx extract`, Keras's dataset of a directory with
-`predict`, and PyTorch with a DataLoader. All with the same weights, from building the network to
-the last feature; only imports are left out. All features are compared at the end.
+First the network alone, pixels in memory: featx's compiled function by TensorFlow and by OpenVINO,
+PyTorch, ONNX Runtime. Then from files to features: `featx extract` by both, Keras's dataset of a
+directory with `predict`, and PyTorch with a DataLoader. All with the same weights, from building
+the network to the last feature; only imports are left out. All features are compared at the end.
 
     python benchmarks/bench_extract.py SOURCE [--pictures 96] [--rounds 5]
 """
 
+import functools
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,9 @@ def main() -> None:
         paths = [str(listed.file(i)) for i in range(len(listed))]
         pixels = np.stack([images.load(path, SIZE, "crop").pixels for path in paths])
 
-        def bare(kind: str) -> None:
-            trunk = Trunk(chosen, fingerprint, precision=kind)
-            found[f"featx's function, {kind}"] = batches(trunk.features, pixels)
+        def bare(kind: str, runtime: str) -> None:
+            trunk = Trunk(chosen, fingerprint, precision=kind, runtime=runtime)
+            found[f"featx's function by {runtime}, {kind}"] = batches(trunk.features, pixels)
 
         def torch_alone(kind: str) -> None:
             found[f"PyTorch, {kind}"] = batches(networks.pytorch(chosen, kind), pixels)
@@ -56,14 +57,11 @@ def main() -> None:
         def onnx() -> None:
             found["ONNX Runtime, float32"] = batches(networks.onnxruntime(chosen), pixels)
 
-        def vino(kind: str) -> None:
-            found[f"OpenVINO, {kind}"] = batches(networks.openvino(chosen, kind), pixels)
-
-        def extract(kind: str) -> None:
+        def extract(kind: str, runtime: str) -> None:
             out = folder / "f.h5"
-            featx.extract(photos, out, precision=kind, overwrite=True)
+            featx.extract(photos, out, precision=kind, runtime=runtime, overwrite=True)
             with featx.Cache.open(out) as cache:
-                found[f"featx extract, {kind}"] = cache.features[:, 0]
+                found[f"featx extract by {runtime}, {kind}"] = cache.features[:, 0]
             out.unlink()
 
         def dataset() -> None:
@@ -85,16 +83,16 @@ def main() -> None:
         kinds = ["float32"] if native == "float32" else ["float32", "bfloat16"]
         calls: dict[str, Any] = {}
         for kind in kinds:
-            calls[f"featx's function, {kind}"] = lambda kind=kind: bare(kind)
+            for by in ("tensorflow", "openvino"):
+                calls[f"featx's function by {by}, {kind}"] = functools.partial(bare, kind, by)
+                calls[f"featx extract by {by}, {kind}"] = functools.partial(extract, kind, by)
             calls[f"PyTorch, {kind}"] = lambda kind=kind: torch_alone(kind)
-            calls[f"OpenVINO, {kind}"] = lambda kind=kind: vino(kind)
-            calls[f"featx extract, {kind}"] = lambda kind=kind: extract(kind)
             calls[f"PyTorch and a DataLoader, {kind}"] = lambda kind=kind: loader(kind)
         calls["ONNX Runtime, float32"] = onnx
         calls["Keras dataset and predict, float32"] = dataset
         times = measure.in_turns(calls, options.rounds)
     found = {what: rows.reshape(len(rows), -1).astype(np.float32) for what, rows in found.items()}
-    truth = found["featx's function, float32"]
+    truth = found["featx's function by tensorflow, float32"]
     rows = []
     for what in sorted(calls, key=lambda what: min(times[what])):
         off = np.linalg.norm(found[what] - truth, axis=1)
@@ -105,16 +103,19 @@ def main() -> None:
         rows.append({"": what, **measure.spread(times[what]), **rate, **distance})
     ratios = {}
     for kind in kinds:
-        ours = f"featx extract, {kind}"
-        for what, other in (
-            ("the bare function", f"featx's function, {kind}"),
-            ("PyTorch and a DataLoader", f"PyTorch and a DataLoader, {kind}"),
-            ("Keras dataset and predict in float32", "Keras dataset and predict, float32"),
-        ):
-            ratios[f"extract against {what}, {kind}"] = measure.ratio(times, other, ours)
-        bare_one = f"featx's function, {kind}"
-        ratios[f"OpenVINO against the bare function, {kind}"] = measure.ratio(
-            times, bare_one, f"OpenVINO, {kind}"
+        for by in ("tensorflow", "openvino"):
+            ours = f"featx extract by {by}, {kind}"
+            for what, other in (
+                ("its bare function", f"featx's function by {by}, {kind}"),
+                ("PyTorch and a DataLoader", f"PyTorch and a DataLoader, {kind}"),
+                ("Keras dataset and predict in float32", "Keras dataset and predict, float32"),
+            ):
+                figure = f"extract by {by} against {what}, {kind}"
+                ratios[figure] = measure.ratio(times, other, ours)
+        ratios[f"the function by openvino against by tensorflow, {kind}"] = measure.ratio(
+            times,
+            f"featx's function by tensorflow, {kind}",
+            f"featx's function by openvino, {kind}",
         )
     measure.tell("extract", options, rows, ratios, pictures=options.pictures,
                  rounds=options.rounds, precision=native)  # fmt: skip

@@ -24,7 +24,7 @@ import featx
 from featx import backend, images, vgg16
 from featx.kerashead import KerasHead
 from featx.network import assembled, classified
-from featx.trunk import normalization
+from featx.runtime import normalization
 from featx.tuning import Recipe, Tuning, epoch_of
 
 BATCH = 32

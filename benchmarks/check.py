@@ -38,20 +38,26 @@ class Promise:
 
 
 _BARE, _KERAS, _TORCH = (
-    "extract against the bare function",
-    "extract against Keras dataset and predict in float32",
-    "extract against PyTorch and a DataLoader",
+    "extract by {} against its bare function, {}",
+    "extract by {} against Keras dataset and predict in float32, {}",
+    "extract by {} against PyTorch and a DataLoader, {}",
 )
 _EPOCHS = "classic recipe against featx extract, fit"
 _MORE = "points of accuracy more than the classic recipe"
 
 PROMISES = (
-    Promise("extract", f"{_BARE}, float32", least=0.95),
-    Promise("extract", f"{_BARE}, bfloat16", least=0.95, native=True),
-    Promise("extract", f"{_KERAS}, float32", least=1.4),
-    Promise("extract", f"{_KERAS}, bfloat16", least=2.5, native=True),
-    Promise("extract", f"{_TORCH}, float32", least=1.2),
-    Promise("extract", f"{_TORCH}, bfloat16", least=1.2, native=True),
+    *(
+        Promise("extract", figure.format(runtime, precision), least=least, native=native)
+        for runtime in ("tensorflow", "openvino")
+        for figure, precision, least, native in (
+            (_BARE, "float32", 0.95, None),
+            (_BARE, "bfloat16", 0.95, True),
+            (_KERAS, "float32", 1.4, None),
+            (_KERAS, "bfloat16", 2.5, True),
+            (_TORCH, "float32", 1.2, None),
+            (_TORCH, "bfloat16", 1.2, True),
+        )
+    ),
     Promise("recipe-hymenoptera", _EPOCHS, least=15),
     Promise("recipe-hymenoptera", _MORE, least=0),
     Promise("memory", "peak memory of the most pictures against a tenth", most=1.1),

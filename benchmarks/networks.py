@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from featx import vgg16
-from featx.trunk import normalization
+from featx.runtime import normalization
 from featx.weights import Weights
 
-__all__ = ["keras_model", "onnx_model", "onnxruntime", "openvino", "pytorch"]
+__all__ = ["keras_model", "onnx_model", "onnxruntime", "pytorch"]
 
 Network = Callable[[np.ndarray], np.ndarray]
 _NAMES = vgg16.layers_between(vgg16.INPUT, "block5_pool")
@@ -111,16 +111,3 @@ def onnxruntime(weights: Weights) -> Network:
 
     session = runtime.InferenceSession(onnx_model(weights), providers=["CPUExecutionProvider"])
     return lambda pixels: session.run(None, {"pixels": pixels.astype(np.float32)})[0]
-
-
-def openvino(weights: Weights, precision: str) -> Network:
-    """Return OpenVINO's compiled model, tuned for throughput of single batches."""
-    import openvino as runtime
-
-    core = runtime.Core()
-    hints = {
-        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
-        "PERFORMANCE_HINT": "LATENCY",
-    }
-    compiled = core.compile_model(core.read_model(onnx_model(weights)), "CPU", hints)
-    return lambda pixels: compiled(pixels.astype(np.float32))[0]

@@ -19,6 +19,14 @@ Weights = Annotated[
         help="Where the model's own weights are, when they are a file of yours.",
     ),
 ]
+Runtime = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|tensorflow|openvino",
+        help="What computes the network; openvino is an extra, on processors often the faster one. "
+        "auto is what computed the features before, else tensorflow.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Sources = Annotated[
     list[Path],

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import __version__, images, vgg16
+from . import runtime as trunk_runtime
 from . import weights as trunk_weights
 from .catalog import Source
 from .errors import IncompatibleError, StorageError, shown
@@ -68,6 +69,8 @@ class Bundle:
         SHA-256 of the file; "" while the bundle is not saved.
     weights : str
         Where to take the trunk's weights from, for `weights.resolve`.
+    runtime : {"auto", "tensorflow", "openvino"}
+        What computes the trunk; auto is what computed the features it was fitted on.
     download_progress : callable, optional
         See `weights.Progress`.
     """
@@ -86,6 +89,7 @@ class Bundle:
     tail: Tail | None = None
     digest: str = ""
     weights: str = "auto"
+    runtime: str = "auto"
     download_progress: trunk_weights.Progress | None = None
 
     @property
@@ -101,7 +105,10 @@ class Bundle:
         ------
         IncompatibleError, StorageError
             When these weights are not at hand and cannot be fetched; the message says what to do.
+        InputError
+            When the runtime is unknown or not installed.
         """
+        runtime = trunk_runtime.runtime(self.runtime, self.fingerprint.runtime)
         wanted = self.fingerprint.trunk
         needed = f"The model needs the weights with the SHA-256 {wanted.weights} ({self.source})"
         try:
@@ -128,6 +135,7 @@ class Bundle:
             wanted,
             precision=self.fingerprint.precision,
             dtype=self.fingerprint.dtype,
+            runtime=runtime,
         )
 
     def predict_proba(self, pictures: Iterable[str | os.PathLike[str] | np.ndarray]) -> np.ndarray:

@@ -141,6 +141,7 @@ def load(
     path: str | os.PathLike[str],
     *,
     weights: str = "auto",
+    runtime: str = "auto",
     download_progress: trunk_weights.Progress | None = None,
 ) -> Bundle:
     """Load a bundle. No code of the file is run, whoever it comes from.
@@ -151,6 +152,8 @@ def load(
     weights : str
         Where the trunk's weights come from once a picture is to be predicted; only those that
         the bundle was fitted with are taken. See `weights.resolve`.
+    runtime : {"auto", "tensorflow", "openvino"}
+        What computes the trunk; auto is what computed the features that the bundle was fitted on.
     download_progress : callable, optional
         See `weights.Progress`.
 
@@ -200,7 +203,11 @@ def load(
         found = _bundle(described, members, refused)
         _try(found)
         return replace(
-            found, digest=files.digest(data), weights=weights, download_progress=download_progress
+            found,
+            digest=files.digest(data),
+            weights=weights,
+            runtime=runtime,
+            download_progress=download_progress,
         )
     except (InputError, zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError,
             AttributeError, RuntimeError, ArithmeticError, MemoryError) as error:  # fmt: skip

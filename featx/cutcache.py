@@ -110,6 +110,7 @@ def _extract(
         preprocessing=trunk.preprocessing,
         precision=fingerprint.precision,
         dtype=fingerprint.dtype,
+        runtime=fingerprint.runtime,
     )
     side, _, channels = vgg16.cut_shape(cut, trunk.size)
     each = side * side * channels * np.dtype(fingerprint.dtype).itemsize * (1 + copies)

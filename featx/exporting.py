@@ -14,7 +14,7 @@ from .bundle import Bundle
 from .conversion import as_network
 from .errors import InputError, shown
 from .network import classified
-from .trunk import normalization
+from .runtime import normalization
 
 __all__ = ["Exported", "export"]
 

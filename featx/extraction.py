@@ -19,6 +19,7 @@ from .errors import CorruptError, IncompatibleError, InputError, shown
 from .fingerprint import DTYPES, Fingerprint, TrunkFingerprint
 from .parts import Parts
 from .reader import Read, Reader
+from .runtime import runtime
 from .stamps import Stamps
 from .trunk import BATCH, Trunk, precision
 
@@ -61,11 +62,12 @@ class ExtractSettings:
         In which the network computes; auto is bfloat16 where the hardware has it natively.
     dtype : {"float16", "float32"}
         Of the cached features.
+    runtime : {"auto", "tensorflow", "openvino"}
+        What computes the network; auto is what `out` was made with before, else TensorFlow.
     batch : int
         Pictures in a batch of the network.
     max_bad : float, optional
-        Largest share of listed pictures that may be skipped before the run stops; by default a
-        tenth, and ten pictures whatever the share.
+        Largest share of pictures that may be skipped; by default a tenth, and always ten.
     strict : bool
         Stop at the first picture that cannot be used.
     overwrite : bool
@@ -83,6 +85,7 @@ class ExtractSettings:
     preprocessing: str | None = None
     precision: str = "auto"
     dtype: str = "float16"
+    runtime: str = "auto"
     batch: int = BATCH
     max_bad: float | None = None
     strict: bool = False
@@ -264,6 +267,7 @@ class _Run:
             precision=self.fingerprint.precision,
             dtype=self.fingerprint.dtype,
             batch=settings.batch,
+            runtime=self.fingerprint.runtime,
         )
         self.rows: list[tuple[int, str]] = []  # (index in the catalog, digest), in order
         self.sizes: dict[str, tuple[int, int]] = {}
@@ -416,6 +420,7 @@ def _fingerprint(
     if settings.batch < 1:
         raise InputError(f"The batch size is {settings.batch}. Expected 1 or more.")
     automatic = before.precision if before and settings.precision == "auto" else settings.precision
+    chosen_runtime = runtime(settings.runtime, before.runtime if before else None)
     return Fingerprint(
         TrunkFingerprint(
             weights=chosen.digest,
@@ -428,7 +433,8 @@ def _fingerprint(
         augment=str(_policy(settings)) if settings.copies else "",
         seed=settings.seed if settings.copies else 0,
         dtype=settings.dtype,
-        precision=precision(automatic),
+        precision=precision(automatic, chosen_runtime),
+        runtime=chosen_runtime,
     )
 
 

@@ -78,6 +78,8 @@ class Fingerprint:
         "float16" or "float32".
     precision : str
         "float32" or "bfloat16".
+    runtime : str
+        What computed the network, "tensorflow" or "openvino": they differ in last bits.
     """
 
     trunk: TrunkFingerprint
@@ -86,6 +88,7 @@ class Fingerprint:
     seed: int
     dtype: str
     precision: str
+    runtime: str = "tensorflow"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -112,7 +115,7 @@ class Fingerprint:
         """
         fields = json.loads(text)
         names = [field.name for field in dataclasses.fields(cls)[1:]]
-        own = {name: fields.pop(name) for name in names}
+        own = {name: fields.pop(name) for name in names if name in fields}
         return cls(TrunkFingerprint(**fields), **own)
 
     def differences(self, other: "Fingerprint") -> dict[str, tuple[Any, Any]]:

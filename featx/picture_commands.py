@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from . import terminal
-from .arguments import Json, Outside, Quiet, Resize, Seed, Size, Sources, sources
+from .arguments import Json, Outside, Quiet, Resize, Runtime, Seed, Size, Sources, sources
 from .errors import shown
 from .exits import reported
 
@@ -81,6 +81,7 @@ def extract(
     dtype: Annotated[
         str, typer.Option(metavar="float16|float32", help="Of the cached features.")
     ] = "float16",
+    runtime: Runtime = "auto",
     batch: Annotated[int, typer.Option(help="Pictures in a batch of the network.")] = 16,
     max_bad: Annotated[
         float | None,
@@ -118,6 +119,7 @@ def extract(
             preprocessing=preprocessing,
             precision=precision,
             dtype=dtype,
+            runtime=runtime,
             batch=batch,
             max_bad=max_bad,
             strict=strict,

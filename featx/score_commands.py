@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import terminal
-from .arguments import Json, Model, Outside, Quiet, Seed, Weights, sources
+from .arguments import Json, Model, Outside, Quiet, Runtime, Seed, Weights, sources
 from .errors import InputError
 from .exits import reported
 
@@ -70,6 +70,7 @@ def score(
         typer.Option(metavar="N", help="Write no label where the novelty is above N, 0 to 1."),
     ] = None,
     weights: Weights = "auto",
+    runtime: Runtime = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start again, and replace what is there.")
     ] = False,
@@ -100,7 +101,7 @@ def score(
             terminal.Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,
             terminal.Meter("Scoring", "pictures", quiet=quiet) as progress,
         ):
-            bundle = load(model, weights=weights, download_progress=download)
+            bundle = load(model, weights=weights, runtime=runtime, download_progress=download)
             listed = _listed(source, null, allow_outside)
             done = scoring.score(bundle, listed, out, settings, progress=progress)
         if json:
@@ -137,6 +138,7 @@ def evaluate(
     mistakes: Annotated[int, typer.Option(help="How many of the worst mistakes to show.")] = 10,
     seed: Seed = 0,
     weights: Weights = "auto",
+    runtime: Runtime = "auto",
     allow_outside: Outside = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -155,7 +157,7 @@ def evaluate(
             terminal.Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,
             terminal.Meter("Evaluating", "pictures", quiet=quiet) as progress,
         ):
-            bundle = load(model, weights=weights, download_progress=download)
+            bundle = load(model, weights=weights, runtime=runtime, download_progress=download)
             listed = sources(source, allow_outside)
             found = evaluation.evaluate(bundle, listed, settings, progress=progress)
         if json:

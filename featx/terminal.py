@@ -361,8 +361,8 @@ class Meter:
         self._scale = scale
         self._quiet = quiet
         self._bar: Progress | None = None
-        self._begun = self._told = time.monotonic()
-        self._last = 0
+        self._begun = self._told = 0.0
+        self._last: float = math.inf
 
     def __enter__(self) -> "Meter":
         if sys.stderr.isatty() and not self._quiet:
@@ -396,7 +396,7 @@ class Meter:
             )
         elif not self._quiet:
             now = time.monotonic()
-            if done < self._last:  # something else is counted now
+            if done < self._last:  # the first of it, or something else is counted now
                 self._begun = self._told = now
             self._last = done
             if now - self._told >= _PLAIN_SECONDS:

@@ -1,33 +1,29 @@
-"""VGG16 from pixels to the cut, frozen: the only place that knows how pixels are normalised."""
+"""VGG16 from pixels to the cut, frozen: batches of pictures become features."""
 
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from . import backend, vgg16
+from . import backend
 from .errors import InputError
 from .fingerprint import TrunkFingerprint
+from .runtime import compiled
 from .weights import Weights
 
-__all__ = ["BATCH", "PRECISIONS", "Trunk", "normalization", "precision"]
+__all__ = ["BATCH", "PRECISIONS", "Trunk", "precision"]
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 #: Pictures in a batch. Always as many: the last bits of features depend on it.
 BATCH = 16
 
-# Channel means of ImageNet. Caffe's are those of BGR in 0..255, torchvision's those of RGB in
-# 0..1, with their deviations (keras.applications.imagenet_utils gives both).
-_CAFFE_MEAN = (103.939, 116.779, 123.68)
-_TORCH_MEAN = (0.485, 0.456, 0.406)
-_TORCH_DEVIATION = (0.229, 0.224, 0.225)
 
-
-def precision(wanted: str) -> str:
+def precision(wanted: str, runtime: str = "tensorflow") -> str:
     """Return "float32" or "bfloat16"; "auto" is bfloat16 where the hardware has it natively.
+
+    OpenVINO runs on the processor, so for it a GPU does not count.
 
     Raises
     ------
@@ -38,7 +34,8 @@ def precision(wanted: str) -> str:
         raise InputError(f"Unknown precision {wanted!r}. Expected one of {', '.join(PRECISIONS)}.")
     if wanted != "auto":
         return wanted
-    return "bfloat16" if _cpu_has_bfloat16() or _gpu_has_bfloat16() else "float32"
+    native = _cpu_has_bfloat16() or (runtime == "tensorflow" and _gpu_has_bfloat16())
+    return "bfloat16" if native else "float32"
 
 
 def _cpu_has_bfloat16() -> bool:
@@ -71,6 +68,8 @@ class Trunk:
         Of the features that come out.
     batch : int
         Pictures in a batch.
+    runtime : {"tensorflow", "openvino"}
+        What computes it.
     """
 
     def __init__(
@@ -81,26 +80,20 @@ class Trunk:
         precision: str = "float32",
         dtype: str = "float16",
         batch: int = BATCH,
+        runtime: str = "tensorflow",
     ) -> None:
         self.weights = weights
         self.fingerprint = fingerprint
         self.precision = precision
         self.dtype = dtype
         self.batch = batch
+        self.runtime = runtime
 
     @functools.cached_property
-    def _compiled(self) -> Callable[[np.ndarray], tuple[Any, Any]]:
-        """One function of uint8 (batch, size, size, 3) → features, whether each is finite."""
-        tf = backend.tensorflow()
-        model = _model(self.weights.arrays(), self.fingerprint, self.precision)
-        size = self.fingerprint.size
-
-        @tf.function(input_signature=[tf.TensorSpec((self.batch, size, size, 3), tf.uint8)])
-        def features(pixels: Any) -> tuple[Any, Any]:
-            out = tf.cast(model(pixels, training=False), tf.float32)
-            return tf.cast(out, self.dtype), tf.reduce_all(tf.math.is_finite(out), axis=(1, 2, 3))
-
-        return features
+    def _network(self) -> Callable[[np.ndarray], np.ndarray]:
+        return compiled(
+            self.runtime, self.weights.arrays(), self.fingerprint, self.precision, self.batch
+        )
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
         """Return the features of pictures at the cut.
@@ -120,7 +113,7 @@ class Trunk:
         CorruptError
             When the weights are not VGG16's.
         InputError
-            When features are too large for float16.
+            When features are too large for float16, or the runtime lacks the precision here.
         """
         found = np.empty((len(pixels), *self.fingerprint.shape), self.dtype)
         for start in range(0, len(pixels), self.batch):
@@ -128,48 +121,13 @@ class Trunk:
             padding = self.batch - len(block)
             if padding:
                 block = np.concatenate([block, np.zeros((padding, *block.shape[1:]), np.uint8)])
-            out, finite = (array.numpy() for array in self._compiled(block))
-            stop = start + self.batch - padding
-            found[start:stop] = out[: stop - start]
-            fits = np.isfinite(found[start:stop]).all(axis=(1, 2, 3))
-            if (finite[: stop - start] & ~fits).any():
+            out = self._network(block)[: self.batch - padding]
+            with np.errstate(over="ignore"):  # told below
+                kept = found[start : start + len(out)] = out.astype(self.dtype)
+            finite, fits = (np.isfinite(some).all(axis=(1, 2, 3)) for some in (out, kept))
+            if (finite & ~fits).any():
                 raise InputError(
                     f"Features at {self.fingerprint.cut} are beyond float16's 65,504. "
                     "Use --dtype float32."
                 )
         return found
-
-
-def _model(arrays: vgg16.Arrays, fingerprint: TrunkFingerprint, precision: str) -> Any:
-    """Build the Keras model from uint8 pixels to the cut."""
-    keras = backend.keras()
-    pixels = keras.Input((fingerprint.size, fingerprint.size, 3), dtype="uint8")
-    x = _preprocess(keras.ops.cast(pixels, "float32"), fingerprint.preprocessing)
-    names = vgg16.layers_between(vgg16.INPUT, fingerprint.cut)
-    x = vgg16.connected(keras.ops.cast(x, precision), names, arrays, precision)
-    return keras.Model(pixels, x, trainable=False)
-
-
-def _preprocess(pixels: Any, preprocessing: str) -> Any:
-    """Normalise RGB float32 in 0..255 as the weights were trained."""
-    if preprocessing == "caffe":
-        return pixels[..., ::-1] - np.array(_CAFFE_MEAN, np.float32)
-    mean = 255 * np.array(_TORCH_MEAN, np.float32)
-    deviation = 255 * np.array(_TORCH_DEVIATION, np.float32)
-    return (pixels - mean) / deviation
-
-
-def normalization(preprocessing: str) -> tuple[list[int], list[float], list[float]]:
-    """Return how RGB in 0..255 is normalised, as plain numbers.
-
-    Returns
-    -------
-    order, scale, offset : list
-        The normalised picture is ``scale * rgb + offset``, both a number a channel; `order` is for
-        each RGB channel the input channel of the first kernel that it goes to.
-    """
-    if preprocessing == "caffe":
-        return [2, 1, 0], [1.0] * 3, [-mean for mean in _CAFFE_MEAN[::-1]]
-    scale = [1 / (255 * deviation) for deviation in _TORCH_DEVIATION]
-    shares = zip(_TORCH_MEAN, _TORCH_DEVIATION, strict=True)
-    return [0, 1, 2], scale, [-mean / deviation for mean, deviation in shares]

@@ -5,6 +5,8 @@ from featx import backend, images, trunk, vgg16, weights
 from featx.errors import InputError
 from featx.fingerprint import TrunkFingerprint
 
+BOTH = ["tensorflow", "openvino"]
+
 
 def fingerprint(**changes: object) -> TrunkFingerprint:
     fields = {"weights": "", "preprocessing": "caffe", "cut": "block5_pool", "size": 64,
@@ -32,40 +34,61 @@ def reference(
     return model.predict(prepared, verbose=0)
 
 
+@pytest.mark.parametrize("by", BOTH)
 @pytest.mark.parametrize("mode", ["caffe", "torch"])
 @pytest.mark.parametrize("cut", ["block5_pool", "block4_pool", "block3_conv2"])
-def test_features_are_those_of_keras_applications(pixels: np.ndarray, mode: str, cut: str) -> None:
+def test_features_are_those_of_keras_applications(
+    pixels: np.ndarray, mode: str, cut: str, by: str
+) -> None:
     chosen = weights.resolve("random", preprocessing=mode)
-    made = trunk.Trunk(chosen, fingerprint(preprocessing=mode, cut=cut), dtype="float32")
+    wanted = fingerprint(preprocessing=mode, cut=cut)
+    made = trunk.Trunk(chosen, wanted, dtype="float32", runtime=by)
     expected = reference(chosen, pixels, mode, cut)
     found = made.features(pixels)
     assert found.shape == expected.shape == (5, *vgg16.cut_shape(cut, 64))
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
-def test_features_of_the_real_weights(pixels: np.ndarray, imagenet: weights.Weights) -> None:
+@pytest.mark.parametrize("by", BOTH)
+def test_features_of_the_real_weights(
+    pixels: np.ndarray, imagenet: weights.Weights, by: str
+) -> None:
     mode = imagenet.preprocessing
-    found = trunk.Trunk(imagenet, fingerprint(preprocessing=mode)).features(pixels)
+    found = trunk.Trunk(imagenet, fingerprint(preprocessing=mode), runtime=by).features(pixels)
     expected = reference(imagenet, pixels, mode)
     assert found.dtype == np.float16
     assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max()
 
 
-def test_a_picture_has_the_same_bytes_in_any_company(pixels: np.ndarray) -> None:
-    made = trunk.Trunk(weights.resolve("random"), fingerprint(), batch=4)
+@pytest.mark.parametrize("by", BOTH)
+def test_a_picture_has_the_same_bytes_in_any_company(pixels: np.ndarray, by: str) -> None:
+    made = trunk.Trunk(weights.resolve("random"), fingerprint(), batch=4, runtime=by)
     together = made.features(pixels)
     alone = np.concatenate([made.features(one[np.newaxis]) for one in pixels])
     assert np.array_equal(together, alone)
     assert np.array_equal(made.features(pixels[::-1]), together[::-1])
 
 
-def test_bfloat16_is_close(pixels: np.ndarray) -> None:
+@pytest.mark.parametrize("by", BOTH)
+def test_bfloat16_is_close(pixels: np.ndarray, by: str) -> None:
+    if by == "openvino" and trunk.precision("auto", by) == "float32":
+        pytest.skip("OpenVINO has no bfloat16 on this processor")
     chosen = weights.resolve("random")
-    exact = trunk.Trunk(chosen, fingerprint(), dtype="float32").features(pixels)
-    rough = trunk.Trunk(chosen, fingerprint(), precision="bfloat16", dtype="float32")
+    exact = trunk.Trunk(chosen, fingerprint(), dtype="float32", runtime=by).features(pixels)
+    rough = trunk.Trunk(chosen, fingerprint(), precision="bfloat16", dtype="float32", runtime=by)
     found = rough.features(pixels)
     assert not np.array_equal(found, exact)
     assert np.linalg.norm(found - exact) <= 0.03 * np.linalg.norm(exact)
+
+
+def test_openvino_does_not_take_float32_for_bfloat16(pixels: np.ndarray) -> None:
+    if trunk.precision("auto", "openvino") == "bfloat16":
+        pytest.skip("this processor has bfloat16")
+    made = trunk.Trunk(
+        weights.resolve("random"), fingerprint(), precision="bfloat16", runtime="openvino"
+    )
+    with pytest.raises(InputError, match="bfloat16 only on processors that have it"):
+        made.features(pixels)
 
 
 def with_bias(bias: float) -> weights.Weights:
@@ -79,16 +102,19 @@ def with_bias(bias: float) -> weights.Weights:
     return Biased("random", None, "", "caffe")
 
 
-def test_overflow_of_float16_is_an_error_and_float32_holds_it(pixels: np.ndarray) -> None:
+@pytest.mark.parametrize("by", BOTH)
+def test_overflow_of_float16_is_an_error_and_float32_holds_it(pixels: np.ndarray, by: str) -> None:
     with pytest.raises(InputError, match=r"beyond float16's 65,504\. Use --dtype float32"):
-        trunk.Trunk(with_bias(1e6), fingerprint()).features(pixels)
+        trunk.Trunk(with_bias(1e6), fingerprint(), runtime=by).features(pixels)
     assert np.isfinite(
-        trunk.Trunk(with_bias(1e6), fingerprint(), dtype="float32").features(pixels)
+        trunk.Trunk(with_bias(1e6), fingerprint(), dtype="float32", runtime=by).features(pixels)
     ).all()
 
 
-def test_features_that_are_not_finite_are_told(pixels: np.ndarray) -> None:
-    assert not np.isfinite(trunk.Trunk(with_bias(np.inf), fingerprint()).features(pixels)).all()
+@pytest.mark.parametrize("by", BOTH)
+def test_features_that_are_not_finite_are_told(pixels: np.ndarray, by: str) -> None:
+    made = trunk.Trunk(with_bias(np.inf), fingerprint(), runtime=by)
+    assert not np.isfinite(made.features(pixels)).all(axis=(1, 2, 3)).any()
 
 
 def test_wrong_settings() -> None:

@@ -1,0 +1,71 @@
+"""Another runtime than TensorFlow, from pictures to scores."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY
+
+import featx
+from featx import runtime
+from featx.errors import IncompatibleError, InputError
+
+
+def labels(path: Path) -> list[str]:
+    with path.open(newline="") as lines:
+        return [row["label"] for row in csv.DictReader(lines)]
+
+
+def test_a_cache_keeps_its_runtime(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "f.h5"
+    assert featx.extract(photos, out, **TINY).fingerprint.runtime == "tensorflow"
+    with pytest.raises(IncompatibleError, match="runtime: tensorflow there, openvino now"):
+        featx.extract(photos, out, **TINY, runtime="openvino")
+    with featx.Cache.open(out) as cache:
+        first = np.float32(cache.features)
+    done = featx.extract(photos, out, **TINY, runtime="openvino", overwrite=True)
+    assert (done.forward, done.fingerprint.runtime) == (24, "openvino")
+    with featx.Cache.open(out) as cache:
+        second = np.float32(cache.features)
+    apart = np.linalg.norm(second - first) / np.linalg.norm(second)
+    assert apart <= 1e-3  # float16's rounding
+    again = featx.extract(photos, out, **TINY)
+    assert (again.forward, again.fingerprint.runtime) == (0, "openvino")
+
+
+def test_a_model_scores_by_its_own_runtime_or_by_the_other(photos: Path, tmp_path: Path) -> None:
+    cache, model = tmp_path / "f.h5", tmp_path / "m.featx"
+    featx.extract(photos, cache, **TINY, runtime="openvino")
+    featx.fit(cache, model, head="nearest-centroid")
+    found = {}
+    for chosen in runtime.RUNTIMES:
+        loaded = featx.load(model, weights="random", runtime=chosen)
+        assert loaded.trunk.runtime == (chosen if chosen != "auto" else "openvino")
+        featx.score(loaded, photos, tmp_path / f"{chosen}.csv")
+        found[chosen] = labels(tmp_path / f"{chosen}.csv")
+    assert len(found["auto"]) == 24
+    assert found["auto"] == found["openvino"] == found["tensorflow"]
+
+
+def test_openvino_needs_no_tensorflow(photos: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv[0] = 'featx'; from featx.cli import app;"
+        "app(sys.argv[1:], standalone_mode=False);"
+        "sys.exit('tensorflow' in sys.modules or 'openvino' not in sys.modules)"
+    )
+    out = str(tmp_path / "f.h5")
+    options = ["--weights", "random", "--size", "32", "--runtime", "openvino"]
+    command = [sys.executable, "-c", code, "extract", str(photos), "-o", out, *options]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_wrong_runtimes(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"Unknown runtime 'torch'\. Expected one of auto, tens"):
+        featx.extract(photos, tmp_path / "f.h5", **TINY, runtime="torch")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(InputError, match=r"pip install 'featx\[openvino\]'"):
+        featx.extract(photos, tmp_path / "f.h5", **TINY, runtime="openvino")
+    assert not (tmp_path / "f.h5").exists()
