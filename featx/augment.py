@@ -177,21 +177,26 @@ def _moved(pixels: np.ndarray, transform: np.ndarray) -> np.ndarray:
     moved = np.empty_like(pixels)
 
     def at(places: np.ndarray) -> np.ndarray:
-        channels = words.take(places, mode="clip").view(np.uint8)
-        return channels.reshape(*places.shape, 4).astype(np.float32)
+        """Return the pixels, float32 (3, n): a channel's are side by side, as are the weights."""
+        channels = words.take(places, mode="clip").view(np.uint8).reshape(-1, 4)
+        return channels.T[:3].astype(np.float32, order="C")
+
+    def mixed(one: np.ndarray, other: np.ndarray, share: np.ndarray) -> np.ndarray:
+        other -= one
+        other *= share
+        return np.add(one, other, out=one)
 
     for start in range(0, size, _STRIP):
         down = across[start : start + _STRIP, np.newaxis]
-        x = np.clip(a0 * across + a1 * down + a2, 0, size - 1)
-        y = np.clip(b0 * across + b1 * down + b2, 0, size - 1)
+        x = np.clip(a0 * across + a1 * down + a2, 0, size - 1).ravel()
+        y = np.clip(b0 * across + b1 * down + b2, 0, size - 1).ravel()
         left = np.minimum(x.astype(np.intp), size - 2)
         top = np.minimum(y.astype(np.intp), size - 2)
-        right = (x - left).astype(np.float32)[..., np.newaxis]
-        under = (y - top).astype(np.float32)[..., np.newaxis]
+        right = (x - left).astype(np.float32)
+        under = (y - top).astype(np.float32)
         first = top * size + left
-        upper, lower = at(first), at(first + size)
-        upper += (at(first + 1) - upper) * right
-        lower += (at(first + size + 1) - lower) * right
-        upper += (lower - upper) * under
-        moved[start : start + _STRIP] = np.rint(upper[..., :3])
+        upper = mixed(at(first), at(first + 1), right)
+        lower = mixed(at(first + size), at(first + size + 1), right)
+        mixed(upper, lower, under)
+        moved[start : start + _STRIP] = np.rint(upper, out=upper).T.reshape(-1, size, 3)
     return moved
