@@ -3,6 +3,7 @@
 The only place that knows how pixels are normalised.
 """
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -116,6 +117,10 @@ def _preprocess(pixels: Any, preprocessing: str) -> Any:
 
 
 def _import_openvino() -> Any:
+    """Import it without the package that tells its makers of every import."""
+    alone = "openvino" not in sys.modules and sys.modules.get("openvino_telemetry") is None
+    if alone:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # cannot be imported
     try:
         import openvino
     except ImportError as error:
@@ -123,6 +128,9 @@ def _import_openvino() -> Any:
             "The runtime openvino needs the package openvino, which is not installed. Install it "
             "with: pip install 'featx[openvino]', or use --runtime tensorflow."
         ) from error
+    finally:
+        if alone:
+            del sys.modules["openvino_telemetry"]
     return openvino
 
 

@@ -1,6 +1,7 @@
 """Another runtime than TensorFlow, from pictures to scores."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,32 @@ def test_openvino_needs_no_tensorflow(photos: Path, tmp_path: Path) -> None:
     options = ["--weights", "random", "--size", "32", "--runtime", "openvino"]
     command = [sys.executable, "-c", code, "extract", str(photos), "-o", out, *options]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_openvino_tells_nobody(tmp_path: Path) -> None:
+    code = (
+        "import sys; told = []\n"
+        "def hook(event, values):\n"
+        "    writes = event == 'open' and set('wax+') & set(str(values[1]))\n"
+        "    if event.startswith('socket.') or event == 'subprocess.Popen' or writes:\n"
+        "        told.append((event, values))\n"
+        "sys.addaudithook(hook)\n"
+        "from featx import runtime, weights\n"
+        "from featx.fingerprint import TrunkFingerprint\n"
+        "runtime.runtime('openvino')\n"
+        "one = TrunkFingerprint('', 'caffe', 'block1_pool', 32, 'crop')\n"
+        "runtime.compiled('openvino', weights.resolve('random').arrays(), one, 'float32', 1)\n"
+        "if 'openvino_telemetry' in sys.modules or told: sys.exit(repr(told))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    assert run.returncode == 0, run.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_wrong_runtimes(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
