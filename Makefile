@@ -18,13 +18,13 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]'
 	@touch $(READY)
 
-demo: $(READY) ## Extract and fit 200 handwritten digits with VGG16's ImageNet weights
-	$(BIN)/featx sample data/digits --per-class 20
+demo: $(READY) ## Extract and fit 100 handwritten digits with VGG16's ImageNet weights
+	$(BIN)/featx sample data/digits --per-class 10
 	$(BIN)/featx extract data/digits -o data/digits.h5
 	$(BIN)/featx fit data/digits.h5 -o data/digits.featx --heads nearest-centroid,lda,logreg,linear-svm,rbf-svm
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 fault: $(READY) ## Kill, crash, corrupt and race, in minutes
 	$(BIN)/python -m pytest -n 2 -m fault tests/test_fault.py

@@ -50,7 +50,7 @@ def test_it_gives_the_probabilities_of_score_without_featx(
     path = tmp_path / "m.featx"
     featx.fit(made / f"{preprocessing}.h5", path, head=head, options=options)
     if tuned:
-        featx.finetune(path, tmp_path / "t.featx", force=True, epochs=1, batch_size=8)
+        featx.finetune(path, tmp_path / "t.featx", force=True, unfreeze=2, epochs=1, batch_size=8)
         path = tmp_path / "t.featx"
     model = featx.load(path)
     out = tmp_path / "m.keras"

@@ -34,10 +34,12 @@ def examples(
     return Examples(X, y, np.arange(len(y)))
 
 
-def trained(name: str, data: Examples, seed: int = 0, **options: object) -> training.Trained:
+def trained(
+    name: str, data: Examples, seed: int = 0, epochs: int = 30, **options: object
+) -> training.Trained:
     head = heads.HEADS[name]
     if head.keras:
-        options["epochs"] = 30
+        options["epochs"] = epochs
     return train(head, data, candidates=head.settings(options), metric=ACCURACY, seed=seed)
 
 
@@ -59,7 +61,7 @@ def test_every_head_is_a_classifier_that_can_be_cloned(name: str) -> None:
 @pytest.mark.parametrize("name", heads.HEADS)
 def test_same_seed_same_head(name: str) -> None:
     data = examples(noise=2.0)
-    one, two = (trained(name, data, seed=5).classifier for _ in range(2))
+    one, two = (trained(name, data, seed=5, epochs=4).classifier for _ in range(2))
     assert np.array_equal(one.predict_proba(data.originals), two.predict_proba(data.originals))
 
 
