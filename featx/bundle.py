@@ -106,7 +106,7 @@ class Bundle:
         IncompatibleError, StorageError
             When these weights are not at hand and cannot be fetched; the message says what to do.
         InputError
-            When the runtime is unknown or not installed.
+            When the runtime is unknown.
         """
         runtime = trunk_runtime.runtime(self.runtime, self.fingerprint.runtime)
         wanted = self.fingerprint.trunk

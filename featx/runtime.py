@@ -33,14 +33,11 @@ def runtime(wanted: str, before: str | None = None) -> str:
     Raises
     ------
     InputError
-        When `wanted` is none of `RUNTIMES`, or the package is not installed.
+        When `wanted` is none of `RUNTIMES`.
     """
     if wanted not in RUNTIMES:
         raise InputError(f"Unknown runtime {wanted!r}. Expected one of {', '.join(RUNTIMES)}.")
-    chosen = before or "tensorflow" if wanted == "auto" else wanted
-    if chosen == "openvino":
-        _import_openvino()
-    return chosen
+    return before or "tensorflow" if wanted == "auto" else wanted
 
 
 def compiled(
@@ -61,7 +58,7 @@ def compiled(
     Raises
     ------
     InputError
-        When the runtime does not compute in that precision on this machine.
+        When the runtime is not installed, or does not compute in that precision on this machine.
     """
     make = {"tensorflow": _by_tensorflow, "openvino": _by_openvino}[chosen]
     return make(arrays, fingerprint, precision, batch)
@@ -126,7 +123,7 @@ def _import_openvino() -> Any:
     except ImportError as error:
         raise InputError(
             "The runtime openvino needs the package openvino, which is not installed. Install it "
-            "with: pip install 'featx[openvino]', or use --runtime tensorflow."
+            "with: pip install 'featx[openvino]', or take the runtime tensorflow."
         ) from error
     finally:
         if alone:

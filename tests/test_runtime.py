@@ -96,3 +96,14 @@ def test_wrong_runtimes(photos: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(InputError, match=r"pip install 'featx\[openvino\]'"):
         featx.extract(photos, tmp_path / "f.h5", **TINY, runtime="openvino")
     assert not (tmp_path / "f.h5").exists()
+
+
+def test_an_export_needs_no_openvino(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, model = tmp_path / "f.h5", tmp_path / "m.featx"
+    featx.extract(photos, cache, **TINY, runtime="openvino")
+    featx.fit(cache, model, head="nearest-centroid")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    loaded = featx.load(model, weights="random")
+    assert featx.export(loaded, tmp_path / "m.keras").bytes
