@@ -1,7 +1,7 @@
 """(a) Pictures to features: featx beside what people would use instead.
 
-First the network alone, pixels in memory: featx's compiled function by TensorFlow and by OpenVINO,
-PyTorch, ONNX Runtime. Then from files to features: `featx extract` by both, Keras's dataset of a
+First the network alone, pixels in memory: featx's compiled function by each of its runtimes,
+PyTorch, ONNX Runtime. Then from files to features: `featx extract` by each, Keras's dataset of a
 directory with `predict`, and PyTorch with a DataLoader. All with the same weights, from building
 the network to the last feature; only imports are left out. All features are compared at the end.
 
@@ -20,6 +20,7 @@ import numpy as np
 import featx
 from featx import backend, images, weights
 from featx.fingerprint import TrunkFingerprint
+from featx.runtime import RUNTIMES, runtime
 from featx.trunk import BATCH, Trunk, precision
 
 SIZE = 224
@@ -47,9 +48,9 @@ def main() -> None:
         paths = [str(listed.file(i)) for i in range(len(listed))]
         pixels = np.stack([images.load(path, SIZE, "crop").pixels for path in paths])
 
-        def bare(kind: str, runtime: str) -> None:
-            trunk = Trunk(chosen, fingerprint, precision=kind, runtime=runtime)
-            found[f"featx's function by {runtime}, {kind}"] = batches(trunk.features, pixels)
+        def bare(kind: str, by: str) -> None:
+            trunk = Trunk(chosen, fingerprint, precision=kind, runtime=by)
+            found[f"featx's function by {by}, {kind}"] = batches(trunk.features, pixels)
 
         def torch_alone(kind: str) -> None:
             found[f"PyTorch, {kind}"] = batches(networks.pytorch(chosen, kind), pixels)
@@ -57,11 +58,11 @@ def main() -> None:
         def onnx() -> None:
             found["ONNX Runtime, float32"] = batches(networks.onnxruntime(chosen), pixels)
 
-        def extract(kind: str, runtime: str) -> None:
+        def extract(kind: str, by: str) -> None:
             out = folder / "f.h5"
-            featx.extract(photos, out, precision=kind, runtime=runtime, overwrite=True)
+            featx.extract(photos, out, precision=kind, runtime=by, overwrite=True)
             with featx.Cache.open(out) as cache:
-                found[f"featx extract by {runtime}, {kind}"] = cache.features[:, 0]
+                found[f"featx extract by {by}, {kind}"] = cache.features[:, 0]
             out.unlink()
 
         def dataset() -> None:
@@ -83,7 +84,7 @@ def main() -> None:
         kinds = ["float32"] if native == "float32" else ["float32", "bfloat16"]
         calls: dict[str, Any] = {}
         for kind in kinds:
-            for by in ("tensorflow", "openvino"):
+            for by in RUNTIMES[1:] if kind == "float32" else ("tensorflow", "openvino"):
                 calls[f"featx's function by {by}, {kind}"] = functools.partial(bare, kind, by)
                 calls[f"featx extract by {by}, {kind}"] = functools.partial(extract, kind, by)
             calls[f"PyTorch, {kind}"] = lambda kind=kind: torch_alone(kind)
@@ -103,8 +104,11 @@ def main() -> None:
         rows.append({"": what, **measure.spread(times[what]), **rate, **distance})
     ratios = {}
     for kind in kinds:
-        for by in ("tensorflow", "openvino"):
+        default = runtime("auto", precision=kind)
+        for by in RUNTIMES[1:]:
             ours = f"featx extract by {by}, {kind}"
+            if ours not in times:
+                continue
             for what, other in (
                 ("its bare function", f"featx's function by {by}, {kind}"),
                 ("PyTorch and a DataLoader", f"PyTorch and a DataLoader, {kind}"),
@@ -112,11 +116,13 @@ def main() -> None:
             ):
                 figure = f"extract by {by} against {what}, {kind}"
                 ratios[figure] = measure.ratio(times, other, ours)
-        ratios[f"the function by openvino against by tensorflow, {kind}"] = measure.ratio(
-            times,
-            f"featx's function by tensorflow, {kind}",
-            f"featx's function by openvino, {kind}",
-        )
+                if by == default:
+                    ratios[f"extract against {what}, {kind}"] = ratios[figure]
+            ratios[f"the function by {by} against by tensorflow, {kind}"] = measure.ratio(
+                times,
+                f"featx's function by tensorflow, {kind}",
+                f"featx's function by {by}, {kind}",
+            )
     measure.tell("extract", options, rows, ratios, pictures=options.pictures,
                  rounds=options.rounds, precision=native)  # fmt: skip
 

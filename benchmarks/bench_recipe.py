@@ -3,7 +3,7 @@
 The classic recipe: a Keras generator with random rotation (40 degrees), shift and zoom (0.2), shear
 and flip; VGG16 with its last four layers and a dense head of 256 trained, Adam at 1e-4, batches of
 32. Both train on the train split of a source and are tested on its test (or val) split; featx runs
-`extract` and `fit` with their defaults, and once more by OpenVINO with the four quickest heads.
+`extract` and `fit` with their defaults, and once more with the four quickest heads.
 
     python benchmarks/bench_recipe.py SOURCE [--rounds 5] [--epochs 10]
 """
@@ -65,20 +65,20 @@ def main() -> None:
     """Print and write the table."""
     options = measure.arguments(__doc__, source=True, rounds=5, epochs=10).parse_args()
     accuracy: dict[str, float] = {}
-    lean = "featx extract --runtime openvino, fit --heads (four)"
+    lean = "featx extract, fit --heads (four)"
     quick = ("nearest-centroid", "lda", "logreg", "linear-svm")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
 
-        def ours(what: str, runtime: str, **settings: object) -> None:
+        def ours(what: str, **settings: object) -> None:
             cache = folder / "f.h5"
-            featx.extract(options.source, cache, runtime=runtime, overwrite=True)
+            featx.extract(options.source, cache, overwrite=True)
             fitted = featx.fit(cache, folder / "m.featx", **settings)
             accuracy[what] = fitted.test.accuracy
 
         calls = {
-            "featx extract, fit": lambda: ours("featx extract, fit", "tensorflow"),
-            lean: lambda: ours(lean, "openvino", heads=quick),
+            "featx extract, fit": lambda: ours("featx extract, fit"),
+            lean: lambda: ours(lean, heads=quick),
         }
         times = measure.in_turns(calls, options.rounds)
     epochs, accuracy["classic recipe"] = recipe(options.source, options.epochs)

@@ -38,17 +38,16 @@ class Promise:
 
 
 _BARE, _KERAS, _TORCH = (
-    "extract by {} against its bare function, {}",
-    "extract by {} against Keras dataset and predict in float32, {}",
-    "extract by {} against PyTorch and a DataLoader, {}",
+    "extract against its bare function, {}",
+    "extract against Keras dataset and predict in float32, {}",
+    "extract against PyTorch and a DataLoader, {}",
 )
 _EPOCHS = "classic recipe against featx extract, fit"
 _MORE = "points of accuracy more than the classic recipe"
 
 PROMISES = (
     *(
-        Promise("extract", figure.format(runtime, precision), least=least, native=native)
-        for runtime in ("tensorflow", "openvino")
+        Promise("extract", figure.format(precision), least=least, native=native)
         for figure, precision, least, native in (
             (_BARE, "float32", 0.95, None),
             (_BARE, "bfloat16", 0.95, True),

@@ -22,9 +22,10 @@ Weights = Annotated[
 Runtime = Annotated[
     str,
     typer.Option(
-        metavar="auto|tensorflow|openvino",
-        help="What computes the network; openvino is an extra, on processors often the faster one. "
-        "auto is what computed the features before, else tensorflow.",
+        metavar="auto|tensorflow|winograd|openvino",
+        help="What computes the network; winograd is TensorFlow with fewer multiplications, "
+        "openvino an extra. auto is what computed the features before, else winograd in float32 "
+        "on processors with AVX2 and not AVX-512, else tensorflow.",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]

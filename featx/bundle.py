@@ -69,7 +69,7 @@ class Bundle:
         SHA-256 of the file; "" while the bundle is not saved.
     weights : str
         Where to take the trunk's weights from, for `weights.resolve`.
-    runtime : {"auto", "tensorflow", "openvino"}
+    runtime : {"auto", "tensorflow", "winograd", "openvino"}
         What computes the trunk; auto is what computed the features it was fitted on.
     download_progress : callable, optional
         See `weights.Progress`.

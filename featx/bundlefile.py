@@ -152,7 +152,7 @@ def load(
     weights : str
         Where the trunk's weights come from once a picture is to be predicted; only those that
         the bundle was fitted with are taken. See `weights.resolve`.
-    runtime : {"auto", "tensorflow", "openvino"}
+    runtime : {"auto", "tensorflow", "winograd", "openvino"}
         What computes the trunk; auto is what computed the features that the bundle was fitted on.
     download_progress : callable, optional
         See `weights.Progress`.

@@ -62,8 +62,8 @@ class ExtractSettings:
         In which the network computes; auto is bfloat16 where the hardware has it natively.
     dtype : {"float16", "float32"}
         Of the cached features.
-    runtime : {"auto", "tensorflow", "openvino"}
-        What computes the network; auto is what `out` was made with before, else TensorFlow.
+    runtime : {"auto", "tensorflow", "winograd", "openvino"}
+        What computes the network; auto is what `out` was made with, else as `runtime.runtime` says.
     batch : int
         Pictures in a batch of the network.
     max_bad : float, optional
@@ -419,8 +419,9 @@ def _fingerprint(
         raise InputError(f"Unknown dtype {settings.dtype!r}. Expected one of {', '.join(DTYPES)}.")
     if settings.batch < 1:
         raise InputError(f"The batch size is {settings.batch}. Expected 1 or more.")
-    automatic = before.precision if before and settings.precision == "auto" else settings.precision
-    chosen_runtime = runtime(settings.runtime, before.runtime if before else None)
+    was, by = (before.precision, before.runtime) if before else ("auto", None)
+    wanted = was if settings.precision == "auto" else settings.precision
+    chosen_runtime = runtime(settings.runtime, by, precision=wanted, size=settings.size)
     return Fingerprint(
         TrunkFingerprint(
             weights=chosen.digest,
@@ -433,14 +434,13 @@ def _fingerprint(
         augment=str(_policy(settings)) if settings.copies else "",
         seed=settings.seed if settings.copies else 0,
         dtype=settings.dtype,
-        precision=precision(automatic, chosen_runtime),
+        precision=precision(wanted, chosen_runtime),
         runtime=chosen_runtime,
     )
 
 
 def _check_compatible(wanted: Fingerprint, before: Fingerprint | None, out: Path) -> None:
-    different = before.differences(wanted) if before else {}
-    if different:
+    if before and (different := before.differences(wanted)):
         listed = "\n".join(
             f"  {name}: {was} there, {now} now" for name, (was, now) in different.items()
         )

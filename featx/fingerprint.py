@@ -79,7 +79,7 @@ class Fingerprint:
     precision : str
         "float32" or "bfloat16".
     runtime : str
-        What computed the network, "tensorflow" or "openvino": they differ in last bits.
+        What computed the network, "tensorflow", "winograd" or "openvino": last bits differ.
     """
 
     trunk: TrunkFingerprint

@@ -2,11 +2,10 @@
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
-from . import backend
+from . import hardware
 from .errors import InputError
 from .fingerprint import TrunkFingerprint
 from .runtime import compiled
@@ -23,7 +22,7 @@ BATCH = 16
 def precision(wanted: str, runtime: str = "tensorflow") -> str:
     """Return "float32" or "bfloat16"; "auto" is bfloat16 where the hardware has it natively.
 
-    OpenVINO runs on the processor, so for it a GPU does not count.
+    OpenVINO runs on the processor, so for it a GPU does not count; Winograd's is always float32.
 
     Raises
     ------
@@ -34,25 +33,10 @@ def precision(wanted: str, runtime: str = "tensorflow") -> str:
         raise InputError(f"Unknown precision {wanted!r}. Expected one of {', '.join(PRECISIONS)}.")
     if wanted != "auto":
         return wanted
-    native = _cpu_has_bfloat16() or (runtime == "tensorflow" and _gpu_has_bfloat16())
+    if runtime == "winograd":
+        return "float32"
+    native = hardware.has_bfloat16() or (runtime == "tensorflow" and hardware.gpu_has_bfloat16())
     return "bfloat16" if native else "float32"
-
-
-def _cpu_has_bfloat16() -> bool:
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:  # not Linux
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def _gpu_has_bfloat16() -> bool:
-    config = backend.tensorflow().config
-    for gpu in config.list_physical_devices("GPU"):
-        details = config.experimental.get_device_details(gpu)
-        if details.get("compute_capability", (0, 0)) >= (8, 0):
-            return True
-    return False
 
 
 class Trunk:
@@ -68,7 +52,7 @@ class Trunk:
         Of the features that come out.
     batch : int
         Pictures in a batch.
-    runtime : {"tensorflow", "openvino"}
+    runtime : {"tensorflow", "winograd", "openvino"}
         What computes it.
     """
 

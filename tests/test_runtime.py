@@ -1,17 +1,18 @@
-"""Another runtime than TensorFlow, from pictures to scores."""
+"""Other runtimes than TensorFlow's own, from pictures to scores."""
 
 import csv
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import TINY
 
 import featx
-from featx import runtime
+from featx import hardware, runtime
 from featx.errors import IncompatibleError, InputError
 
 
@@ -39,7 +40,7 @@ def test_a_cache_keeps_its_runtime(photos: Path, tmp_path: Path) -> None:
 
 def test_a_model_scores_by_its_own_runtime_or_by_the_other(photos: Path, tmp_path: Path) -> None:
     cache, model = tmp_path / "f.h5", tmp_path / "m.featx"
-    featx.extract(photos, cache, **TINY, runtime="openvino")
+    featx.extract(photos, cache, **{**TINY, "cut": "block2_pool"}, runtime="openvino")
     featx.fit(cache, model, head="nearest-centroid")
     found = {}
     for chosen in runtime.RUNTIMES:
@@ -48,7 +49,7 @@ def test_a_model_scores_by_its_own_runtime_or_by_the_other(photos: Path, tmp_pat
         featx.score(loaded, photos, tmp_path / f"{chosen}.csv")
         found[chosen] = labels(tmp_path / f"{chosen}.csv")
     assert len(found["auto"]) == 24
-    assert found["auto"] == found["openvino"] == found["tensorflow"]
+    assert found["auto"] == found["openvino"] == found["tensorflow"] == found["winograd"]
 
 
 def test_openvino_needs_no_tensorflow(photos: Path, tmp_path: Path) -> None:
@@ -87,6 +88,33 @@ def test_openvino_tells_nobody(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("flags", "gpu", "settings", "expected"),
+    [
+        ("avx avx2", False, {}, "winograd"),
+        ("avx avx2", False, {"precision": "float32", "size": 128}, "winograd"),
+        ("avx avx2", False, {"precision": "bfloat16"}, "tensorflow"),
+        ("avx avx2", False, {"size": 96}, "tensorflow"),
+        ("avx avx2", True, {}, "tensorflow"),
+        ("avx2 avx512f", False, {}, "tensorflow"),
+        ("", False, {}, "tensorflow"),
+    ],
+)
+def test_auto_is_the_quickest_that_was_measured(
+    flags: str,
+    gpu: bool,
+    settings: dict[str, Any],
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hardware, "cpu_flags", lambda: frozenset(flags.split()))
+    monkeypatch.setattr(hardware, "has_gpu", lambda: gpu)
+    assert runtime.runtime("auto", **settings) == expected
+    for before in ("tensorflow", "winograd", "openvino"):
+        assert runtime.runtime("auto", before, **settings) == before
+        assert runtime.runtime(before, "tensorflow", **settings) == before
 
 
 def test_wrong_runtimes(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
