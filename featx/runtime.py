@@ -8,6 +8,7 @@ import itertools
 import math
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -176,7 +177,10 @@ def _by_winograd(
             layers[name] = functools.partial(quick, kernel=kernel, bias=bias)
     blocks = [list(some) for _, some in itertools.groupby(names, lambda name: name[:6])]
 
-    def through(x: Any, block: list[str]) -> Any:
+    # While one waits for the last thread of a layer, the other's work goes on.
+    workers = ThreadPoolExecutor(2)
+
+    def through(block: list[str], x: Any) -> Any:
         for name in block:
             x = layers[name](x)
         return x
@@ -185,9 +189,9 @@ def _by_winograd(
         x = normalize(tf.constant(pixels))
         for block in blocks:
             tiles = math.ceil(x.shape[1] / winograd.TILE) ** 2
-            some = max(1, 2 ** int(math.log2(_TILES / tiles)))
-            parts = [through(x[i : i + some], block) for i in range(0, batch, some)]
-            x = tf.concat(parts, 0)
+            few = 1 << max(0, (_TILES // tiles).bit_length() - 1)  # a power of 2 divides the batch
+            parts = [x[i : i + few] for i in range(0, batch, few)]
+            x = tf.concat(list(workers.map(functools.partial(through, block), parts)), 0)
         return np.asarray(x.numpy())
 
     return network

@@ -25,7 +25,8 @@ _KERNEL = np.array(
         [1 / 24, 1 / 12, 1 / 6],
         [1 / 24, -1 / 12, 1 / 6],
         [0, 0, 1],
-    ]
+    ],
+    np.float32,
 )
 
 
@@ -40,9 +41,8 @@ def transformed(kernel: np.ndarray) -> np.ndarray:
     -------
     ndarray of float32, shape (36, in, out)
     """
-    kernel = kernel.astype(np.float64)
-    both = np.einsum("ai,bj,ijcd->bacd", _KERNEL, _KERNEL, kernel, optimize=True)
-    return both.reshape(36, *kernel.shape[2:]).astype(np.float32)
+    rows = np.tensordot(_KERNEL, kernel, 1)
+    return np.tensordot(_KERNEL, rows, ([1], [1])).reshape(36, *kernel.shape[2:])
 
 
 def convolution(x: Any, kernel: Any, bias: Any) -> Any:
@@ -70,8 +70,9 @@ def convolution(x: Any, kernel: Any, bias: Any) -> Any:
     x = _inputs([x[:, :, :, i : i + across - 3 : TILE] for i in range(6)])
     x = tf.matmul(tf.reshape(x, (36, -1, channels)), kernel)
     x = tf.reshape(x, (6, 6, n, rows, columns, -1))
-    x = tf.stack(_outputs(tf.unstack(x)), 4)  # columns of a tile, beside its column
-    x = tf.stack(_outputs(tf.unstack(x)), 2)
+    x = _outputs(tf.unstack(x))
+    x = _outputs(tf.unstack(x, axis=1))
+    x = tf.transpose(x, (2, 3, 0, 4, 1, 5))  # rows of a tile beside its row, columns likewise
     x = tf.reshape(x, (n, down, across, -1))[:, :height, :width]
     return tf.nn.relu(x + bias)
 
@@ -85,13 +86,10 @@ def _inputs(x: list[Any]) -> Any:
     return backend.tensorflow().stack(factors)
 
 
-def _outputs(x: list[Any]) -> list[Any]:
+def _outputs(x: list[Any]) -> Any:
     """Transform six products in a row to four outputs."""
     one, less_one = x[1] + x[2], x[1] - x[2]
     two, less_two = x[3] + x[4], x[3] - x[4]
-    return [
-        x[0] + one + two,
-        less_one + 2 * less_two,
-        one + 4 * two,
-        less_one + 8 * less_two + x[5],
-    ]
+    first, last = x[0] + one + two, less_one + 8 * less_two + x[5]
+    outputs = [first, less_one + 2 * less_two, one + 4 * two, last]
+    return backend.tensorflow().stack(outputs)
