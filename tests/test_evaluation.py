@@ -113,8 +113,7 @@ def test_the_threshold_is_the_lowest_that_is_right_often_enough() -> None:
 
 
 def test_fit_finds_the_threshold(made: Path, tmp_path: Path) -> None:
-    fitted = featx.fit(made / "f.h5", tmp_path / "m.featx", head="softmax",
-                       options={"epochs": 20}, target_precision=0.9)  # fmt: skip
+    fitted = featx.fit(made / "f.h5", tmp_path / "m.featx", head="lda", target_precision=0.9)
     assert fitted.threshold and fitted.threshold.precision >= 0.9
     kept = featx.load(tmp_path / "m.featx").report["threshold"]
     assert kept["target_precision"] == 0.9

@@ -22,7 +22,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(8):
             picture(root / "photos" / name / f"{number}.png", 100 * hue + number, 2 - hue)
     for kind in ("caffe", "torch"):
-        featx.extract(root / "photos", root / f"{kind}.h5", preprocessing=kind, **TINY)
+        featx.extract(root / "photos", root / f"{kind}.h5", preprocessing=kind,
+                      cut="block3_pool", **TINY)  # fmt: skip
     return root
 
 

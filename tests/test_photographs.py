@@ -10,7 +10,7 @@ from featx.weights import Weights
 def test_ants_and_bees(
     photographs: Callable[[str], Path], imagenet: Weights, tmp_path: Path
 ) -> None:
-    """A sample of 48 to train and 48 to test at 160 pixels: well above the half of guessing."""
+    """A sample of 48 to train and 48 to test at 128 pixels: well above the half of guessing."""
     source = photographs("hymenoptera")
     rows = ["path,label,split"]
     for split in ("train", "val"):
@@ -19,8 +19,9 @@ def test_ants_and_bees(
             rows += [f"{path},{label},{split}" for path in chosen]
     (tmp_path / "list.csv").write_text("\n".join(rows))
     listed = featx.scan(tmp_path / "list.csv", allow_outside=True)
-    done = featx.extract(listed, tmp_path / "f.h5", size=160)
+    done = featx.extract(listed, tmp_path / "f.h5", size=128)
     assert done.cached == 96 and done.fingerprint.trunk.weights == imagenet.digest
     fitted = featx.fit(tmp_path / "f.h5", tmp_path / "m.featx", head="logreg")
     assert fitted.test.accuracy >= 0.85
-    assert featx.load(tmp_path / "m.featx").predict([source / "val/ants/10308379_1b6c72e180.jpg"])
+    model = featx.load(tmp_path / "m.featx", runtime="tensorflow")  # whatever it was made with
+    assert model.predict([source / "val/ants/10308379_1b6c72e180.jpg"]) == ["ants"]

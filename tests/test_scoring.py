@@ -298,31 +298,26 @@ def test_damaged_shards_are_refused(
     assert not (tmp_path / "s.csv").exists()
 
 
-def test_killed_runs_end_with_the_same_bytes(made: Path, tmp_path: Path) -> None:
+def test_killed_runs_end_with_the_same_bytes(made: Path, model: Bundle, tmp_path: Path) -> None:
     inbox = class_folders(tmp_path / "inbox", 130)
     (inbox / "blue" / "7.png").write_bytes(b"")
-    command = [sys.executable, "-m", "featx", "score", str(made / "m.featx"), str(inbox)]
-
-    def start(out: Path) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([*command, "-o", str(out)], stdout=subprocess.DEVNULL,
-                                stderr=subprocess.DEVNULL)  # fmt: skip
-
-    begun = time.monotonic()
-    assert start(tmp_path / "whole.csv").wait() == 3
-    length = time.monotonic() - begun
-    out, dice, kept = tmp_path / "s.csv", random.Random(0), 0
+    out, dice = tmp_path / "s.csv", random.Random(0)
+    command = [sys.executable, "-m", "featx", "score", made / "m.featx", inbox, "-o", out]
+    whole = model.score_folder(inbox, tmp_path / "whole.csv")
+    assert whole.failed == {"empty": 1}
     for _ in range(KILLS):
-        run = start(out)
-        time.sleep(dice.uniform(0.3, 1.1) * length)
+        run = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)  # fmt: skip
+        while run.poll() is None and not list(tmp_path.glob("s.csv.shards/*.shard")):
+            time.sleep(0.01)
+        time.sleep(dice.uniform(0, 0.5))
         run.send_signal(signal.SIGKILL)
-        if run.wait() != -signal.SIGKILL:
+        assert run.wait() in (3, -signal.SIGKILL)
+        if out.exists():
             assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
             out.unlink()
-        elif out.exists():
-            assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
-        kept = max(kept, len(list(tmp_path.glob("s.csv.shards/*.shard"))))
-    if not out.exists() or (tmp_path / "s.csv.shards").exists():
-        assert start(out).wait() == 3
+    again = model.score_folder(inbox, out)
+    assert again.resumed == 0 or again.resumed >= 128
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert len(read(out)) == 390
     assert sorted(path.name for path in tmp_path.glob("*s.csv*")) == ["s.csv", "s.csv.lock"]
