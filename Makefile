@@ -36,7 +36,7 @@ bench: $(READY) ## Measure beside other tools, for an hour or two: make bench PH
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	for bench in extract recipe precision finetune score_pictures reader reliability start memory; do \
 	  $(BIN)/python benchmarks/bench_$$bench.py $(PHOTOS) || exit 1; done
-	for bench in compare score_cache; do $(BIN)/python benchmarks/bench_$$bench.py || exit 1; done
+	for bench in runtimes compare score_cache; do $(BIN)/python benchmarks/bench_$$bench.py || exit 1; done
 
 bench-check: $(READY) ## Say which figures of the last bench fall short
 	$(BIN)/python benchmarks/check.py
