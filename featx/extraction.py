@@ -247,7 +247,7 @@ class _Run:
             wanted=before.trunk.weights if before else None,
             progress=download_progress,
         )
-        self.fingerprint = _fingerprint(settings, self.weights, before)
+        self.fingerprint = _fingerprint(settings, self.weights, before, len(listed))
         if settings.overwrite and left != self.fingerprint:
             self.parts.remove()
         elif not settings.overwrite:
@@ -412,16 +412,16 @@ def _policy(settings: ExtractSettings) -> augment.Policy:
 
 
 def _fingerprint(
-    settings: ExtractSettings, chosen: weights.Weights, before: Fingerprint | None
+    settings: ExtractSettings, chosen: weights.Weights, before: Fingerprint | None, n: int
 ) -> Fingerprint:
-    """Return the fingerprint of what is asked for; "auto" follows what is there already."""
+    """Return the fingerprint of what n pictures are asked for; "auto" follows what is there."""
     if settings.dtype not in DTYPES:
         raise InputError(f"Unknown dtype {settings.dtype!r}. Expected one of {', '.join(DTYPES)}.")
     if settings.batch < 1:
         raise InputError(f"The batch size is {settings.batch}. Expected 1 or more.")
     was, by = (before.precision, before.runtime) if before else ("auto", None)
     wanted = was if settings.precision == "auto" else settings.precision
-    chosen_runtime = runtime(settings.runtime, by, precision=wanted, size=settings.size)
+    chosen_runtime = runtime(settings.runtime, by, precision=wanted, size=settings.size, pictures=n)
     return Fingerprint(
         TrunkFingerprint(
             weights=chosen.digest,

@@ -32,13 +32,18 @@ _TORCH_DEVIATION = (0.229, 0.224, 0.225)
 
 
 def runtime(
-    wanted: str, before: str | None = None, *, precision: str = "auto", size: int = 224
+    wanted: str,
+    before: str | None = None,
+    *,
+    precision: str = "auto",
+    size: int = 224,
+    pictures: float = math.inf,
 ) -> str:
     """Return "tensorflow", "winograd" or "openvino".
 
     "auto" is what was used before. Else it is Winograd's algorithm where it was measured to be the
-    quickest: in float32 on a processor with AVX2, but without AVX-512 and a GPU, for pictures of
-    128 pixels and more. Else it is TensorFlow.
+    quickest: in float32 on a processor with AVX2, but without AVX-512 and a GPU, for 64 and more
+    pictures of 128 and more pixels a side; fewer do not pay for compiling. Else it is TensorFlow.
 
     Parameters
     ----------
@@ -48,6 +53,8 @@ def runtime(
     precision : {"auto", "float32", "bfloat16"}
     size : int
         Of the pictures, pixels a side.
+    pictures : float
+        How many there are.
 
     Raises
     ------
@@ -62,9 +69,8 @@ def runtime(
         return before
     flags = hardware.cpu_flags()
     plain = "avx2" in flags and "avx512f" not in flags
-    if plain and precision != "bfloat16" and size >= 128 and not hardware.has_gpu():
-        return "winograd"
-    return "tensorflow"
+    pays = precision != "bfloat16" and size >= 128 and pictures >= 64
+    return "winograd" if plain and pays and not hardware.has_gpu() else "tensorflow"
 
 
 def compiled(

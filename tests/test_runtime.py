@@ -97,6 +97,8 @@ def test_openvino_tells_nobody(tmp_path: Path) -> None:
         ("avx avx2", False, {"precision": "float32", "size": 128}, "winograd"),
         ("avx avx2", False, {"precision": "bfloat16"}, "tensorflow"),
         ("avx avx2", False, {"size": 96}, "tensorflow"),
+        ("avx avx2", False, {"pictures": 64}, "winograd"),
+        ("avx avx2", False, {"pictures": 63}, "tensorflow"),
         ("avx avx2", True, {}, "tensorflow"),
         ("avx2 avx512f", False, {}, "tensorflow"),
         ("", False, {}, "tensorflow"),

@@ -41,8 +41,7 @@ def test_features_are_those_of_keras_applications(pixels: np.ndarray, mode: str,
     chosen = weights.resolve("random", preprocessing=mode)
     wanted = fingerprint(preprocessing=mode, cut=cut)
     expected = reference(chosen, pixels, mode, cut)
-    quickly = (mode, cut) == ("torch", "block3_conv2")  # XLA compiles each layer for a second
-    for by in ALL if quickly else BOTH:
+    for by in BOTH:
         found = trunk.Trunk(chosen, wanted, dtype="float32", runtime=by).features(pixels)
         assert found.shape == expected.shape == (5, *vgg16.cut_shape(cut, 64))
         assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
