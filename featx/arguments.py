@@ -24,8 +24,9 @@ Runtime = Annotated[
     typer.Option(
         metavar="auto|tensorflow|winograd|openvino",
         help="What computes the network; winograd is TensorFlow with fewer multiplications, "
-        "openvino an extra. auto is what computed the features before, else winograd in float32 "
-        "on processors with AVX2 and not AVX-512, else tensorflow.",
+        "openvino an extra. auto is what computed the features before, else winograd for 64 and "
+        "more pictures of 128 and more pixels, in float32 on processors with AVX2 and not AVX-512, "
+        "else tensorflow.",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
