@@ -260,7 +260,7 @@ cli.main()
 
 def test_random_kills_of_real_runs(root: Path, tmp_path: Path, report: Report) -> None:
     """A kill costs the part that is under way, and nothing else."""
-    kills = 200 if LONG else 2
+    kills = 200 if LONG else 1
     photos = class_folders(tmp_path / "photos", 170)
     out, whole, counts = tmp_path / "f.h5", tmp_path / "whole.h5", tmp_path / "counts"
     settings = ["--weights", "random", "--size", "32", "--cut", "block3_pool", "--quiet"]
