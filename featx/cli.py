@@ -1,5 +1,7 @@
 """The command line: its commands are in the modules that end in `_commands`."""
 
+import contextlib
+import os
 import sys
 from typing import Annotated
 
@@ -7,6 +9,7 @@ import typer
 
 from . import (
     __version__,
+    exits,
     model_commands,
     picture_commands,
     score_commands,
@@ -39,7 +42,15 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code in exits.INTERRUPTED:  # TensorFlow's own end can take seconds
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError):
+                    stream.flush()
+            os._exit(int(end.code))
+        raise
 
 
 def _print_version(wanted: bool) -> None:

@@ -15,7 +15,10 @@ import typer
 from . import terminal
 from .errors import FeatxError, shown
 
-__all__ = ["reported"]
+__all__ = ["INTERRUPTED", "reported"]
+
+#: Exit codes of what a signal ended.
+INTERRUPTED = (130, 143)
 
 _SIGNALS = {signal.SIGINT: ("Interrupted.", 130), signal.SIGTERM: ("Terminated.", 143)}
 _GRACE = 0.5  # seconds
