@@ -17,11 +17,11 @@ from .errors import FeatxError, shown
 
 __all__ = ["INTERRUPTED", "reported"]
 
-#: Exit codes of what a signal ended.
-INTERRUPTED = (130, 143)
-
 _SIGNALS = {signal.SIGINT: ("Interrupted.", 130), signal.SIGTERM: ("Terminated.", 143)}
 _GRACE = 0.5  # seconds
+
+#: Exit codes of what a signal ended.
+INTERRUPTED = frozenset(code for _, code in _SIGNALS.values())
 
 
 class _Terminated(BaseException):
