@@ -96,22 +96,42 @@ class KerasHead(ClassifierMixin, BaseEstimator):
             loss="sparse_categorical_crossentropy",
             metrics=["accuracy"],
         )
-        stop = keras.callbacks.EarlyStopping(
-            "val_loss" if len(outside) else "loss",
-            patience=self.patience,
-            restore_best_weights=True,
-        )
         X = X.astype(np.float32)
-        self.history_ = self.model_.fit(
-            _batches(X[inside], columns[inside], self.batch_size, self.random_state),
-            validation_data=(X[outside], columns[outside]) if len(outside) else None,
-            epochs=self.epochs,
-            class_weight=self._weights(columns[inside]),
-            callbacks=[stop],
-            shuffle=False,  # the batches come shuffled; Keras would take the global seed
-            verbose=0,
-        ).history
+        random = np.random.default_rng(self.random_state)
+        random.permutation(inside)  # as Keras's own loop did: heads stay what they were
+        self.history_: dict[str, list[float]] = {}
+        lowest, waited, best = np.inf, 0, self.model_.get_weights()
+        for _ in range(self.epochs):
+            figures = self._epoch(X, columns, random.permutation(inside))
+            if len(outside):
+                found = self.model_.test_on_batch(X[outside], columns[outside], return_dict=True)
+                figures |= {f"val_{name}": float(value) for name, value in found.items()}
+            for name, value in figures.items():
+                self.history_.setdefault(name, []).append(value)
+            loss = figures.get("val_loss", figures["loss"])
+            waited += 1
+            if loss < lowest:
+                lowest, waited, best = loss, 0, self.model_.get_weights()
+            if waited >= self.patience:
+                break
+        self.model_.set_weights(best)
         return self
+
+    def _epoch(self, X: np.ndarray, columns: np.ndarray, order: np.ndarray) -> dict[str, float]:
+        """Train on the rows in this order and return the means of loss and accuracy.
+
+        `Model.fit` would take longer for what is around an epoch than for the epoch.
+        """
+        weight = self._weights(columns[order])
+        batches = np.split(order, range(self.batch_size, len(order), self.batch_size))
+        logs = [
+            self.model_.train_on_batch(
+                X[rows], columns[rows], class_weight=weight, return_dict=True
+            )
+            for rows in batches
+        ]
+        shares = [len(rows) / len(order) for rows in batches]
+        return {name: float(np.dot(shares, [log[name] for log in logs])) for name in logs[0]}
 
     def _inner_split(
         self, columns: np.ndarray, groups: np.ndarray | None
@@ -182,8 +202,9 @@ class KerasHead(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return probabilities, float64 (n, classes); rows sum to 1 in double precision."""
-        found = self.model_.predict(X.astype(np.float32), batch_size=_PREDICT_ROWS, verbose=0)
-        exact = np.asarray(found, np.float64)
+        rows = X.astype(np.float32)
+        parts = [rows[i : i + _PREDICT_ROWS] for i in range(0, len(rows), _PREDICT_ROWS)]
+        exact = np.concatenate([np.asarray(self.model_(part), np.float64) for part in parts])
         return exact / exact.sum(axis=1, keepdims=True)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
@@ -265,26 +286,3 @@ def _rebuilt(
             layer.set_weights([kernel, bias])
             dense += 1
     return network
-
-
-def _batches(X: np.ndarray, columns: np.ndarray, size: int, seed: int) -> Any:
-    """Return a dataset in an order of its own each epoch, the same for the same seed."""
-    keras = backend.keras()
-
-    class Batches(keras.utils.PyDataset):  # type: ignore[name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.random = np.random.default_rng(seed)
-            self.order = self.random.permutation(len(X))
-
-        def __len__(self) -> int:
-            return -(-len(X) // size)
-
-        def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-            chosen = self.order[number * size : (number + 1) * size]
-            return X[chosen], columns[chosen]
-
-        def on_epoch_end(self) -> None:
-            self.order = self.random.permutation(len(X))
-
-    return Batches()
