@@ -5,6 +5,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+# pip compiles nothing here (--no-compile): what is imported is compiled then, and must be kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fault fault-long bench bench-check check format readme clean
 
@@ -18,8 +21,8 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]'
 	@touch $(READY)
 
-demo: $(READY) ## Extract and fit 100 handwritten digits with VGG16's ImageNet weights
-	$(BIN)/featx sample data/digits --per-class 10
+demo: $(READY) ## Extract and fit 70 handwritten digits with VGG16's ImageNet weights
+	$(BIN)/featx sample data/digits --per-class 7
 	$(BIN)/featx extract data/digits -o data/digits.h5
 	$(BIN)/featx fit data/digits.h5 -o data/digits.featx --heads nearest-centroid,lda,logreg,linear-svm,rbf-svm
 

@@ -30,41 +30,35 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 OPEN = """
 import json, sys, zipfile
 import numpy as np, keras
-model = keras.saving.load_model(sys.argv[1])
-pixels = np.load(sys.argv[2])
-assert 'featx' not in sys.modules and model.input_shape == (None, 32, 32, 3)
-assert str(model.inputs[0].dtype) == 'uint8'
-described = json.loads(zipfile.ZipFile(sys.argv[1]).read('metadata.json'))['featx']
-found = model.predict(pixels, verbose=0).tolist()
-print(json.dumps({'classes': described['classes'], 'resize': described['resize'], 'found': found}))
+pixels = np.load(sys.argv[1])
+for path in sys.argv[2:]:
+    model = keras.saving.load_model(path)
+    assert 'featx' not in sys.modules and model.input_shape == (None, 32, 32, 3)
+    assert str(model.inputs[0].dtype) == 'uint8'
+    about = json.loads(zipfile.ZipFile(path).read('metadata.json'))['featx']
+    found = model.predict(pixels, verbose=0).tolist()
+    print(json.dumps({'classes': about['classes'], 'resize': about['resize'], 'found': found}))
 """
 
 
-@pytest.mark.parametrize(
-    ("preprocessing", "head", "tuned"),
-    [("torch", "lda", False), ("caffe", "dense", True)],
-)
-def test_it_gives_the_probabilities_of_score_without_featx(
-    made: Path, tmp_path: Path, preprocessing: str, head: str, tuned: bool
-) -> None:
-    options = {"epochs": 5} if head == "dense" else {}
-    path = tmp_path / "m.featx"
-    featx.fit(made / f"{preprocessing}.h5", path, head=head, options=options)
-    if tuned:
-        featx.finetune(path, tmp_path / "t.featx", force=True, unfreeze=2, epochs=1, batch_size=8)
-        path = tmp_path / "t.featx"
-    model = featx.load(path)
-    out = tmp_path / "m.keras"
-    written = featx.export(model, out)
-    assert written.size == 32 and written.bytes == out.stat().st_size
+def test_it_gives_the_probabilities_of_score_without_featx(made: Path, tmp_path: Path) -> None:
+    plain, dense, tuned = (tmp_path / f"{name}.featx" for name in ("plain", "dense", "tuned"))
+    featx.fit(made / "torch.h5", plain, head="lda")
+    featx.fit(made / "caffe.h5", dense, head="dense", options={"epochs": 5})
+    featx.finetune(dense, tuned, force=True, unfreeze=2, epochs=1, batch_size=8)
+    models = [featx.load(plain), featx.load(tuned)]
+    outs = [tmp_path / f"{number}.keras" for number in range(len(models))]
+    for model, out in zip(models, outs, strict=True):
+        written = featx.export(model, out)
+        assert written.size == 32 and written.bytes == out.stat().st_size
     paths = sorted((made / "photos").rglob("*.png"))
-    pixels = [images.load(path, 32, "crop").pixels for path in paths]
-    np.save(tmp_path / "pixels.npy", np.stack(pixels))
-    run = subprocess.run([sys.executable, "-c", OPEN, str(out), str(tmp_path / "pixels.npy")],
+    np.save(tmp_path / "x.npy", np.stack([images.load(path, 32, "crop").pixels for path in paths]))
+    run = subprocess.run([sys.executable, "-c", OPEN, str(tmp_path / "x.npy"), *map(str, outs)],
                          capture_output=True, text=True, check=True, cwd=tmp_path)  # fmt: skip
-    found = json.loads(run.stdout.splitlines()[-1])
-    assert found["classes"] == ["blue", "green", "red"] and found["resize"] == "crop"
-    assert np.allclose(found["found"], model.predict_proba(paths), atol=1e-3)
+    for model, line in zip(models, run.stdout.splitlines()[-len(models) :], strict=True):
+        found = json.loads(line)
+        assert found["classes"] == ["blue", "green", "red"] and found["resize"] == "crop"
+        assert np.allclose(found["found"], model.predict_proba(paths), atol=1e-3)
 
 
 def test_what_cannot_be_exported(made: Path, tmp_path: Path) -> None:
