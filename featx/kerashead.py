@@ -1,8 +1,10 @@
 """A Keras network as a scikit-learn classifier: dense layers over features."""
 
+import functools
 import io
 import json
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -87,51 +89,32 @@ class KerasHead(ClassifierMixin, BaseEstimator):
         groups : ndarray, shape (n,), optional
             Rows of one group (the copies of a picture) are all trained on or all held out.
         """
-        keras = backend.keras()
         self.classes_, columns = np.unique(y, return_inverse=True)
         inside, outside = self._inner_split(columns, groups)
         self.model_ = self._build(X.shape[1])
-        self.model_.compile(
-            optimizer=keras.optimizers.Adam(self.learning_rate),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-        )
-        X = X.astype(np.float32)
+        shape = (X.shape[1], len(self.classes_), tuple(self.hidden))
+        trainer = _Trainer.of(*shape, self.dropout, self.l2, self.learning_rate)
+        weights = self._weights(columns[inside])
         random = np.random.default_rng(self.random_state)
         random.permutation(inside)  # as Keras's own loop did: heads stay what they were
-        self.history_: dict[str, list[float]] = {}
-        lowest, waited, best = np.inf, 0, self.model_.get_weights()
-        for _ in range(self.epochs):
-            figures = self._epoch(X, columns, random.permutation(inside))
-            if len(outside):
-                found = self.model_.test_on_batch(X[outside], columns[outside], return_dict=True)
-                figures |= {f"val_{name}": float(value) for name, value in found.items()}
-            for name, value in figures.items():
-                self.history_.setdefault(name, []).append(value)
-            loss = figures.get("val_loss", figures["loss"])
-            waited += 1
-            if loss < lowest:
-                lowest, waited, best = loss, 0, self.model_.get_weights()
-            if waited >= self.patience:
-                break
-        self.model_.set_weights(best)
+        with trainer.alone:
+            trainer.begin(self.model_, X.astype(np.float32), columns, weights)
+            self.history_: dict[str, list[float]] = {}
+            lowest, waited = np.inf, 0
+            for _ in range(self.epochs):
+                figures = trainer.epoch(random.permutation(inside), self.batch_size)
+                if len(outside):
+                    figures |= trainer.validated(outside)
+                for name, value in figures.items():
+                    self.history_.setdefault(name, []).append(value)
+                loss = figures.get("val_loss", figures["loss"])
+                waited += 1
+                if loss < lowest:
+                    lowest, waited = loss, 0
+                    self.model_.set_weights(trainer.network.get_weights())
+                if waited >= self.patience:
+                    break
         return self
-
-    def _epoch(self, X: np.ndarray, columns: np.ndarray, order: np.ndarray) -> dict[str, float]:
-        """Train on the rows in this order and return the means of loss and accuracy.
-
-        `Model.fit` would take longer for what is around an epoch than for the epoch.
-        """
-        weight = self._weights(columns[order])
-        batches = np.split(order, range(self.batch_size, len(order), self.batch_size))
-        logs = [
-            self.model_.train_on_batch(
-                X[rows], columns[rows], class_weight=weight, return_dict=True
-            )
-            for rows in batches
-        ]
-        shares = [len(rows) / len(order) for rows in batches]
-        return {name: float(np.dot(shares, [log[name] for log in logs])) for name in logs[0]}
 
     def _inner_split(
         self, columns: np.ndarray, groups: np.ndarray | None
@@ -150,31 +133,15 @@ class KerasHead(ClassifierMixin, BaseEstimator):
         return inside, outside
 
     def _build(self, width: int) -> Any:
-        keras = backend.keras()
-        layers = keras.layers
-        seeds = iter(range(self.random_state * 1000, (self.random_state + 1) * 1000))
+        shape = (width, len(self.classes_), tuple(self.hidden))
+        return _network(*shape, self.dropout, self.l2, self.random_state)
 
-        def dense(units: int, activation: str, initializer: Any, name: str) -> Any:
-            penalty = keras.regularizers.L2(self.l2) if self.l2 else None
-            return layers.Dense(
-                units, activation, kernel_initializer=initializer(seed=next(seeds)),
-                kernel_regularizer=penalty, name=name,
-            )  # fmt: skip
-
-        stack = [keras.Input((width,)), layers.UnitNormalization(), layers.Rescaling(width**0.5)]
-        for number, units in enumerate(self.hidden, start=1):
-            stack.append(dense(units, "relu", keras.initializers.HeNormal, f"hidden_{number}"))
-            if self.dropout:
-                stack.append(layers.Dropout(self.dropout, seed=next(seeds)))
-        glorot = keras.initializers.GlorotUniform
-        stack.append(dense(len(self.classes_), "softmax", glorot, "probabilities"))
-        return keras.Sequential(stack, name="head")
-
-    def _weights(self, columns: np.ndarray) -> dict[int, float] | None:
-        if self.class_weight is None:
-            return None
+    def _weights(self, columns: np.ndarray) -> np.ndarray:
+        """Return the weight of each class."""
         counts = np.bincount(columns, minlength=len(self.classes_))
-        return dict(enumerate(len(columns) / (len(counts) * np.maximum(counts, 1))))
+        if self.class_weight is None:
+            return np.ones(len(counts), np.float32)
+        return (len(columns) / (len(counts) * np.maximum(counts, 1))).astype(np.float32)
 
     @classmethod
     def of_softmax(cls, kernel: np.ndarray, bias: np.ndarray) -> "KerasHead":
@@ -241,6 +208,115 @@ class KerasHead(ClassifierMixin, BaseEstimator):
             weights = safehdf5.arrays(archive.read("model.weights.h5"))
         head.model_ = _rebuilt(list(_layers(config)), dict(weights))
         return head
+
+
+def _network(
+    width: int, classes: int, hidden: tuple[int, ...], dropout: float, l2: float, seed: int
+) -> Any:
+    """Return a new network."""
+    keras = backend.keras()
+    layers = keras.layers
+    seeds = iter(range(seed * 1000, (seed + 1) * 1000))
+
+    def dense(units: int, activation: str, initializer: Any, name: str) -> Any:
+        penalty = keras.regularizers.L2(l2) if l2 else None
+        return layers.Dense(
+            units, activation, kernel_initializer=initializer(seed=next(seeds)),
+            kernel_regularizer=penalty, name=name,
+        )  # fmt: skip
+
+    stack = [keras.Input((width,)), layers.UnitNormalization(), layers.Rescaling(width**0.5)]
+    for number, units in enumerate(hidden, start=1):
+        stack.append(dense(units, "relu", keras.initializers.HeNormal, f"hidden_{number}"))
+        if dropout:
+            stack.append(layers.Dropout(dropout, seed=next(seeds)))
+    stack.append(dense(classes, "softmax", keras.initializers.GlorotUniform, "probabilities"))
+    return keras.Sequential(stack, name="head")
+
+
+class _Trainer:
+    """Epochs of one shape of network, compiled once however often it is trained anew.
+
+    `Model.fit` takes seconds for a few hundred rows, nearly all of them for what is around the
+    arithmetic: it compiles anew for each network, and makes iterators anew for each epoch.
+    """
+
+    _data: tuple[Any, Any, Any]
+
+    @staticmethod
+    @functools.lru_cache(maxsize=4)
+    def of(*shape: Any) -> "_Trainer":
+        """Return the trainer for the arguments of `_network` without the seed, and a rate."""
+        return _Trainer(*shape)
+
+    def __init__(
+        self,
+        width: int,
+        classes: int,
+        hidden: tuple[int, ...],
+        dropout: float,
+        l2: float,
+        learning_rate: float,
+    ) -> None:
+        tf, keras = backend.tensorflow(), backend.keras()
+        self.alone = threading.Lock()
+        self.network = network = _network(width, classes, hidden, dropout, l2, 0)
+        self._optimizer = optimizer = keras.optimizers.Adam(learning_rate)
+        optimizer.build(network.trainable_variables)
+        self._start = [variable.numpy() for variable in optimizer.variables]
+
+        def figures(X: Any, y: Any, weights: Any, training: bool) -> tuple[Any, Any]:
+            found = network(X, training=training)
+            losses = keras.losses.sparse_categorical_crossentropy(y, found)
+            loss = tf.reduce_mean(losses * tf.gather(weights, y)) + sum(network.losses)
+            right = tf.argmax(found, axis=1, output_type=y.dtype) == y
+            return loss, tf.reduce_mean(tf.cast(right, tf.float32))
+
+        shapes = (
+            tf.TensorSpec((None, width), tf.float32),
+            tf.TensorSpec((None,), tf.int32),
+            tf.TensorSpec((classes,), tf.float32),
+            tf.TensorSpec((None,), tf.int32),
+        )
+
+        @tf.function(input_signature=(*shapes, tf.TensorSpec((), tf.int32)))
+        def epoch(X: Any, y: Any, weights: Any, order: Any, size: Any) -> Any:
+            mean = tf.zeros(2)
+            for start in tf.range(0, tf.size(order), size):
+                rows = order[start : start + size]
+                with tf.GradientTape() as tape:
+                    found = figures(tf.gather(X, rows), tf.gather(y, rows), weights, True)
+                gradients = tape.gradient(found[0], network.trainable_variables)
+                optimizer.apply(gradients, network.trainable_variables)
+                share = tf.size(rows) / tf.size(order)
+                mean += tf.cast(share, tf.float32) * tf.stack(found)
+            return mean
+
+        @tf.function(input_signature=shapes)
+        def validated(X: Any, y: Any, weights: Any, rows: Any) -> Any:
+            alike = tf.ones_like(weights)
+            return tf.stack(figures(tf.gather(X, rows), tf.gather(y, rows), alike, False))
+
+        self._epoch, self._validated = epoch, validated
+
+    def begin(self, network: Any, X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:
+        """Begin anew, with the weights of a network of this shape."""
+        tf = backend.tensorflow()
+        for own, new in zip(self.network.variables, network.variables, strict=True):
+            own.assign(new)
+        for own, new in zip(self._optimizer.variables, self._start, strict=True):
+            own.assign(new)
+        self._data = tf.constant(X), tf.constant(y, tf.int32), tf.constant(weights)
+
+    def epoch(self, order: np.ndarray, batch_size: int) -> dict[str, float]:
+        """Train on the rows in this order and return loss and accuracy."""
+        loss, accuracy = self._epoch(*self._data, order.astype(np.int32), batch_size).numpy()
+        return {"loss": float(loss), "accuracy": float(accuracy)}
+
+    def validated(self, rows: np.ndarray) -> dict[str, float]:
+        """Return loss and accuracy of other rows."""
+        loss, accuracy = self._validated(*self._data, rows.astype(np.int32)).numpy()
+        return {"val_loss": float(loss), "val_accuracy": float(accuracy)}
 
 
 def _layers(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
