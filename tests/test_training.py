@@ -211,6 +211,33 @@ def test_linear_heads_take_the_row_space_and_give_back_wide_models(
 # The network --------------------------------------------------------------------------------
 
 
+def test_network_is_trained_as_keras_trains_it() -> None:
+    from featx import backend
+
+    data = examples(noise=3.0)
+    X, y = data.originals[:-8], data.y[:-8]  # of the last class there are fewer
+    settings = {"hidden": (8,), "l2": 1e-2, "class_weight": "balanced", "learning_rate": 1e-2}
+    head = KerasHead(**settings, batch_size=8, epochs=4).fit(X, y)
+    inside, outside = head._inner_split(y, None)
+    network = head._build(X.shape[1])
+    adam = backend.keras().optimizers.Adam(1e-2)
+    network.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    weights = dict(enumerate(len(inside) / (3 * np.bincount(y[inside]))))
+    random = np.random.default_rng(0)
+    random.permutation(inside)
+    for epoch in range(4):
+        order = random.permutation(inside)
+        for start in range(0, len(order), 8):
+            rows = order[start : start + 8]
+            network.train_on_batch(X[rows], y[rows], class_weight=weights)
+        found = network.test_on_batch(X[outside], y[outside], return_dict=True)
+        for name, value in found.items():
+            assert head.history_[f"val_{name}"][epoch] == pytest.approx(float(value), rel=1e-4)
+    assert np.argmin(head.history_["val_loss"]) == 3  # so its weights are the last
+    for own, theirs in zip(head.model_.get_weights(), network.get_weights(), strict=True):
+        assert np.allclose(own, theirs, atol=1e-5)
+
+
 def test_network_stops_early_and_keeps_its_curves() -> None:
     data = examples(noise=5.0)
     X, y = data.X.reshape(-1, 40), np.repeat(data.y, 2)
