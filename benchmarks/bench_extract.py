@@ -5,7 +5,9 @@ PyTorch, ONNX Runtime. Then from files to features: `featx extract` by each, Ker
 directory with `predict`, and PyTorch with a DataLoader. All with the same weights, from building
 the network to the last feature; only imports are left out. All features are compared at the end.
 
-    python benchmarks/bench_extract.py SOURCE [--pictures 96] [--rounds 5]
+    python benchmarks/bench_extract.py SOURCE [--pictures 128] [--rounds 5] [--defaults]
+
+With `--defaults` only what `featx extract` does by default, its function, and the ways from files.
 """
 
 import functools
@@ -33,7 +35,9 @@ def batches(network: networks.Network, pixels: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     """Print and write the table."""
-    options = measure.arguments(__doc__, source=True, pictures=96, rounds=5).parse_args()
+    parser = measure.arguments(__doc__, source=True, pictures=128, rounds=5)
+    parser.add_argument("--defaults", action="store_true", help="fewer rows, for more pictures")
+    options = parser.parse_args()
     chosen = weights.resolve()
     fingerprint = TrunkFingerprint(chosen.digest, chosen.preprocessing, "block5_pool", SIZE, "crop")
     native = precision("auto")
@@ -91,9 +95,15 @@ def main() -> None:
             calls[f"PyTorch and a DataLoader, {kind}"] = lambda kind=kind: loader(kind)
         calls["ONNX Runtime, float32"] = onnx
         calls["Keras dataset and predict, float32"] = dataset
+        ours = f"by {runtime('auto', precision=native)}, {native}"
+        if options.defaults:
+            calls = {
+                what: call for what, call in calls.items() if what.endswith(ours) or " and " in what
+            }
         times = measure.in_turns(calls, options.rounds)
     found = {what: rows.reshape(len(rows), -1).astype(np.float32) for what, rows in found.items()}
-    truth = found["featx's function by tensorflow, float32"]
+    function = "featx's function by tensorflow, float32"
+    truth = found[function if function in found else f"featx's function {ours}"]
     rows = []
     for what in sorted(calls, key=lambda what: np.median(times[what])):
         off = np.linalg.norm(found[what] - truth, axis=1)
@@ -119,7 +129,7 @@ def main() -> None:
                 if by == default:
                     ratios[f"extract against {what}, {kind}"] = ratios[figure]
             first = f"featx's function by tensorflow, {kind}"
-            if by != "tensorflow":
+            if by != "tensorflow" and first in times:
                 ratios[f"the function by {by} against by tensorflow, {kind}"] = measure.ratio(
                     times, first, f"featx's function by {by}, {kind}"
                 )
