@@ -88,7 +88,13 @@ class KerasHead(ClassifierMixin, BaseEstimator):
         y : ndarray, shape (n,)
         groups : ndarray, shape (n,), optional
             Rows of one group (the copies of a picture) are all trained on or all held out.
+
+        Raises
+        ------
+        ValueError
+            When a parameter is out of its range.
         """
+        self._check()
         self.classes_, columns = np.unique(y, return_inverse=True)
         inside, outside = self._inner_split(columns, groups)
         self.model_ = self._build(X.shape[1])
@@ -115,6 +121,19 @@ class KerasHead(ClassifierMixin, BaseEstimator):
                 if waited >= self.patience:
                     break
         return self
+
+    def _check(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
+        if not 0 < self.learning_rate < np.inf:
+            raise ValueError(f"learning_rate is {self.learning_rate}; expected a positive number.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; expected 0 to below 1.")
+        if not 0 <= self.l2 < np.inf:
+            raise ValueError(f"l2 is {self.l2}; expected 0 or more.")
+        if any(units < 1 for units in self.hidden):
+            raise ValueError(f"hidden is {self.hidden}; expected units of 1 and more.")
 
     def _inner_split(
         self, columns: np.ndarray, groups: np.ndarray | None

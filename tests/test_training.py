@@ -238,6 +238,24 @@ def test_network_is_trained_as_keras_trains_it() -> None:
         assert np.allclose(own, theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("batch_size", 0),
+        ("patience", -1),
+        ("learning_rate", np.nan),
+        ("dropout", 1.0),
+        ("l2", -1.0),
+        ("hidden", (8, 0)),
+    ],
+)
+def test_parameters_out_of_range_are_named(name: str, value: object) -> None:
+    data = examples()
+    with pytest.raises(ValueError, match=f"{name} is .*; expected"):
+        KerasHead(**{name: value}).fit(data.originals, data.y)
+
+
 def test_network_stops_early_and_keeps_its_curves() -> None:
     data = examples(noise=5.0)
     X, y = data.X.reshape(-1, 40), np.repeat(data.y, 2)
