@@ -104,13 +104,15 @@ class KerasHead(ClassifierMixin, BaseEstimator):
         random = np.random.default_rng(self.random_state)
         random.permutation(inside)  # as Keras's own loop did: heads stay what they were
         with trainer.alone:
-            trainer.begin(self.model_, X.astype(np.float32), columns, weights)
+            trainer.begin(self.model_)
+            arrays = X.astype(np.float32), columns.astype(np.int32), weights
+            data = tuple(map(backend.tensorflow().constant, arrays))
             self.history_: dict[str, list[float]] = {}
             lowest, waited = np.inf, 0
             for _ in range(self.epochs):
-                figures = trainer.epoch(random.permutation(inside), self.batch_size)
+                figures = trainer.epoch(data, random.permutation(inside), self.batch_size)
                 if len(outside):
-                    figures |= trainer.validated(outside)
+                    figures |= trainer.validated(data, outside)
                 for name, value in figures.items():
                     self.history_.setdefault(name, []).append(value)
                 loss = figures.get("val_loss", figures["loss"])
@@ -260,8 +262,6 @@ class _Trainer:
     arithmetic: it compiles anew for each network, and makes iterators anew for each epoch.
     """
 
-    _data: tuple[Any, Any, Any]
-
     @staticmethod
     @functools.lru_cache(maxsize=4)
     def of(*shape: Any) -> "_Trainer":
@@ -318,23 +318,21 @@ class _Trainer:
 
         self._epoch, self._validated = epoch, validated
 
-    def begin(self, network: Any, X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:
+    def begin(self, network: Any) -> None:
         """Begin anew, with the weights of a network of this shape."""
-        tf = backend.tensorflow()
         for own, new in zip(self.network.variables, network.variables, strict=True):
             own.assign(new)
         for own, new in zip(self._optimizer.variables, self._start, strict=True):
             own.assign(new)
-        self._data = tf.constant(X), tf.constant(y, tf.int32), tf.constant(weights)
 
-    def epoch(self, order: np.ndarray, batch_size: int) -> dict[str, float]:
-        """Train on the rows in this order and return loss and accuracy."""
-        loss, accuracy = self._epoch(*self._data, order.astype(np.int32), batch_size).numpy()
+    def epoch(self, data: tuple[Any, ...], order: np.ndarray, batch_size: int) -> dict[str, float]:
+        """Train on these rows of (X, y, weights of the classes); return loss and accuracy."""
+        loss, accuracy = self._epoch(*data, order.astype(np.int32), batch_size).numpy()
         return {"loss": float(loss), "accuracy": float(accuracy)}
 
-    def validated(self, rows: np.ndarray) -> dict[str, float]:
+    def validated(self, data: tuple[Any, ...], rows: np.ndarray) -> dict[str, float]:
         """Return loss and accuracy of other rows."""
-        loss, accuracy = self._validated(*self._data, rows.astype(np.int32)).numpy()
+        loss, accuracy = self._validated(*data, rows.astype(np.int32)).numpy()
         return {"val_loss": float(loss), "val_accuracy": float(accuracy)}
 
 

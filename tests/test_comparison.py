@@ -169,7 +169,8 @@ def test_scikit_learn_heads_need_no_tensorflow(features: Path, tmp_path: Path) -
     code = (
         "import sys, featx\n"
         "if __name__ == '__main__':\n"
-        "    featx.fit(sys.argv[1], sys.argv[2], heads=('lda', 'rbf-svm'), folds=3)\n"
+        "    featx.compare(sys.argv[1], heads=('lda', 'rbf-svm'), folds=3)\n"
+        "    featx.fit(sys.argv[1], sys.argv[2], heads=('lda', 'logreg'), folds=3)\n"
         "    featx.load(sys.argv[2])\n"
         "    print([name for name in ('tensorflow', 'keras') if name in sys.modules])\n"
     )

@@ -299,7 +299,7 @@ def test_damaged_shards_are_refused(
 
 
 def test_killed_runs_end_with_the_same_bytes(made: Path, model: Bundle, tmp_path: Path) -> None:
-    inbox = class_folders(tmp_path / "inbox", 60)
+    inbox = class_folders(tmp_path / "inbox", 130)
     (inbox / "blue" / "7.png").write_bytes(b"")
     out, dice = tmp_path / "s.csv", random.Random(0)
     command = [sys.executable, "-m", "featx", "score", made / "m.featx", inbox, "-o", out]
@@ -319,7 +319,7 @@ def test_killed_runs_end_with_the_same_bytes(made: Path, model: Bundle, tmp_path
     again = model.score_folder(inbox, out)
     assert again.resumed == 0 or again.resumed >= 128
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
-    assert len(read(out)) == 180
+    assert len(read(out)) == 390
     assert sorted(path.name for path in tmp_path.glob("*s.csv*")) == ["s.csv", "s.csv.lock"]
     assert not list(tmp_path.glob(".*.partial"))
 
