@@ -161,20 +161,21 @@ def copies(pixels: np.ndarray, policy: Policy, seed: int, digest: str, count: in
         return pixels[np.newaxis]
     size = len(pixels)
     maps = np.stack([transform(policy, seed, digest, copy, size) for copy in range(1, count + 1)])
-    return np.stack([pixels, *(_moved(pixels, one) for one in maps)])
+    # A fourth byte makes a pixel one word, which is taken at once.
+    padded = np.zeros((size, size, 4), np.uint8)
+    padded[..., :3] = pixels
+    words = padded.view(np.uint32).ravel()
+    return np.stack([pixels, *(_moved(words, size, one) for one in maps)])
 
 
-def _moved(pixels: np.ndarray, transform: np.ndarray) -> np.ndarray:
+def _moved(words: np.ndarray, size: int, transform: np.ndarray) -> np.ndarray:
     """Return a copy: each pixel is mixed of the four around its place, with edges repeated.
 
     It is what `keras.ops.image.affine_transform` does, in a process that need not load TensorFlow.
     """
-    size = len(pixels)
     a0, a1, a2, b0, b1, b2 = transform[:6]
     across = np.arange(size, dtype=np.float32)
-    # A fourth byte makes a pixel one word, which is taken at once.
-    words = np.pad(pixels, ((0, 0), (0, 0), (0, 1))).view(np.uint32).ravel()
-    moved = np.empty_like(pixels)
+    moved = np.empty((size, size, 3), np.uint8)
 
     def at(places: np.ndarray) -> np.ndarray:
         """Return the pixels, float32 (3, n): a channel's are side by side, as are the weights."""
