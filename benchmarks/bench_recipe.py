@@ -1,16 +1,21 @@
-"""(b) From a folder to a fitted model: featx, and ten epochs of the classic recipe.
+"""(b) From a folder to a fitted and tested model: featx, and ten epochs of the classic recipe.
 
 The classic recipe: a Keras generator with random rotation (40 degrees), shift and zoom (0.2), shear
 and flip; VGG16 with its last four layers and a dense head of 256 trained, Adam at 1e-4, batches of
 32. Both train on the train split of a source and are tested on its test (or val) split; featx runs
-`extract` and `fit` with their defaults, and once more with the four quickest heads.
+`extract` and `fit` with their defaults, and once more with the four quickest heads. All is counted:
+featx's two commands as whole processes; the recipe's import of TensorFlow, its reading, epochs and
+test. One training by the recipe is spread over the rounds, some epochs in each.
 
     python benchmarks/bench_recipe.py SOURCE [--rounds 5] [--epochs 10]
 """
 
-import statistics
+import json
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import measure
@@ -23,8 +28,8 @@ from featx import backend, images, weights
 SIZE = 224
 
 
-def recipe(source: Path, epochs: int) -> tuple[list[float], float]:
-    """Return the seconds of each epoch and the accuracy at the end."""
+def recipe(source: Path) -> tuple[Callable[[], None], Callable[[], float]]:
+    """Return what trains for one epoch more, and what gives the test accuracy."""
     tf, keras = backend.tensorflow(), backend.keras()
     keras.utils.set_random_seed(0)
     listed = featx.scan(source)
@@ -50,52 +55,72 @@ def recipe(source: Path, epochs: int) -> tuple[list[float], float]:
     model.compile(
         optimizer=keras.optimizers.Adam(1e-4), loss="categorical_crossentropy", metrics=["accuracy"]
     )
-    seconds = []
     batches = generator.flow(pixels[is_train], truth[is_train], batch_size=32, seed=0)
-    for epoch in range(epochs):
-        begun = time.perf_counter()
+
+    def epoch() -> None:
         model.fit(batches, epochs=1, verbose=0)
-        seconds.append(time.perf_counter() - begun)
-        measure.note(f"epoch {epoch + 1}: {seconds[-1]:.1f} s")
-    found = model.predict(pixels[is_test], verbose=0, batch_size=32).argmax(axis=1)
-    return seconds, float((found == truth[is_test].argmax(axis=1)).mean())
+
+    def accuracy() -> float:
+        found = model.predict(pixels[is_test], verbose=0, batch_size=32).argmax(axis=1)
+        return float((found == truth[is_test].argmax(axis=1)).mean())
+
+    return epoch, accuracy
+
+
+def featx_run(*arguments: object) -> str:
+    """Run the command line in a process of its own; return what it prints."""
+    command = [sys.executable, "-m", "featx", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def timed(call: Callable[[], object], seconds: list[float]) -> None:
+    """Call, and add how long it took."""
+    begun = time.perf_counter()
+    call()
+    seconds.append(time.perf_counter() - begun)
 
 
 def main() -> None:
     """Print and write the table."""
     options = measure.arguments(__doc__, source=True, rounds=5, epochs=10).parse_args()
+    each, left = divmod(options.epochs, options.rounds)
+    if left:
+        raise SystemExit(f"{options.epochs} epochs are not divided by {options.rounds} rounds.")
+    defaults, lean = "featx extract, fit", "featx extract, fit --heads (four)"
+    classic = f"classic recipe, {options.epochs} epochs in one run"
     accuracy: dict[str, float] = {}
-    lean = "featx extract, fit --heads (four)"
-    quick = ("nearest-centroid", "lda", "logreg", "linear-svm")
+    begun = time.perf_counter()
+    epoch, tested = recipe(options.source)
+    start = time.perf_counter() - begun
+    epochs: list[float] = []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        cache, model = Path(name) / "f.h5", Path(name) / "m.featx"
 
-        def ours(what: str, **settings: object) -> None:
-            cache = folder / "f.h5"
-            featx.extract(options.source, cache, overwrite=True)
-            fitted = featx.fit(cache, folder / "m.featx", **settings)
-            accuracy[what] = fitted.test.accuracy
+        def ours(what: str, *more: str) -> None:
+            featx_run("extract", options.source, "-o", cache, "--overwrite", "-q")
+            fitted = json.loads(featx_run("fit", cache, "-o", model, "--json", *more))
+            accuracy[what] = fitted["test"]["accuracy"]
 
         calls = {
-            "featx extract, fit": lambda: ours("featx extract, fit"),
-            lean: lambda: ours(lean, heads=quick),
+            defaults: lambda: ours(defaults),
+            lean: lambda: ours(lean, "--heads", "nearest-centroid,lda,logreg,linear-svm"),
+            classic: lambda: [timed(epoch, epochs) for _ in range(each)],
         }
         times = measure.in_turns(calls, options.rounds)
-    epochs, accuracy["classic recipe"] = recipe(options.source, options.epochs)
-    all_epochs = sum(epochs)
+    begun = time.perf_counter()
+    accuracy[classic] = tested()
+    test = time.perf_counter() - begun
+    times[classic] = [start + sum(epochs) + test]
     rows = [
         {"": what, **measure.spread(found), "test accuracy": round(accuracy[what], 4)}
         for what, found in times.items()
     ]
-    classic = f"classic recipe, {options.epochs} epochs in one run"
-    share = round(accuracy["classic recipe"], 4)
-    rows.append({"": classic, **measure.spread([all_epochs]), "test accuracy": share})
     rows.append({"": "classic recipe, an epoch", **measure.spread(epochs)})
     ratios = {
-        f"classic recipe against {what}": all_epochs / statistics.median(found)
-        for what, found in times.items()
+        f"classic recipe against {what}": measure.ratio(times, classic, what)
+        for what in (defaults, lean)
     }
-    better = accuracy["featx extract, fit"] - accuracy["classic recipe"]
+    better = accuracy[defaults] - accuracy[classic]
     ratios["points of accuracy more than the classic recipe"] = 100 * better
     name = f"recipe-{options.source.name}"
     measure.tell(name, options, rows, ratios, rounds=options.rounds)
