@@ -32,6 +32,7 @@ from . import weights as trunk_weights
 from .bundle import FORMAT, VERSION, Bundle
 from .errors import CorruptError, IncompatibleError, InputError, shown
 from .fingerprint import Fingerprint
+from .imports import without
 from .novelty import Novelty
 from .pools import POOLS, pooled
 from .tail import Tail
@@ -90,8 +91,15 @@ def sealed(body: bytes) -> bytes:
     return body + f"{_SEAL}{files.digest(body)}".encode()
 
 
+def _skops() -> Any:
+    """Import `skops.io`, and so all of scikit-learn, but not PyTorch, CuPy and Dask with it."""
+    arrays = "sklearn.externals.array_api_compat"
+    with without(f"{arrays}.torch", f"{arrays}.cupy", f"{arrays}.dask"):
+        import skops.io
+    return skops.io
+
+
 def _members(bundle: Bundle) -> dict[str, bytes]:
-    import skops.io
     from safetensors.numpy import save
 
     described = bundle.as_dict()
@@ -99,7 +107,7 @@ def _members(bundle: Bundle) -> dict[str, bytes]:
     if heads.HEADS[bundle.head_name].keras:
         members[_KERAS], described["network"] = bundle.head.to_bytes()
     else:
-        members[_SKOPS] = skops.io.dumps(bundle.head)
+        members[_SKOPS] = _skops().dumps(bundle.head)
     members[_TRAINING] = save(bundle.training)
     if bundle.novelty:
         kept = {"reference": bundle.novelty.reference, "distances": bundle.novelty.distances}
@@ -253,8 +261,7 @@ def _bundle(described: dict[str, Any], members: dict[str, bytes], refused: str) 
 
 
 def _from_skops(name: str, data: bytes, refused: str) -> Any:
-    import skops.io
-
+    skops = _skops()
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         if sum(info.file_size for info in archive.infolist()) > max(_SMALL, _PACKED * len(data)):
             raise CorruptError(f"{refused}: its head is too large.")
@@ -262,13 +269,13 @@ def _from_skops(name: str, data: bytes, refused: str) -> Any:
             if info.filename.endswith(".npy"):
                 _check_array(archive, info)
     admitted = heads.HEADS[name].types
-    foreign = set(skops.io.get_untrusted_types(data=data)) - set(admitted)
+    foreign = set(skops.get_untrusted_types(data=data)) - set(admitted)
     if foreign:
         raise CorruptError(
             f"{refused}: its head holds types that {name} has no use for: "
             f"{', '.join(map(shown, sorted(foreign)))}."
         )
-    return skops.io.loads(data, trusted=list(admitted))
+    return skops.loads(data, trusted=list(admitted))
 
 
 def _check_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:

@@ -6,7 +6,6 @@ The only place that knows how pixels are normalised.
 import functools
 import itertools
 import math
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from . import backend, hardware, vgg16, winograd
 from .errors import InputError
 from .fingerprint import TrunkFingerprint
+from .imports import without
 
 __all__ = ["RUNTIMES", "compiled", "normalization", "runtime"]
 
@@ -207,20 +207,15 @@ def _by_winograd(
 
 
 def _import_openvino() -> Any:
-    """Import it without the package that tells its makers of every import."""
-    alone = "openvino" not in sys.modules and sys.modules.get("openvino_telemetry") is None
-    if alone:
-        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # cannot be imported
     try:
-        import openvino
+        # That package tells its makers of every import.
+        with without("openvino_telemetry"):
+            import openvino
     except ImportError as error:
         raise InputError(
             "The runtime openvino needs the package openvino, which is not installed. Install it "
             "with: pip install 'featx[openvino]', or take the runtime tensorflow."
         ) from error
-    finally:
-        if alone:
-            del sys.modules["openvino_telemetry"]
     return openvino
 
 
