@@ -11,10 +11,7 @@ test. One training by the recipe is spread over the rounds, some epochs in each.
 """
 
 import json
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,19 +64,6 @@ def recipe(source: Path) -> tuple[Callable[[], None], Callable[[], float]]:
     return epoch, accuracy
 
 
-def featx_run(*arguments: object) -> str:
-    """Run the command line in a process of its own; return what it prints."""
-    command = [sys.executable, "-m", "featx", *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def timed(call: Callable[[], object], seconds: list[float]) -> None:
-    """Call, and add how long it took."""
-    begun = time.perf_counter()
-    call()
-    seconds.append(time.perf_counter() - begun)
-
-
 def main() -> None:
     """Print and write the table."""
     options = measure.arguments(__doc__, source=True, rounds=5, epochs=10).parse_args()
@@ -89,27 +73,23 @@ def main() -> None:
     defaults, lean = "featx extract, fit", "featx extract, fit --heads (four)"
     classic = f"classic recipe, {options.epochs} epochs in one run"
     accuracy: dict[str, float] = {}
-    begun = time.perf_counter()
-    epoch, tested = recipe(options.source)
-    start = time.perf_counter() - begun
+    (epoch, tested), start = measure.timed(lambda: recipe(options.source))
     epochs: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         cache, model = Path(name) / "f.h5", Path(name) / "m.featx"
 
         def ours(what: str, *more: str) -> None:
-            featx_run("extract", options.source, "-o", cache, "--overwrite", "-q")
-            fitted = json.loads(featx_run("fit", cache, "-o", model, "--json", *more))
+            measure.command("extract", options.source, "-o", cache, "--overwrite", "-q")
+            fitted = json.loads(measure.command("fit", cache, "-o", model, "--json", "-q", *more))
             accuracy[what] = fitted["test"]["accuracy"]
 
         calls = {
             defaults: lambda: ours(defaults),
             lean: lambda: ours(lean, "--heads", "nearest-centroid,lda,logreg,linear-svm"),
-            classic: lambda: [timed(epoch, epochs) for _ in range(each)],
+            classic: lambda: epochs.extend(measure.timed(epoch)[1] for _ in range(each)),
         }
         times = measure.in_turns(calls, options.rounds)
-    begun = time.perf_counter()
-    accuracy[classic] = tested()
-    test = time.perf_counter() - begun
+    accuracy[classic], test = measure.timed(tested)
     times[classic] = [start + sum(epochs) + test]
     rows = [
         {"": what, **measure.spread(found), "test accuracy": round(accuracy[what], 4)}

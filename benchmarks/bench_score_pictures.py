@@ -4,20 +4,12 @@ python benchmarks/bench_score_pictures.py SOURCE [--pictures 96] [--rounds 5]
 """
 
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import measure
 
 import featx
-
-
-def featx_command(*arguments: object) -> None:
-    """Run a command from start to end."""
-    subprocess.run([sys.executable, "-m", "featx", *map(str, arguments), "-q"], check=True,
-                   stdout=subprocess.DEVNULL)  # fmt: skip
 
 
 def main() -> None:
@@ -30,9 +22,11 @@ def main() -> None:
         featx.extract(photos, cache)
         featx.fit(cache, model, head="logreg")
         calls = {
-            "featx extract": lambda: featx_command("extract", photos, "-o", cache, "--overwrite"),
-            "featx score": lambda: featx_command(
-                "score", model, photos, "-o", table, "--overwrite"
+            "featx extract": lambda: measure.command(
+                "extract", photos, "-o", cache, "--overwrite", "-q"
+            ),
+            "featx score": lambda: measure.command(
+                "score", model, photos, "-o", table, "--overwrite", "-q"
             ),
         }
         times = measure.in_turns(calls, options.rounds)

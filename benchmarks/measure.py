@@ -19,6 +19,7 @@ import numpy as np
 __all__ = [
     "PeakMemory",
     "arguments",
+    "command",
     "copied",
     "in_turns",
     "machine",
@@ -28,6 +29,7 @@ __all__ = [
     "sparse_features",
     "spread",
     "tell",
+    "timed",
 ]
 
 Times = dict[str, list[float]]
@@ -46,14 +48,24 @@ def arguments(doc: str, *, source: bool = False, **numbers: int) -> argparse.Arg
     return parser
 
 
+def command(*arguments: object) -> str:
+    """Run the command line in a process of its own; return what it prints."""
+    words = [sys.executable, "-m", "featx", *map(str, arguments)]
+    return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def timed(call: Callable[[], Any]) -> tuple[Any, float]:
+    """Call; return what comes of it, and the seconds it took."""
+    begun = time.perf_counter()
+    return call(), time.perf_counter() - begun
+
+
 def in_turns(calls: Mapping[str, Callable[[], Any]], rounds: int) -> Times:
     """Call each in turn, round by round; return the seconds of each call."""
     times: Times = {what: [] for what in calls}
     for number in range(rounds):
         for what, call in calls.items():
-            begun = time.perf_counter()
-            call()
-            times[what].append(time.perf_counter() - begun)
+            times[what].append(timed(call)[1])
             note(f"round {number + 1} of {rounds}: {what}, {times[what][-1]:.2f} s")
     return times
 
