@@ -5,7 +5,9 @@ and zoom about the centre, in that order, then the flip) are composed here into 
 every pixel is interpolated once.
 """
 
-from dataclasses import dataclass
+import ast
+import json
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -43,6 +45,10 @@ class Policy:
     shear: float = 0.0
     zoom: tuple[float, float] = (1.0, 1.0)
     flip: float = 0.0
+
+    def as_json(self) -> str:
+        """Return the ranges as JSON with sorted keys, for a fingerprint."""
+        return json.dumps(asdict(self), sort_keys=True)
 
 
 POLICIES = {
@@ -88,9 +94,26 @@ def described(text: str) -> str:
         When this version of featx has none like it.
     """
     for name, found in POLICIES.items():
-        if str(found) == text:
+        if found.as_json() == text:
             return name
     raise IncompatibleError(f"This featx has no augmentation {text!r}. Extract and fit again.")
+
+
+def as_json(text: str) -> str:
+    """Return what a fingerprint says of a policy as `Policy.as_json` has it.
+
+    Caches of featx 0.1.0 up to November 2026 have ``Policy(rotation=10, …)`` there.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When such a text is no policy.
+    """
+    if not text.startswith("Policy("):
+        return text
+    call = ast.parse(text, mode="eval").body
+    keywords = call.keywords if isinstance(call, ast.Call) else []
+    return Policy(**{str(one.arg): ast.literal_eval(one.value) for one in keywords}).as_json()
 
 
 def transform(policy: Policy, seed: int, digest: str, copy: int, size: int) -> np.ndarray:

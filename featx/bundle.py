@@ -26,8 +26,8 @@ from .trunk import Trunk
 
 __all__ = ["FORMAT", "VERSION", "Bundle", "library_versions"]
 
-FORMAT = "featx-bundle"
-VERSION = 2
+FORMAT = "featx-model"
+VERSION = 3
 
 _LIBRARIES = ("scikit-learn", "numpy", "skops", "keras", "tensorflow")
 

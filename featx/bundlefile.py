@@ -2,9 +2,9 @@
 
 A zip of members that are read by name, never a pickle among them:
 
-- `bundle.json`: what the model is and how well it does;
+- `model.json`: what the model is and how well it does;
 - `head.skops`: the classifier, in skops's format, with the types only that the head's row in
-  `heads.HEADS` admits; or `head.keras`, a network of layers of a fixed list;
+  `heads.HEADS` admits; or `head.safetensors`, the weights of a dense one;
 - `training.safetensors`: for each training picture its digest, its label, and, where it was
   asked, probabilities by models that were not trained on it;
 - `novelty.safetensors`: what tells a picture that is unlike the training pictures;
@@ -30,6 +30,7 @@ import numpy as np
 from . import files, heads, vgg16
 from . import weights as trunk_weights
 from .bundle import FORMAT, VERSION, Bundle
+from .calibration import TemperatureScaled
 from .errors import CorruptError, IncompatibleError, InputError, shown
 from .fingerprint import Fingerprint
 from .imports import without
@@ -41,9 +42,9 @@ __all__ = ["claimed", "is_bundle", "load", "save", "sealed"]
 
 log = logging.getLogger("featx")
 
-_JSON = "bundle.json"
+_JSON = "model.json"
 _SKOPS = "head.skops"
-_KERAS = "head.keras"
+_DENSE = "head.safetensors"
 _TRAINING = "training.safetensors"
 _NOVELTY = "novelty.safetensors"
 _TAIL = "tail.safetensors"
@@ -52,7 +53,7 @@ _REPORTED = ("train", "test", "leaderboard", "threshold", "tuning")
 _LIMITS = {
     _JSON: 32 << 20,
     _SKOPS: 1 << 30,
-    _KERAS: 1 << 30,
+    _DENSE: 1 << 30,
     _TRAINING: 1 << 30,
     _NOVELTY: 64 << 20,
     _TAIL: 64 << 20,
@@ -61,8 +62,11 @@ _LIMITS = {
 _PACKED = 20
 _SMALL = 32 << 20
 #: What the file ends with, as a comment of the zip: the SHA-256 of all bytes before it.
-_SEAL = "featx-bundle sha256 "
+_SEAL = "featx-model sha256 "
 _SEALED = len(_SEAL) + 64
+#: Member and seal of the files that featx wrote before version 3.
+_JSON_BEFORE = "bundle.json"
+_SEAL_BEFORE = b"featx-bundle sha256 "
 
 
 def save(bundle: Bundle, path: Path) -> str:
@@ -105,9 +109,11 @@ def _members(bundle: Bundle) -> dict[str, bytes]:
     described = bundle.as_dict()
     members = {}
     if heads.HEADS[bundle.head_name].keras:
-        members[_KERAS], described["network"] = bundle.head.to_bytes()
+        members[_DENSE], described["network"] = bundle.head.to_bytes()
     else:
-        members[_SKOPS] = _skops().dumps(bundle.head)
+        scaled = isinstance(bundle.head, TemperatureScaled)
+        described["inverse_temperature"] = bundle.head.inverse_temperature if scaled else None
+        members[_SKOPS] = _skops().dumps(bundle.head.estimator_ if scaled else bundle.head)
     members[_TRAINING] = save(bundle.training)
     if bundle.novelty:
         kept = {"reference": bundle.novelty.reference, "distances": bundle.novelty.distances}
@@ -121,7 +127,7 @@ def is_bundle(path: Path) -> bool:
     """Tell whether a file looks like a bundle, by its first bytes and members."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return _JSON in archive.namelist()
+            return not {_JSON, _JSON_BEFORE}.isdisjoint(archive.namelist())
     except (OSError, zipfile.BadZipFile):
         return False
 
@@ -189,6 +195,12 @@ def load(
         if files.file_size(path) > sum(_LIMITS.values()):
             raise CorruptError(f"{refused}: it is too large.")
         data = files.read_bytes(path)
+        if data[-len(_SEAL_BEFORE) - 64 :].startswith(_SEAL_BEFORE):
+            raise IncompatibleError(
+                f"{shown(path)} was made by an earlier featx: it has the model version 2, and this "
+                f"one reads {VERSION}. Make it again from its cache, which takes seconds: "
+                f"featx fit features.h5 -o {shown(path)}"
+            )
         if data != sealed(data[:-_SEALED]):
             raise CorruptError(
                 f"{refused}: its bytes are not those that were written. Copy it again, or make it "
@@ -237,9 +249,16 @@ def _bundle(described: dict[str, Any], members: dict[str, bytes], refused: str) 
     if heads.HEADS[name].keras:
         from .kerashead import KerasHead
 
-        head: Any = KerasHead.from_bytes(members[_KERAS], described["network"])
+        head: Any = KerasHead.from_bytes(members[_DENSE], described["network"])
     else:
         head = _from_skops(name, members[_SKOPS], refused)
+        factor = described["inverse_temperature"]
+        if heads.HEADS[name].calibrated != (factor is not None):
+            raise CorruptError(f"{refused}: its calibration is not that of {name}.")
+        if factor is not None:
+            if not 0 < factor < math.inf:
+                raise CorruptError(f"{refused}: its inverse temperature is {factor!r}.")
+            head = TemperatureScaled.of(head, float(factor))
     classes = tuple(described["classes"])
     if not np.array_equal(head.classes_, np.arange(len(classes))):
         raise CorruptError(f"{refused}: the head's classes are not the {len(classes)} named ones.")

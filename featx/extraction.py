@@ -431,7 +431,7 @@ def _fingerprint(
             resize=settings.resize,
         ),
         copies=settings.copies,
-        augment=str(_policy(settings)) if settings.copies else "",
+        augment=_policy(settings).as_json() if settings.copies else "",
         seed=settings.seed if settings.copies else 0,
         dtype=settings.dtype,
         precision=precision(wanted, chosen_runtime),

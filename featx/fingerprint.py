@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from . import images, vgg16
+from . import augment, images, vgg16
 from .errors import InputError
 
 __all__ = ["DTYPES", "Fingerprint", "TrunkFingerprint"]
@@ -71,7 +71,7 @@ class Fingerprint:
     copies : int
         Augmented copies beside each original.
     augment : str
-        The policy and its ranges; "" without copies.
+        The policy's ranges as JSON, see `augment.Policy.as_json`; "" without copies.
     seed : int
         Of the copies; 0 without.
     dtype : str
@@ -110,12 +110,13 @@ class Fingerprint:
 
         Raises
         ------
-        ValueError, TypeError, InputError
+        LookupError, ValueError, TypeError, InputError
             When it is another text.
         """
         fields = json.loads(text)
         names = [field.name for field in dataclasses.fields(cls)[1:]]
         own = {name: fields.pop(name) for name in names if name in fields}
+        own["augment"] = augment.as_json(own["augment"])
         return cls(TrunkFingerprint(**fields), **own)
 
     def differences(self, other: "Fingerprint") -> dict[str, tuple[Any, Any]]:

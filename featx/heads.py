@@ -16,8 +16,6 @@ __all__ = ["HEADS", "Head", "head", "own"]
 
 Options = Mapping[str, Any]
 
-_CALIBRATED = ("featx.calibration.TemperatureScaled",)
-
 
 @dataclass(frozen=True)
 class Head:
@@ -64,7 +62,7 @@ class Head:
     keras: bool = False
     layers: bool = False
     balances: bool = False
-    types: tuple[str, ...] = _CALIBRATED
+    types: tuple[str, ...] = ()
 
     def settings(self, changes: Options) -> list[dict[str, Any]]:
         """Return every setting to try: the defaults, the changes over them, and the grid.
@@ -218,9 +216,7 @@ _NETWORK = {"learning_rate": 3e-3, "epochs": 100, "batch_size": 32, "patience": 
 
 HEADS: Mapping[str, Head] = MappingProxyType(
     {
-        "dummy": Head(
-            "the share of each class, whatever the picture", _dummy, calibrated=False, types=()
-        ),
+        "dummy": Head("the share of each class, whatever the picture", _dummy, calibrated=False),
         "nearest-centroid": Head(
             "nearest mean of a class",
             _nearest_centroid,
@@ -290,7 +286,7 @@ HEADS: Mapping[str, Head] = MappingProxyType(
             _random_forest,
             options={"n_estimators": 100, "min_samples_leaf": 1},
             balances=True,
-            types=(*_CALIBRATED, "sklearn.tree._tree.Tree"),
+            types=("sklearn.tree._tree.Tree",),
         ),
         "dense": Head(
             "dense hidden layers with dropout",
@@ -306,10 +302,7 @@ HEADS: Mapping[str, Head] = MappingProxyType(
             _hist_gradient_boosting,
             options={"learning_rate": 0.1, "max_iter": 40, "max_leaf_nodes": 6},
             balances=True,
-            types=(
-                *_CALIBRATED,
-                "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-            ),
+            types=("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",),
         ),
     }
 )

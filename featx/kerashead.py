@@ -1,24 +1,19 @@
 """A Keras network as a scikit-learn classifier: dense layers over features."""
 
 import functools
-import io
-import json
-import tempfile
+import itertools
 import threading
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from . import backend, safehdf5
+from . import backend
 from .errors import CorruptError
 
 __all__ = ["KerasHead"]
 
-_LAYERS = {"InputLayer", "UnitNormalization", "Rescaling", "Dense", "Dropout"}
 _PREDICT_ROWS = 1024
 
 
@@ -53,6 +48,8 @@ class KerasHead(ClassifierMixin, BaseEstimator):
     model_ : keras.Model
     history_ : dict of list of float
         `loss`, `accuracy`, `val_loss`, `val_accuracy`, one number an epoch.
+    scale_ : float
+        What rows of length 1 are multiplied by inside the network.
     """
 
     def __init__(
@@ -154,8 +151,9 @@ class KerasHead(ClassifierMixin, BaseEstimator):
         return inside, outside
 
     def _build(self, width: int) -> Any:
+        self.scale_ = width**0.5
         shape = (width, len(self.classes_), tuple(self.hidden))
-        return _network(*shape, self.dropout, self.l2, self.random_state)
+        return _network(*shape, self.dropout, self.l2, self.random_state, self.scale_)
 
     def _weights(self, columns: np.ndarray) -> np.ndarray:
         """Return the weight of each class."""
@@ -173,19 +171,12 @@ class KerasHead(ClassifierMixin, BaseEstimator):
         kernel : ndarray, shape (d, classes)
         bias : ndarray, shape (classes,)
         """
-        keras = backend.keras()
         head = cls()
         head.classes_ = np.arange(len(bias))
         head.history_ = {}
-        head.model_ = keras.Sequential(
-            [
-                keras.Input((len(kernel),)),
-                keras.layers.UnitNormalization(),
-                keras.layers.Dense(len(bias), "softmax", name="probabilities"),
-            ],
-            name="head",
-        )
-        head.model_.layers[-1].set_weights([kernel, bias])
+        head.scale_ = 1.0
+        head.model_ = _network(len(kernel), len(bias), (), 0.0, 0.0, 0, head.scale_)
+        head.model_.set_weights([kernel, bias])
         return head
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
@@ -200,41 +191,75 @@ class KerasHead(ClassifierMixin, BaseEstimator):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def to_bytes(self) -> tuple[bytes, dict[str, Any]]:
-        """Return the fitted head as a ``.keras`` file and plain values for JSON."""
-        with tempfile.TemporaryDirectory(prefix="featx-") as folder:
-            path = Path(folder) / "head.keras"
-            self.model_.save(path)
-            saved = path.read_bytes()
-        return saved, {
+        """Return the weights of the fitted head as safetensors, and plain values for JSON."""
+        from safetensors.numpy import save
+
+        tensors = {}
+        for number, layer in enumerate(_dense_layers(self.model_)):
+            kernel, bias = layer.get_weights()
+            tensors[f"dense_{number}/kernel"] = np.ascontiguousarray(kernel)
+            tensors[f"dense_{number}/bias"] = np.ascontiguousarray(bias)
+        return save(tensors), {
             "parameters": self.get_params(),
+            "scale": self.scale_,
             "classes": self.classes_.tolist(),
             "history": self.history_,
         }
 
     @classmethod
     def from_bytes(cls, saved: bytes, described: Mapping[str, Any]) -> "KerasHead":
-        """Return the head that `to_bytes` described, from layers of a fixed list only.
+        """Return the head that `to_bytes` described. The network is built anew, from numbers only.
 
         Raises
         ------
         CorruptError
-            When the file holds any other layer.
+            When the weights are not those of such a head.
         """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
         head = cls(**described["parameters"])
         head.hidden = tuple(head.hidden)
         head.classes_ = np.array(described["classes"])
         head.history_ = described["history"]
-        with zipfile.ZipFile(io.BytesIO(saved)) as archive:
-            config = json.loads(archive.read("config.json"))
-            weights = safehdf5.arrays(archive.read("model.weights.h5"))
-        head.model_ = _rebuilt(list(_layers(config)), dict(weights))
+        head.scale_ = float(described["scale"])
+        try:
+            tensors = load(saved)
+        except SafetensorError as error:
+            raise CorruptError(f"The head's weights cannot be read: {error}.") from error
+        width = len(tensors.get("dense_0/kernel", ()))
+        widths = (width, *head.hidden, len(head.classes_))
+        expected: dict[str, tuple[int, ...]] = {}
+        for number, (before, after) in enumerate(itertools.pairwise(widths)):
+            expected[f"dense_{number}/kernel"] = (before, after)
+            expected[f"dense_{number}/bias"] = (after,)
+        found = {name: array.shape for name, array in tensors.items()}
+        if found != expected:
+            raise CorruptError(f"The head has weights of the shapes {found}. Expected {expected}.")
+        weights = [tensors[name].astype(np.float32) for name in expected]
+        if not (np.isfinite(head.scale_) and all(np.isfinite(array).all() for array in weights)):
+            raise CorruptError("The head's weights are not all finite numbers.")
+        shape = (width, len(head.classes_), head.hidden)
+        head.model_ = _network(*shape, head.dropout, 0.0, 0, head.scale_)
+        head.model_.set_weights(weights)
         return head
 
 
+def _dense_layers(network: Any) -> list[Any]:
+    """Return the layers that have weights, in order."""
+    return [layer for layer in network.layers if layer.weights]
+
+
 def _network(
-    width: int, classes: int, hidden: tuple[int, ...], dropout: float, l2: float, seed: int
+    width: int,
+    classes: int,
+    hidden: tuple[int, ...],
+    dropout: float,
+    l2: float,
+    seed: int,
+    scale: float,
 ) -> Any:
-    """Return a new network."""
+    """Return a new network; its rows of length 1 are multiplied by `scale`."""
     keras = backend.keras()
     layers = keras.layers
     seeds = iter(range(seed * 1000, (seed + 1) * 1000))
@@ -246,7 +271,7 @@ def _network(
             kernel_regularizer=penalty, name=name,
         )  # fmt: skip
 
-    stack = [keras.Input((width,)), layers.UnitNormalization(), layers.Rescaling(width**0.5)]
+    stack = [keras.Input((width,)), layers.UnitNormalization(), layers.Rescaling(scale)]
     for number, units in enumerate(hidden, start=1):
         stack.append(dense(units, "relu", keras.initializers.HeNormal, f"hidden_{number}"))
         if dropout:
@@ -279,7 +304,7 @@ class _Trainer:
     ) -> None:
         tf, keras = backend.tensorflow(), backend.keras()
         self.alone = threading.Lock()
-        self.network = network = _network(width, classes, hidden, dropout, l2, 0)
+        self.network = network = _network(width, classes, hidden, dropout, l2, 0, width**0.5)
         self._optimizer = optimizer = keras.optimizers.Adam(learning_rate)
         optimizer.build(network.trainable_variables)
         self._start = [variable.numpy() for variable in optimizer.variables]
@@ -334,48 +359,3 @@ class _Trainer:
         """Return loss and accuracy of other rows."""
         loss, accuracy = self._validated(*data, rows.astype(np.int32)).numpy()
         return {"val_loss": float(loss), "val_accuracy": float(accuracy)}
-
-
-def _layers(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield class name and settings of each layer of a saved network.
-
-    Raises
-    ------
-    CorruptError
-        When there is any other layer than those of a head.
-    """
-    if (config["module"], config["class_name"]) != ("keras", "Sequential"):
-        raise CorruptError(f"The head is a {config['class_name']}, and no stack of layers.")
-    for layer in config["config"]["layers"]:
-        name = layer["class_name"]
-        if layer["module"] != "keras.layers" or name not in _LAYERS:
-            raise CorruptError(f"The head has a layer that it has no use for: {name}.")
-        yield name, layer["config"]
-
-
-def _rebuilt(
-    layers: Sequence[tuple[str, Mapping[str, Any]]], weights: Mapping[str, np.ndarray]
-) -> Any:
-    """Build a network from plain numbers: Keras never sees the configuration of the file."""
-    keras = backend.keras()
-    width = weights["layers/dense/vars/0"].shape[0]
-    network = keras.Sequential([keras.Input((width,))], name="head")
-    dense = 0
-    for name, config in layers:
-        if name == "UnitNormalization":
-            network.add(keras.layers.UnitNormalization())
-        elif name == "Rescaling":
-            network.add(keras.layers.Rescaling(float(config["scale"])))
-        elif name == "Dropout":
-            network.add(keras.layers.Dropout(float(config["rate"]), seed=0))
-        elif name == "Dense":
-            place = f"layers/dense{f'_{dense}' if dense else ''}/vars"
-            kernel, bias = weights[f"{place}/0"], weights[f"{place}/1"]
-            if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
-                raise CorruptError("The head's weights are not all finite numbers.")
-            activation = {"relu": "relu", "softmax": "softmax"}[config["activation"]]
-            layer = keras.layers.Dense(len(bias), activation, name=str(config["name"]))
-            network.add(layer)
-            layer.set_weights([kernel, bias])
-            dense += 1
-    return network

@@ -94,7 +94,7 @@ def rewritten(path: Path, out: Path, **members: bytes | None) -> Path:
 def described(path: Path, **changes: object) -> bytes:
     """Return what a bundle says of itself, with changes."""
     with zipfile.ZipFile(path) as archive:
-        return json.dumps({**json.loads(archive.read("bundle.json")), **changes}).encode()
+        return json.dumps({**json.loads(archive.read("model.json")), **changes}).encode()
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -51,6 +52,27 @@ def test_what_is_in_it(made: Path) -> None:
         assert opened.sizes.tolist() == [[48, 36]] * 6
         assert opened.skipped == []
         assert opened.catalog.root == made.parent / "photos"
+
+
+def test_a_cache_with_the_older_text_of_a_policy_is_read_and_reused(
+    made: Path, copied: Path
+) -> None:
+    """Before, a fingerprint had the policy as Python prints it."""
+    older = "Policy(rotation=10, shift=0.05, shear=0.0, zoom=(0.9, 1.1), flip=0.5)"
+    with forged(copied) as file:
+        fields = json.loads(file.attrs["fingerprint"])
+        assert json.loads(fields["augment"]) == {
+            "flip": 0.5, "rotation": 10, "shear": 0.0, "shift": 0.05, "zoom": [0.9, 1.1],
+        }  # fmt: skip
+        file.attrs["fingerprint"] = json.dumps(fields | {"augment": older})
+    with Cache.open(made) as now, Cache.open(copied) as before:
+        assert before.fingerprint == now.fingerprint
+    again = featx.extract(made.parent / "photos", copied, copies=2, cut="block4_pool", **TINY)
+    assert (again.forward, again.reused) == (0, 6)
+    with forged(copied) as file:
+        file.attrs["fingerprint"] = json.dumps(fields | {"augment": "Policy(rotation=open('x'))"})
+    with pytest.raises(CorruptError):
+        Cache.open(copied)
 
 
 def test_any_hdf5_tool_reads_it(made: Path) -> None:

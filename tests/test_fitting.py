@@ -1,5 +1,6 @@
 """Fitting and bundles, over the table of heads."""
 
+import hashlib
 import io
 import json
 import pickle
@@ -115,7 +116,7 @@ def model(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_bundle_holds_no_pickle(model: Path) -> None:
     with zipfile.ZipFile(model) as archive:
         assert archive.namelist() == [
-            "bundle.json",
+            "model.json",
             "head.skops",
             "training.safetensors",
             "novelty.safetensors",
@@ -152,7 +153,7 @@ def test_a_bundle_runs_no_code(model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "zip"}, "its format is not 'featx-bundle'"),
+        ({"format": "zip"}, "its format is not 'featx-model'"),
         ({"head": "magic"}, "unknown head 'magic'"),
         ({"pool": "mean"}, "unknown head 'logreg' or pool 'mean'"),
         ({"classes": ["a", "b"]}, "the head's classes are not the 2 named ones"),
@@ -164,25 +165,35 @@ def test_other_content_is_refused(
 ) -> None:
     data = described(model, **changes)
     with pytest.raises(CorruptError, match=message):
-        featx.load(rewritten(model, tmp_path / "bad.featx", bundle_json=data))
+        featx.load(rewritten(model, tmp_path / "bad.featx", model_json=data))
 
 
 def test_a_fingerprint_that_cannot_be_is_refused(model: Path, tmp_path: Path) -> None:
     wrong = json.loads(described(model))["fingerprint"] | {"cut": "block9_pool"}
-    bad = rewritten(model, tmp_path / "b.featx", bundle_json=described(model, fingerprint=wrong))
+    bad = rewritten(model, tmp_path / "b.featx", model_json=described(model, fingerprint=wrong))
     with pytest.raises(CorruptError, match="is not a whole featx model: Unknown layer"):
         featx.load(bad)
 
 
 def test_other_versions_and_weights_are_incompatible(model: Path, tmp_path: Path) -> None:
-    newer = rewritten(model, tmp_path / "n.featx", bundle_json=described(model, version=9))
-    with pytest.raises(IncompatibleError, match="has the model version 9; this featx reads 2"):
+    newer = rewritten(model, tmp_path / "n.featx", model_json=described(model, version=9))
+    with pytest.raises(IncompatibleError, match="has the model version 9; this featx reads 3"):
         featx.load(newer)
     foreign = json.loads(described(model))["fingerprint"] | {"weights": "f" * 64}
     other = described(model, fingerprint=foreign, weights="file")
-    loaded = featx.load(rewritten(model, tmp_path / "o.featx", bundle_json=other), weights="random")
+    loaded = featx.load(rewritten(model, tmp_path / "o.featx", model_json=other), weights="random")
     with pytest.raises(IncompatibleError, match="needs the weights with the SHA-256 ffff"):
         loaded.predict([np.zeros((32, 32, 3), np.uint8)])
+
+
+def test_a_model_of_the_version_before_says_what_to_do(model: Path, tmp_path: Path) -> None:
+    body = model.read_bytes()[: -len("featx-model sha256 ") - 64].replace(
+        b"model.json", b"bundle.json"
+    )
+    older = tmp_path / "older.featx"
+    older.write_bytes(body + f"featx-bundle sha256 {hashlib.sha256(body).hexdigest()}".encode())
+    with pytest.raises(IncompatibleError, match=r"model version 2.* reads 3.*\n?.*featx fit feat"):
+        featx.load(older)
 
 
 @pytest.mark.parametrize("length", [0, 10, 500, -1])

@@ -118,8 +118,8 @@ def hostile_models(made: Path, out: Path) -> list[Path]:
     schema = json.loads(skops["schema.json"])
     arrays = [name for name in skops if name.endswith(".npy")]
     coefficients = max(arrays, key=lambda name: len(skops[name]))
-    inner = members(members(network.read_bytes())["head.keras"])
-    config = json.loads(inner["config.json"])
+    layers = members(network.read_bytes())
+    about = json.loads(layers["model.json"])["network"]
     numbers = iter(itertools.count())
     paths: list[Path] = []
 
@@ -135,20 +135,10 @@ def hostile_models(made: Path, out: Path) -> list[Path]:
         changed(name, head_skops=zipped(skops | new))
 
     def said(name: str, **changes: object) -> None:
-        changed(name, bundle_json=described(model, **changes))
+        changed(name, model_json=described(model, **changes))
 
-    def layered(name: str, change: Callable[[dict], object]) -> None:
-        new = json.loads(json.dumps(config))
-        change(new)
-        data = zipped(inner | {"config.json": json.dumps(new).encode()})
-        changed(name, network, head_keras=data)
-
-    def weighted(name: str, change: Callable[[h5py.File], object]) -> None:
-        held = io.BytesIO(inner["model.weights.h5"])
-        with h5py.File(held, "r+") as file:
-            change(file)
-        data = zipped(inner | {"model.weights.h5": held.getvalue()})
-        changed(name, network, head_keras=data)
+    def layered(name: str, **changes: object) -> None:
+        changed(name, network, model_json=described(network, network=about | changes))
 
     evil = pickle.dumps(Evil(made / "canary"))
     add(b"", "empty")
@@ -161,7 +151,7 @@ def hostile_models(made: Path, out: Path) -> list[Path]:
     add(sealed(zipped(whole | {"../../canary": b"x"})), "climbing-member")
     twice = io.BytesIO(zipped(whole))
     with zipfile.ZipFile(twice, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
-        archive.writestr("bundle.json", b"{}")
+        archive.writestr("model.json", b"{}")
     add(sealed(twice.getvalue()), "member-twice")
     locked = bytearray(zipped(whole))
     for at in (6, locked.index(b"PK\x01\x02") + 8):
@@ -170,18 +160,18 @@ def hostile_models(made: Path, out: Path) -> list[Path]:
     strange = bytearray(zipped(whole))
     strange[strange.index(b"PK\x01\x02") + 10] = 99
     add(sealed(bytes(strange)), "unknown-packing")
-    changed("json-bomb", bundle_json=bytes(200 << 20))
+    changed("json-bomb", model_json=bytes(200 << 20))
     changed("head-bomb", head_skops=bytes(200 << 20))
-    changed("deep-json", bundle_json=b"[" * 200_000)
-    changed("list-json", bundle_json=b"[1, 2]")
-    changed("no-json", bundle_json=None)
+    changed("deep-json", model_json=b"[" * 200_000)
+    changed("list-json", model_json=b"[1, 2]")
+    changed("no-json", model_json=None)
     changed("no-head", head_skops=None)
     said("other-format", format="pickle")
     said("no-such-head", head="__import__")
     said("no-such-pool", pool="../avg")
     said("other-classes", classes=["a"])
     said("no-classes", classes=None)
-    trunk = json.loads(whole["bundle.json"])["fingerprint"]
+    trunk = json.loads(whole["model.json"])["fingerprint"]
     said("huge-pictures", fingerprint=trunk | {"size": 32 * 10**8})
     said("large-pictures", fingerprint=trunk | {"size": 4096}, pool="flatten")
     said("no-such-cut", fingerprint=trunk | {"cut": "os"})
@@ -228,42 +218,26 @@ def hostile_models(made: Path, out: Path) -> list[Path]:
     changed("novelty-width", novelty_safetensors=save(novelty | {"reference": reference}))
     distances = np.full_like(novelty["distances"], np.inf)
     changed("novelty-infinite", novelty_safetensors=save(novelty | {"distances": distances}))
-    layered("lambda", lambda new: new["config"]["layers"][1].update(class_name="Lambda"))
-    layered("module", lambda new: new["config"]["layers"][1].update(module="os"))
-    layered("function", lambda new: new.update(class_name="get_file", module="keras.utils"))
-    layered(
-        "activation",
-        lambda new: new["config"]["layers"][-1]["config"].update(
-            activation={"class_name": "function", "module": "builtins", "config": "exec"}
-        ),
-    )
-
-    def weights(file: h5py.File) -> str:
-        return "layers/dense/vars/0"
-
-    def link(file: h5py.File) -> None:
-        del file[weights(file)]
-        file[weights(file)] = h5py.ExternalLink(str(made / "outside/secret.h5"), "kernel")
-
-    def elsewhere(file: h5py.File) -> None:
-        shape = file[weights(file)].shape
-        del file[weights(file)]
-        secret = [(str(made / "outside/secret.bin"), 0, 4 * int(np.prod(shape)))]
-        file.create_dataset(weights(file), shape, np.float32, external=secret)
-
-    def bomb(file: h5py.File) -> None:
-        del file[weights(file)]
-        file.create_dataset(weights(file), (1 << 20, 1 << 14), np.float32, chunks=(1, 1 << 14),
-                            compression="gzip")  # fmt: skip
-
-    def infinite(file: h5py.File) -> None:
-        file[weights(file)][...] = np.inf
-
-    weighted("external-link", link)
-    weighted("external-storage", elsewhere)
-    weighted("weights-bomb", bomb)
-    weighted("weights-infinite", infinite)
-    changed("weights-none", network, head_keras=zipped(inner | {"model.weights.h5": b""}))
+    parameters = about["parameters"]
+    layered("layers-huge", parameters=parameters | {"hidden": [1 << 40]})
+    layered("layers-more", parameters=parameters | {"hidden": [7]})
+    layered("layers-code", parameters=parameters | {"__class__": "os.system"})
+    layered("layers-dropout", parameters=parameters | {"dropout": "exec"})
+    layered("layers-none", parameters=None)
+    layered("layers-scale", scale=float("nan"))
+    layered("layers-classes", classes=[0, 1])
+    weights = load(layers["head.safetensors"])
+    kernel = weights["dense_0/kernel"]
+    for name, change in (
+        ("infinite", {"dense_0/kernel": np.full_like(kernel, np.inf)}),
+        ("more", {"dense_1/kernel": kernel}),
+        ("short", {"dense_0/kernel": kernel[:7]}),
+        ("flat", {"dense_0/kernel": kernel.ravel()}),
+    ):
+        changed(f"weights-{name}", network, head_safetensors=save(weights | change))
+    changed("weights-none", network, head_safetensors=b"")
+    changed("weights-huge", network, head_safetensors=struct.pack("<Q", 1 << 60))
+    changed("weights-pickle", network, head_safetensors=evil)
     return paths
 
 

@@ -278,26 +278,26 @@ def test_network_holds_out_whole_pictures(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(outside) and not len(np.intersect1d(groups[inside], groups[outside]))
 
 
-def test_network_files_with_other_layers_are_refused() -> None:
-    import io
-    import json
-    import zipfile
+def test_network_files_with_other_weights_are_refused() -> None:
+    from safetensors.numpy import load, save
 
     data = examples()
-    head = KerasHead(epochs=1).fit(data.originals, data.y)
+    head = KerasHead(hidden=(8,), epochs=1).fit(data.originals, data.y)
     saved, described = head.to_bytes()
-    for change in ({"class_name": "Lambda"}, {"module": "os"}):
-        out = io.BytesIO()
-        with zipfile.ZipFile(io.BytesIO(saved)) as old, zipfile.ZipFile(out, "w") as new:
-            for name in old.namelist():
-                content = old.read(name)
-                if name == "config.json":
-                    config = json.loads(content)
-                    config["config"]["layers"][1].update(change)
-                    content = json.dumps(config).encode()
-                new.writestr(name, content)
-        with pytest.raises(CorruptError, match="a layer that it has no use for"):
-            KerasHead.from_bytes(out.getvalue(), described)
+    tensors = load(saved)
+    kernel = tensors["dense_1/kernel"]
+    for changes, message in (
+        ({"dense_2/kernel": kernel}, "weights of the shapes"),
+        ({"dense_1/kernel": kernel[:3]}, "weights of the shapes"),
+        ({"dense_1/kernel": np.full_like(kernel, np.nan)}, "not all finite"),
+    ):
+        with pytest.raises(CorruptError, match=message):
+            KerasHead.from_bytes(save(tensors | changes), described)
+    wide = described | {"parameters": described["parameters"] | {"hidden": [1 << 40]}}
+    with pytest.raises(CorruptError, match="weights of the shapes"):
+        KerasHead.from_bytes(saved, wide)
+    with pytest.raises(CorruptError, match="cannot be read"):
+        KerasHead.from_bytes(saved[:-1], described)
 
 
 def test_class_scores_are_margins_or_else_logarithms_of_probabilities() -> None:
