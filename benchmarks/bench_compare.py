@@ -20,13 +20,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 
 import featx
-from featx import heads
-from featx.assembly import assemble
-from featx.cache import Cache, Images
-from featx.catalog import Catalog
-from featx.files import digest
-from featx.fingerprint import Fingerprint, TrunkFingerprint
-from featx.parts import Parts
+from featx.cache.file import Cache, Images
+from featx.cache.parts import Parts
+from featx.cache.writer import assemble
+from featx.dataset.catalog import Catalog
+from featx.heads import registry
+from featx.network.fingerprint import Fingerprint, TrunkFingerprint
+from featx.storage.files import digest
 
 PICTURES, WIDTH, CLASSES, FOLDS = 2000, 512, 10, 5
 NAMES = (
@@ -63,7 +63,7 @@ def plain(path: Path) -> dict[str, float]:
     inner = StratifiedGroupKFold(3, shuffle=True, random_state=0)
     found = {}
     for name in NAMES:
-        head = heads.HEADS[name]
+        head = registry.HEADS[name]
         model = make_pipeline(Normalizer(), head.build(head.options, 0))
         step = model.steps[-1][0]
         grid = {f"{step}__{option}": list(values) for option, values in head.grid.items()}

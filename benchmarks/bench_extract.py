@@ -20,10 +20,12 @@ import networks
 import numpy as np
 
 import featx
-from featx import backend, images, weights
-from featx.fingerprint import TrunkFingerprint
-from featx.runtime import RUNTIMES, runtime
-from featx.trunk import BATCH, Trunk, precision
+from featx import backend
+from featx.images import decode
+from featx.network import weights
+from featx.network.fingerprint import TrunkFingerprint
+from featx.network.runtime import RUNTIMES, runtime
+from featx.network.trunk import BATCH, Trunk, precision
 
 SIZE = 224
 
@@ -50,7 +52,7 @@ def main() -> None:
         photos = measure.copied(options.source, folder / "photos", options.pictures)
         listed = featx.scan(photos)
         paths = [str(listed.file(i)) for i in range(len(listed))]
-        pixels = np.stack([images.load(path, SIZE, "crop").pixels for path in paths])
+        pixels = np.stack([decode.load(path, SIZE, "crop").pixels for path in paths])
 
         def bare(kind: str, by: str) -> None:
             trunk = Trunk(chosen, fingerprint, precision=kind, runtime=by)
@@ -138,7 +140,7 @@ def main() -> None:
 
 
 def _decoded(paths: list[str]) -> np.ndarray:
-    return np.stack([images.load(path, SIZE, "crop").pixels for path in paths])
+    return np.stack([decode.load(path, SIZE, "crop").pixels for path in paths])
 
 
 if __name__ == "__main__":

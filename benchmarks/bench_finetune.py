@@ -21,11 +21,13 @@ import measure
 import numpy as np
 
 import featx
-from featx import backend, images, vgg16
-from featx.kerashead import KerasHead
-from featx.network import assembled, classified
-from featx.runtime import normalization
-from featx.tuning import Recipe, Tuning, epoch_of
+from featx import backend
+from featx.finetuning.epochs import Recipe, Tuning, epoch_of
+from featx.heads.dense import KerasHead
+from featx.images import decode
+from featx.model.keras_network import assembled, classified
+from featx.network import layers as vgg16
+from featx.network.runtime import normalization
 
 BATCH = 32
 #: The networks to compare with, and how each is compiled.
@@ -92,7 +94,7 @@ def main() -> None:
             }
             trunk = model.fingerprint.trunk
             pixels = np.stack(
-                [images.load(some.file(i), trunk.size, trunk.resize).pixels for i in range(len(y))]
+                [decode.load(some.file(i), trunk.size, trunk.resize).pixels for i in range(len(y))]
             )
             ours = tail_network(model, dtype)
             truth = np.eye(len(model.classes), dtype=np.float32)[y]

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from featx import heads, pools, splits
-from featx.cache import Cache
+from featx.cache.file import Cache
+from featx.dataset import splits
+from featx.heads import registry
+from featx.heads.crossval import examples_of
+from featx.heads.training import Examples, train
 from featx.metrics import METRICS
-from featx.training import Examples, train
-from featx.trials import examples_of
+from featx.network import pools
 
 
-def cell(head: heads.Head, data: Examples, test: np.ndarray, y: np.ndarray) -> str:
+def cell(head: registry.Head, data: Examples, test: np.ndarray, y: np.ndarray) -> str:
     """Return "inner folds / test" in percent."""
     fitted = train(head, data, candidates=head.settings({}), metric=METRICS["accuracy"], seed=0)
     right = (fitted.classifier.predict_proba(test).argmax(axis=1) == y).mean()
@@ -34,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("caches", nargs="+", type=Path)
     parser.add_argument("--originals", action="store_true", help="leave the copies out")
-    parser.add_argument("--heads", default=",".join(heads.HEADS))
+    parser.add_argument("--heads", default=",".join(registry.HEADS))
     parser.add_argument("--pools", default=",".join(pools.POOLS))
     options = parser.parse_args()
     names, wanted = options.heads.split(","), options.pools.split(",")
@@ -54,7 +56,7 @@ def main() -> None:
                 data = Examples(data.X[:, : 1 + used], data.y, data.units)
                 matrices[pool] = data, examples_of(cache, pool, split.test, units)
             for name in names:
-                head = heads.HEADS[name]
+                head = registry.HEADS[name]
                 cells = []
                 for pool, (data, test) in matrices.items():
                     left_out = pool == "flatten" and not head.distances

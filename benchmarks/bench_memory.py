@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 import featx
-from featx import trunk
+from featx.network import trunk
 
 
 def child(photos: str, out: str) -> None:

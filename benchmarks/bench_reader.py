@@ -16,9 +16,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 import featx
-from featx import augment, trunk
-from featx.decoder import Job
-from featx.reader import Reader
+from featx.images import augment
+from featx.images.reader import Reader
+from featx.images.sandbox import Job
+from featx.network import trunk
 
 COPIES = 4
 

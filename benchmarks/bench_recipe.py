@@ -20,7 +20,9 @@ import networks
 import numpy as np
 
 import featx
-from featx import backend, images, weights
+from featx import backend
+from featx.images import decode
+from featx.network import weights
 
 SIZE = 224
 
@@ -31,7 +33,7 @@ def recipe(source: Path) -> tuple[Callable[[], None], Callable[[], float]]:
     keras.utils.set_random_seed(0)
     listed = featx.scan(source)
     pixels = np.stack(
-        [images.load(listed.file(i), SIZE, "crop").pixels for i in range(len(listed))]
+        [decode.load(listed.file(i), SIZE, "crop").pixels for i in range(len(listed))]
     ).astype(np.float32)
     truth = np.eye(len(listed.classes), dtype=np.float32)[listed.labels]
     is_train = listed.splits == "train"

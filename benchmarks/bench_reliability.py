@@ -18,7 +18,10 @@ from typing import Any
 import measure
 
 import featx
-from featx import assembly, cache, files, parts, trunk
+from featx.cache import file as cache
+from featx.cache import parts, writer
+from featx.network import trunk
+from featx.storage import files
 
 RATE = 25  # pictures a second
 spent: Counter[str] = Counter()
@@ -53,7 +56,7 @@ def main() -> None:
     files.digest = timed("digest of each picture and part", files.digest)
     parts._check = timed("digest of each row", parts._check)
     cache.files.file_digest = timed("digest of the cache", files.file_digest)
-    assembly._check_written = timed("reading the cache back", assembly._check_written)
+    writer._check_written = timed("reading the cache back", writer._check_written)
     rounds: list[Counter[str]] = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(options.rounds):

@@ -15,7 +15,8 @@ from scipy import stats
 from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
 
 import featx
-from featx import heads, images
+from featx.heads import registry
+from featx.images import decode
 
 FOLDS, REPEATS = 5, 4
 
@@ -27,7 +28,7 @@ def scores(source: Path, resize: str, size: int, pool: str, scratch: Path) -> np
     with featx.Cache.open(out) as cache:
         X, y, _ = cache.matrix(pool)
     folds = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=REPEATS, random_state=0)
-    return cross_val_score(heads.HEADS["logreg"].build(0, len(y)), X, y, cv=folds)
+    return cross_val_score(registry.HEADS["logreg"].build(0, len(y)), X, y, cv=folds)
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
             for pool in ("avg", "avgmax"):
                 squash, crop = (
                     scores(source, resize, options.size, pool, Path(scratch))
-                    for resize in images.RESIZE
+                    for resize in decode.RESIZE
                 )
                 difference = crop - squash
                 spread = difference.std(ddof=1) * np.sqrt(1 / count + 1 / (FOLDS - 1))

@@ -12,10 +12,11 @@ from typing import Any
 import measure
 import numpy as np
 
-from featx import backend, vgg16
-from featx.fingerprint import TrunkFingerprint
-from featx.runtime import RUNTIMES, compiled
-from featx.trunk import BATCH
+from featx import backend
+from featx.network import layers
+from featx.network.fingerprint import TrunkFingerprint
+from featx.network.runtime import RUNTIMES, compiled
+from featx.network.trunk import BATCH
 
 SIZES = (64, 96, 128, 160, 224, 320)
 
@@ -24,7 +25,7 @@ def main() -> None:
     """Print and write the table."""
     options = measure.arguments(__doc__, rounds=5).parse_args()
     backend.tensorflow()  # imports are left out
-    arrays = vgg16.random_arrays(0)
+    arrays = layers.random_arrays(0)
     random = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []
     ratios = {}

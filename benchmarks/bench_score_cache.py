@@ -17,12 +17,12 @@ import measure
 import numpy as np
 
 import featx
-from featx import weights
-from featx.assembly import assemble
-from featx.cache import Images
-from featx.catalog import Catalog
-from featx.fingerprint import Fingerprint, TrunkFingerprint
-from featx.parts import Parts
+from featx.cache.file import Images
+from featx.cache.parts import Parts
+from featx.cache.writer import assemble
+from featx.dataset.catalog import Catalog
+from featx.network import weights
+from featx.network.fingerprint import Fingerprint, TrunkFingerprint
 
 CLASSES = tuple(f"class {number}" for number in range(10))
 _PART = 20_000

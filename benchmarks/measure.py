@@ -124,7 +124,7 @@ def _cell(value: Any) -> str:
 
 def machine() -> dict[str, Any]:
     """Return what the figures are of: processor, cores, memory, system, versions."""
-    from featx import trunk
+    from featx.network import trunk
 
     cpu = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     memory = [line for line in _lines("/proc/meminfo") if line.startswith("MemTotal")]

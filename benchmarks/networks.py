@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from featx import vgg16
-from featx.runtime import normalization
-from featx.weights import Weights
+from featx.network import layers as vgg16
+from featx.network.runtime import normalization
+from featx.network.weights import Weights
 
 __all__ = ["keras_model", "onnx_model", "onnxruntime", "pytorch"]
 

@@ -4,7 +4,7 @@ The whole way, here on random weights and small pictures, so that it takes secon
 for real work:
 
 >>> import tempfile, featx
->>> from featx.sample import write_sample
+>>> from featx.dataset.sample import write_sample
 >>> folder = tempfile.TemporaryDirectory()
 >>> photos = write_sample(f"{folder.name}/digits", per_class=10).out
 >>> cache = f"{folder.name}/features.h5"
@@ -39,42 +39,42 @@ __version__ = "0.1.0"
 # Where each public name lives. Imported when first asked for, so that `featx --help` needs neither
 # numpy nor TensorFlow.
 _HOMES = {
-    "Bundle": "bundle",
-    "Cache": "cache",
-    "CompareSettings": "leaderboard",
-    "EvaluateSettings": "evaluation",
-    "ExtractSettings": "extraction",
-    "FinetuneSettings": "finetuning",
+    "Bundle": "model.model",
+    "Cache": "cache.file",
+    "CompareSettings": "heads.leaderboard",
+    "EvaluateSettings": "scoring.evaluate",
+    "ExtractSettings": "cache.extract",
+    "FinetuneSettings": "finetuning.finetune",
     "FeatxError": "errors",
-    "FitSettings": "fitting",
-    "ScoreSettings": "scoring",
-    "compare": "comparison",
-    "evaluate": "evaluation",
-    "export": "exporting",
-    "extract": "extraction",
-    "finetune": "finetuning",
-    "fit": "fitting",
-    "load": "bundlefile",
-    "scan": "catalog",
-    "score": "scoring",
-    "verify": "verification",
+    "FitSettings": "model.fit",
+    "ScoreSettings": "scoring.score",
+    "compare": "heads.compare",
+    "evaluate": "scoring.evaluate",
+    "export": "model.export",
+    "extract": "cache.extract",
+    "finetune": "finetuning.finetune",
+    "fit": "model.fit",
+    "load": "model.file",
+    "scan": "dataset.catalog",
+    "score": "scoring.score",
+    "verify": "model.verify",
 }
 
 if TYPE_CHECKING:
-    from .bundle import Bundle
-    from .bundlefile import load
-    from .cache import Cache
-    from .catalog import scan
-    from .comparison import compare
+    from .cache.extract import ExtractSettings, extract
+    from .cache.file import Cache
+    from .dataset.catalog import scan
     from .errors import FeatxError
-    from .evaluation import EvaluateSettings, evaluate
-    from .exporting import export
-    from .extraction import ExtractSettings, extract
-    from .finetuning import FinetuneSettings, finetune
-    from .fitting import FitSettings, fit
-    from .leaderboard import CompareSettings
-    from .scoring import ScoreSettings, score
-    from .verification import verify
+    from .finetuning.finetune import FinetuneSettings, finetune
+    from .heads.compare import compare
+    from .heads.leaderboard import CompareSettings
+    from .model.export import export
+    from .model.file import load
+    from .model.fit import FitSettings, fit
+    from .model.model import Bundle
+    from .model.verify import verify
+    from .scoring.evaluate import EvaluateSettings, evaluate
+    from .scoring.score import ScoreSettings, score
 
 __all__ = [
     "Bundle",

@@ -1,5 +1,5 @@
 """Run the command line with ``python -m featx``."""
 
-from .cli import main
+from .cli.app import main
 
 main()

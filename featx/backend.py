@@ -1,14 +1,16 @@
-"""Keras on TensorFlow, imported late and without its log lines."""
+"""Heavy libraries, imported late, and without what they would bring along."""
 
 import functools
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .errors import InputError
 
-__all__ = ["keras", "tensorflow"]
+__all__ = ["block_imports", "keras", "tensorflow"]
 
 
 @functools.cache
@@ -48,3 +50,18 @@ def keras() -> Any:
 def tensorflow() -> Any:
     """Return the `tensorflow` module: the compiler and the devices; models stay on Keras."""
     return _load()[1]
+
+
+@contextmanager
+def block_imports(*names: str) -> Iterator[None]:
+    """Let imports of these modules fail inside the block, as if they were not installed.
+
+    Modules that were imported before stay. Use it only for packages that handle a missing import.
+    """
+    absent = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None: cannot be imported
+    try:
+        yield
+    finally:
+        for name in absent:
+            sys.modules.pop(name, None)

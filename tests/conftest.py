@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featx import files, weights
-from featx.bundlefile import sealed
-from featx.cache import USER_BLOCK, VERSION, user_block
+from featx.cache.file import USER_BLOCK, VERSION, user_block
 from featx.errors import StorageError
+from featx.model.file import sealed
+from featx.network import weights
+from featx.storage import files
 
 ROOT = Path(__file__).parents[1]
 PHOTOGRAPHS = Path(os.environ.get("FEATX_PHOTOGRAPHS", ROOT.parent / "shared" / "data"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from featx.images import MAX_BYTES
+from featx.images.decode import MAX_BYTES
 
 OK = "ok"
 

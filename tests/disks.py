@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from featx.files import Disk
+from featx.storage.files import Disk
 
 CALLS = ("open", "lock", "write", "truncate", "sync", "replace", "remove", "make_folder",
          "remove_folder")  # fmt: skip

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from featx import augment, files
 from featx.errors import InputError
+from featx.images import augment
+from featx.storage import files
 
 DIGEST = files.digest(b"a picture")
 SIZE = 64

@@ -8,10 +8,10 @@ import pytest
 from conftest import TINY, forged
 
 import featx
-from featx import pools
-from featx.cache import Cache
+from featx.cache.file import Cache
 from featx.errors import CorruptError, IncompatibleError, InputError
-from featx.fingerprint import Fingerprint, TrunkFingerprint
+from featx.network import pools
+from featx.network.fingerprint import Fingerprint, TrunkFingerprint
 
 
 @pytest.fixture(scope="module")

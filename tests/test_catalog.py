@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featx import catalog
+from featx.dataset import catalog
 from featx.errors import InputError
 
 

@@ -12,13 +12,14 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from featx import __version__, cli, terminal
+from featx import __version__
+from featx.cli import app, terminal
 
 TINY = ["--weights", "random", "--size", "32"]
 
 
 def run(*arguments: object, code: int = 0) -> Any:
-    result = CliRunner().invoke(cli.app, list(map(str, arguments)))
+    result = CliRunner().invoke(app.app, list(map(str, arguments)))
     assert result.exit_code == code, result.output
     return result
 
@@ -88,7 +89,7 @@ def test_a_list_of_pictures_on_standard_input(photos: Path, tmp_path: Path) -> N
 
     def score(text: str, *options: object, code: int) -> Any:
         command = ["score", model, "-", "-o", out, "--overwrite", *options]
-        result = CliRunner().invoke(cli.app, list(map(str, command)), input=text)
+        result = CliRunner().invoke(app.app, list(map(str, command)), input=text)
         assert result.exit_code == code, result.output
         return result
 

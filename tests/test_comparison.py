@@ -15,10 +15,13 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 
 import featx
-from featx import comparison, heads, leaderboard, metrics, splits, training, trials
+from featx import metrics
+from featx.dataset import splits
 from featx.errors import InputError
-from featx.leaderboard import CompareSettings, rank
-from featx.training import Examples
+from featx.heads import compare as comparison
+from featx.heads import crossval, leaderboard, registry, training
+from featx.heads.leaderboard import CompareSettings, rank
+from featx.heads.training import Examples
 
 QUICK = ("nearest-centroid", "lda", "logreg")
 
@@ -82,8 +85,8 @@ def test_scores_are_those_of_training_on_each_fold(features: Path) -> None:
     with featx.Cache.open(features) as cache:
         pictures = np.arange(40)
         units = splits.units(cache.catalog, cache.digests)
-        data = trials.examples_of(cache, "avg", pictures, units)
-    head, scores = heads.HEADS["lda"], []
+        data = crossval.examples_of(cache, "avg", pictures, units)
+    head, scores = registry.HEADS["lda"], []
     for inside, outside in splits.folds(data.y, data.units, 4, 0):
         fitted = training.train(
             head, data.take(inside), candidates=head.settings({}),
@@ -119,7 +122,7 @@ def test_a_planted_leak_inflates_what_the_honest_split_reports() -> None:
     X /= np.linalg.norm(X, axis=2, keepdims=True)
     y = random.permutation(np.arange(pictures) % 2)
     data = Examples(X.astype(np.float32), y, np.arange(pictures))
-    head = heads.own(Memory())
+    head = registry.own(Memory())
     honest = []
     for inside, outside in splits.folds(data.y, data.units, 5, 0):
         fitted = training.train(

@@ -10,15 +10,16 @@ import pytest
 from conftest import TINY, picture
 
 import featx
-from featx import augment, decoder, files, images
-from featx.decoder import Decoder, Job
-from featx.images import Rejected
+from featx.images import augment, decode, sandbox
+from featx.images.decode import Rejected
+from featx.images.sandbox import Decoder, Job
+from featx.storage import files
 
 # The process as it is, but for pictures that start with a word: what Pillow could do at its worst.
 POISONED = """
 import os, signal, sys, time
 sys.path[:] = sys.argv[2:]
-from featx import decoder, images
+from featx.images import decode as images, sandbox
 whole = images.decode
 def decode(data, size, resize):
     if data.startswith(b"crash"):
@@ -30,14 +31,14 @@ def decode(data, size, resize):
         return bytearray(2 << 30)
     return whole(data, size, resize)
 images.decode = decode
-decoder.MAX_SECONDS = 1
-decoder.serve(sys.argv[1])
+sandbox.MAX_SECONDS = 1
+sandbox.serve(sys.argv[1])
 """
 
 
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoder, "_PROGRAM", POISONED)
+    monkeypatch.setattr(sandbox, "_PROGRAM", POISONED)
 
 
 def test_it_gives_what_the_library_gives(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_it_gives_what_the_library_gives(tmp_path: Path) -> None:
     digest, policy = files.digest(data), augment.POLICIES["mild"]
     with_copies = Decoder(Job(64, "crop", policy, seed=3, copies=2))
     found = with_copies.decode(data, digest)
-    whole = images.decode(data, 64, "crop")
+    whole = decode.decode(data, 64, "crop")
     assert np.array_equal(found.pixels, augment.copies(whole.pixels, policy, 3, digest, 2))
     assert (found.width, found.height) == (48, 36)
     with pytest.raises(Rejected, match="truncated"):

@@ -14,8 +14,12 @@ import pytest
 from conftest import TINY, picture
 
 import featx
-from featx import Cache, augment, extraction, files, images, trunk
+from featx import Cache
+from featx.cache import extract as extraction
 from featx.errors import CorruptError, IncompatibleError, InputError, LockedError, StorageError
+from featx.images import augment, decode
+from featx.network import trunk
+from featx.storage import files
 
 
 def extract(source: Path, out: Path, **settings: Any) -> dict[str, Any]:
@@ -36,13 +40,13 @@ def contents(path: Path) -> dict[str, bytes]:
 def test_rows_are_the_features_of_their_pictures(photos: Path, tmp_path: Path) -> None:
     extract(photos, tmp_path / "f.h5", copies=2, augment="article", seed=5)
     with Cache.open(tmp_path / "f.h5") as cache:
-        from featx import weights
+        from featx.network import weights
 
         network = trunk.Trunk(weights.resolve("random"), cache.fingerprint.trunk)
         for row in (0, 11, 23):
             data = cache.catalog.file(row).read_bytes()
             assert cache.digests[row] == files.digest(data)
-            pixels = images.decode(data, 32).pixels
+            pixels = decode.decode(data, 32).pixels
             copies = augment.copies(pixels, augment.POLICIES["article"], 5, cache.digests[row], 2)
             assert np.array_equal(cache.features[row], network.features(copies))
 
@@ -215,7 +219,7 @@ def test_nonfinite_features_are_skipped(
                 found[number] = np.nan
         return found
 
-    bad = images.decode((photos / "red" / "3.png").read_bytes(), 32).pixels
+    bad = decode.decode((photos / "red" / "3.png").read_bytes(), 32).pixels
     monkeypatch.setattr(trunk.Trunk, "features", spoiled)
     done = featx.extract(photos, tmp_path / "f.h5", **TINY)
     assert [(s.path, s.reason) for s in done.skipped] == [

@@ -24,9 +24,11 @@ from disks import Failing, Recording, Watched, put
 from typer.testing import CliRunner
 
 import featx
-from featx import cli, extraction, files
+from featx.cache import extract as extraction
+from featx.cache.parts import Parts
+from featx.cli import app
 from featx.errors import CorruptError, IncompatibleError
-from featx.parts import Parts
+from featx.storage import files
 
 pytestmark = pytest.mark.fault
 
@@ -67,7 +69,7 @@ def parts_of_four(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def done(*arguments: object, code: int = 0) -> str:
     """Run a command that ends with this exit code."""
-    result = CliRunner().invoke(cli.app, list(map(str, arguments)))
+    result = CliRunner().invoke(app.app, list(map(str, arguments)))
     assert result.exit_code == code, result.output
     return str(result.output)
 
@@ -150,7 +152,7 @@ def test_every_call_that_fails(
     for number, error, forever in tried:
         cleared(tmp_path)
         files.disk = Failing(number, error, forever=forever)
-        result = CliRunner().invoke(cli.app, list(map(str, command)))
+        result = CliRunner().invoke(app.app, list(map(str, command)))
         where = (calls[number - 1], number, errno.errorcode[error], forever, result.output)
         # A lock that is not permitted is a lock that another run holds.
         locked = calls[number - 1] == "lock" and error == errno.EACCES
@@ -217,10 +219,12 @@ KILLED = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from disks import Killing
-from featx import cli, extraction, files
-extraction._PART_ROWS = 4
+from featx.cli import app
+from featx.cache import extract
+from featx.storage import files
+extract._PART_ROWS = 4
 files.disk = Killing(sys.argv.pop(1))
-cli.main()
+app.main()
 """
 
 
@@ -247,14 +251,15 @@ def test_kills_at_every_kind_of_call(root: Path, tmp_path: Path, report: Report)
 #: A real run that notes how many pictures it sends through the network, before it does.
 COUNTED = """
 import sys
-from featx import cli, trunk
+from featx.cli import app
+from featx.network import trunk
 counts = open(sys.argv.pop(1), "wb", buffering=0)
 features = trunk.Trunk.features
 def counted(self, pixels):
     counts.write(bytes([len(pixels)]))
     return features(self, pixels)
 trunk.Trunk.features = counted
-cli.main()
+app.main()
 """
 
 

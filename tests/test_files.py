@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from featx import files
 from featx.errors import LockedError, StorageError
+from featx.storage import files
 
 
 def test_write_replaces_whole_files(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_full_disk_is_an_error_that_says_how_much_is_free(tmp_path: Path) -> Non
 def test_lock_admits_one_process_and_names_it(tmp_path: Path) -> None:
     out = tmp_path / "out"
     code = (
-        "import sys, pathlib; from featx import files\n"
+        "import sys, pathlib; from featx.storage import files\n"
         "with files.claimed(pathlib.Path(sys.argv[1])):\n"
         "    print('locked', flush=True); sys.stdin.read()"
     )

@@ -15,9 +15,13 @@ import pytest
 from conftest import TINY, class_folders, forged
 
 import featx
-from featx import conversion, cutcache, heads, metrics, tail
-from featx.bundlefile import save
+from featx import metrics
 from featx.errors import CorruptError, IncompatibleError, InputError
+from featx.finetuning import cut as cutcache
+from featx.heads import registry
+from featx.model import keras_network
+from featx.model.file import save
+from featx.network import tail
 
 FAST = {"epochs": 1, "batch_size": 8, "learning_rate": 1e-4}
 
@@ -38,7 +42,7 @@ def tuned(made: Path) -> Path:
     return made / "t.featx"
 
 
-LAYERED = [name for name, head in heads.HEADS.items() if head.layers]
+LAYERED = [name for name, head in registry.HEADS.items() if head.layers]
 
 
 @pytest.mark.parametrize(
@@ -51,10 +55,10 @@ LAYERED = [name for name, head in heads.HEADS.items() if head.layers]
     ],
 )
 def test_every_head_that_can_is_the_same_as_layers(head: str, classes: int, pool: str) -> None:
+    from featx.heads.training import Examples, train
     from featx.metrics import METRICS
-    from featx.network import assembled
-    from featx.pools import pooled
-    from featx.training import Examples, train
+    from featx.model.keras_network import assembled
+    from featx.network.pools import pooled
 
     random = np.random.default_rng(0)
     y = np.arange(36) % classes
@@ -63,12 +67,12 @@ def test_every_head_that_can_is_the_same_as_layers(head: str, classes: int, pool
     ].astype(np.float32)
     rows = pooled(features, pool)
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    row = heads.HEADS[head]
+    row = registry.HEADS[head]
     options = {"epochs": 3} if row.keras else {}
     data = Examples(rows[:, np.newaxis], y, np.arange(36))
     candidates, metric = row.settings(options)[:1], METRICS["accuracy"]
     fitted = train(row, data, candidates=candidates, metric=metric, seed=0)
-    network = conversion.as_network(head, fitted.classifier)
+    network = keras_network.as_network(head, fitted.classifier)
     expected = fitted.classifier.predict_proba(rows)
     assert np.allclose(network.predict_proba(rows), expected, atol=1e-5)
     layers = tail.Tail("block5_conv3", "block5_pool", (4, 4, 512), {})
@@ -78,9 +82,9 @@ def test_every_head_that_can_is_the_same_as_layers(head: str, classes: int, pool
 
 
 def test_heads_that_cannot_say_which_can() -> None:
-    assert conversion.can_be_layers() == LAYERED
+    assert keras_network.can_be_layers() == LAYERED
     with pytest.raises(InputError, match=r"head knn cannot become layers .* nearest-centroid, lda"):
-        conversion.as_network("knn", None)
+        keras_network.as_network("knn", None)
 
 
 def test_unfreezing_moves_the_cut() -> None:

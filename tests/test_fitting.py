@@ -14,8 +14,9 @@ from conftest import TINY, described, picture, rewritten
 from PIL import Image
 
 import featx
-from featx import bundlefile, heads
 from featx.errors import CorruptError, IncompatibleError, InputError, StorageError
+from featx.heads import registry
+from featx.model import file as bundlefile
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +29,9 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "f.h5"
 
 
-@pytest.mark.parametrize("head", heads.HEADS)
+@pytest.mark.parametrize("head", registry.HEADS)
 def test_every_head_fits_and_round_trips(features: Path, tmp_path: Path, head: str) -> None:
-    options = {"epochs": 15} if heads.HEADS[head].keras else {}
+    options = {"epochs": 15} if registry.HEADS[head].keras else {}
     fitted = featx.fit(features, tmp_path / "m.featx", head=head, options=options)
     assert fitted.test.accuracy == (1 if head != "dummy" else 1 / 3)
     assert (fitted.train_images, fitted.train_rows, fitted.test.images) == (24, 48, 6)
@@ -221,7 +222,7 @@ def test_an_output_that_cannot_be_written_shows_before_the_work(
     def worked(*_: object, **__: object) -> None:
         raise AssertionError("the comparison ran")
 
-    monkeypatch.setattr("featx.fitting.rank", worked)
+    monkeypatch.setattr("featx.model.fit.rank", worked)
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="is a file; a folder is needed"):
         featx.fit(features, tmp_path / "file" / "m.featx")

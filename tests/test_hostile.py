@@ -21,20 +21,20 @@ from corpus import chunk, encoded, write_corpus
 from PIL import Image
 
 import featx
-from featx.bundlefile import sealed
+from featx.model.file import sealed
 
 #: Runs commands one after the other and says how each ended, and the most memory of them all.
 RUNNER = """
 import json, sys
 from pathlib import Path
 from typer.testing import CliRunner
-from featx import cli
+from featx.cli.app import app
 outside, commands = sys.argv[1], json.load(sys.stdin)
 opened = []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
 ends = []
 for command in commands:
-    result = CliRunner().invoke(cli.app, command)
+    result = CliRunner().invoke(app, command)
     ends.append([result.exit_code, result.output[-2000:]])
 status = Path("/proc/self/status").read_text()  # ru_maxrss would be that of the parent, too
 print(json.dumps({

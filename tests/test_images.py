@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featx import images
 from featx.errors import InputError
-from featx.images import Rejected
+from featx.images import decode
+from featx.images.decode import Rejected
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -30,7 +30,7 @@ def quarters() -> Image.Image:
 
 
 def corners(data: bytes, resize: str = "squash") -> list[list[int]]:
-    pixels = images.decode(data, 32, resize).pixels
+    pixels = decode.decode(data, 32, resize).pixels
     assert pixels.shape == (32, 32, 3) and pixels.dtype == np.uint8
     return [pixels[y, x].tolist() for y in (4, 27) for x in (4, 27)]
 
@@ -57,13 +57,13 @@ def test_exif_orientation(orientation: int) -> None:
     exif[0x0112] = orientation
     data = encoded(stored, "PNG", exif=exif)
     assert corners(data) == [RED, GREEN, BLUE, WHITE]
-    decoded = images.decode(data, 32)
+    decoded = decode.decode(data, 32)
     assert (decoded.width, decoded.height) == (60, 40)
 
 
 def test_broken_exif_is_no_reason_to_skip() -> None:
     data = encoded(quarters(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff")
-    assert images.decode(data, 32).width == 60
+    assert decode.decode(data, 32).width == 60
 
 
 def test_transparency_is_laid_over_white() -> None:
@@ -96,14 +96,14 @@ def test_crop_keeps_the_middle_square() -> None:
     pixels = np.zeros((40, 120, 3), np.uint8)
     pixels[:, 40:80] = 255
     data = encoded(Image.fromarray(pixels))
-    assert (images.decode(data, 32, "crop").pixels[:, 1:-1] == 255).all()
-    assert not (images.decode(data, 32, "squash").pixels[:, 1:-1] == 255).all()
+    assert (decode.decode(data, 32, "crop").pixels[:, 1:-1] == 255).all()
+    assert not (decode.decode(data, 32, "squash").pixels[:, 1:-1] == 255).all()
 
 
 def test_large_jpegs_are_decoded_small_with_little_difference() -> None:
     smooth = quarters().resize((1800, 1200), Image.Resampling.BICUBIC)
     data = encoded(smooth, "JPEG", quality=95)
-    drafted = images.decode(data, 32).pixels.astype(int)
+    drafted = decode.decode(data, 32).pixels.astype(int)
     whole = Image.open(io.BytesIO(data)).resize((32, 32), Image.Resampling.BILINEAR)
     assert np.abs(drafted - np.asarray(whole, int)).mean() < 1
 
@@ -147,9 +147,9 @@ JPEG = encoded(Image.effect_noise((200, 200), 90), "JPEG")
 )
 def test_reasons(data: bytes, reason: str) -> None:
     with pytest.raises(Rejected) as caught:
-        images.decode(data, 32)
+        decode.decode(data, 32)
     assert caught.value.reason == reason
-    assert reason in images.REASONS
+    assert reason in decode.REASONS
 
 
 def test_reasons_of_files(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_reasons_of_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     os.symlink(tmp_path / "loop", tmp_path / "loop")
     with open(tmp_path / "large", "wb") as file:
-        file.truncate(images.MAX_BYTES + 1)
+        file.truncate(decode.MAX_BYTES + 1)
     for name, reason in (
         ("empty", "empty"),
         ("missing", "vanished"),
@@ -167,14 +167,14 @@ def test_reasons_of_files(tmp_path: Path) -> None:
         (".", "unreadable"),
     ):
         with pytest.raises(Rejected) as caught:
-            images.read(tmp_path / name)
+            decode.read(tmp_path / name)
         assert caught.value.reason == reason, name
 
 
 def test_arrays_are_pictures_too() -> None:
     pixels = np.asarray(quarters())
-    from_array = images.load(pixels, 32, "squash").pixels
-    assert np.array_equal(from_array, images.decode(encoded(quarters()), 32, "squash").pixels)
+    from_array = decode.load(pixels, 32, "squash").pixels
+    assert np.array_equal(from_array, decode.decode(encoded(quarters()), 32, "squash").pixels)
     for wrong in (pixels.astype(float), pixels[..., 0], pixels[:0]):
         with pytest.raises(InputError, match=r"Expected uint8 of shape \(height, width, 3\)"):
-            images.load(wrong, 32, "squash")
+            decode.load(wrong, 32, "squash")

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.preprocessing import normalize
 
-from featx import novelty
-from featx.novelty import Novelty
+from featx.model import novelty
+from featx.model.novelty import Novelty
 
 
 def cloud(seed: int, count: int, middle: int, width: int = 64) -> np.ndarray:

@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from featx.cache.parts import PartReader, Parts
 from featx.errors import CorruptError
-from featx.files import digest
-from featx.fingerprint import Fingerprint, TrunkFingerprint
-from featx.parts import PartReader, Parts
+from featx.network.fingerprint import Fingerprint, TrunkFingerprint
+from featx.storage.files import digest
 
 FINGERPRINT = Fingerprint(
     TrunkFingerprint("ab", "torch", "block5_pool", 32, "crop"), 1, "mild", 0, "float16", "float32"

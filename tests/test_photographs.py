@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import featx
-from featx.weights import Weights
+from featx.network.weights import Weights
 
 
 def test_ants_and_bees(

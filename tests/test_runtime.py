@@ -12,8 +12,8 @@ import pytest
 from conftest import TINY
 
 import featx
-from featx import hardware, runtime
 from featx.errors import IncompatibleError, InputError
+from featx.network import hardware, runtime
 
 
 def labels(path: Path) -> list[str]:
@@ -54,7 +54,7 @@ def test_a_model_scores_by_its_own_runtime_or_by_the_other(photos: Path, tmp_pat
 
 def test_openvino_needs_no_tensorflow(photos: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; sys.argv[0] = 'featx'; from featx.cli import app;"
+        "import sys; sys.argv[0] = 'featx'; from featx.cli.app import app;"
         "app(sys.argv[1:], standalone_mode=False);"
         "sys.exit('tensorflow' in sys.modules or 'openvino' not in sys.modules)"
     )
@@ -72,8 +72,8 @@ def test_openvino_tells_nobody(tmp_path: Path) -> None:
         "    if event.startswith('socket.') or event == 'subprocess.Popen' or writes:\n"
         "        told.append((event, values))\n"
         "sys.addaudithook(hook)\n"
-        "from featx import runtime, weights\n"
-        "from featx.fingerprint import TrunkFingerprint\n"
+        "from featx.network import runtime, weights\n"
+        "from featx.network.fingerprint import TrunkFingerprint\n"
         "runtime.runtime('openvino')\n"
         "one = TrunkFingerprint('', 'caffe', 'block1_pool', 32, 'crop')\n"
         "runtime.compiled('openvino', weights.resolve('random').arrays(), one, 'float32', 1)\n"

@@ -20,9 +20,11 @@ from sklearn.base import is_classifier
 from sklearn.metrics import get_scorer
 
 import featx
-from featx import catalog, sources, weights
-from featx.bundle import Bundle
+from featx.dataset import catalog
 from featx.errors import CorruptError, IncompatibleError, InputError, StorageError
+from featx.model.model import Bundle
+from featx.network import weights
+from featx.scoring import rows as sources
 
 #: How often a run is killed; more when asked for.
 KILLS = int(os.environ.get("FEATX_KILLS", "1"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from featx.errors import CorruptError, IncompatibleError
-from featx.shards import Shards
+from featx.storage.unfinished import Shards
 
 RUN = {"model": "abc", "pictures": 3}
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featx import splits
-from featx.catalog import Catalog
+from featx.dataset import splits
+from featx.dataset.catalog import Catalog
 from featx.errors import InputError
 
 

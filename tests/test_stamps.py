@@ -10,28 +10,28 @@ import pytest
 from conftest import TINY, class_folders, picture
 
 import featx
-from featx import images
-from featx.stamps import Stamps
+from featx.cache.stamps import Stamps
+from featx.images import decode
 
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return pictures that count as old."""
-    monkeypatch.setattr(images, "_SETTLED", -(10**18))
+    monkeypatch.setattr(decode, "_SETTLED", -(10**18))
     return class_folders(tmp_path / "photos", 3)
 
 
 def read(photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Extract, and return the names of the pictures whose bytes were read."""
     names = set()
-    original = images.read
+    original = decode.read
 
-    def watched(path: Path) -> images.File:
+    def watched(path: Path) -> decode.File:
         names.add(path.relative_to(photos).as_posix())
         return original(path)
 
     with monkeypatch.context() as patched:
-        patched.setattr(images, "read", watched)
+        patched.setattr(decode, "read", watched)
         done = featx.extract(photos, out, **TINY)
     assert done.listed == done.cached + done.duplicates + len(done.skipped)
     return names
@@ -67,12 +67,12 @@ def test_only_what_changed_is_read(
 def test_a_file_that_changed_just_now_is_read_again(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "_SETTLED", 3600 * 10**9)
+    monkeypatch.setattr(decode, "_SETTLED", 3600 * 10**9)
     for _ in range(2):
         assert len(read(photos, tmp_path / "f.h5", monkeypatch)) == 9
-    monkeypatch.setattr(images, "_SETTLED", -(10**18))
+    monkeypatch.setattr(decode, "_SETTLED", -(10**18))
     read(photos, tmp_path / "f.h5", monkeypatch)
-    monkeypatch.setattr(images, "_SETTLED", 3600 * 10**9)
+    monkeypatch.setattr(decode, "_SETTLED", 3600 * 10**9)
     for path in photos.rglob("*.png"):
         path.touch()  # all stamps are forgotten
     for _ in range(2):
@@ -104,7 +104,7 @@ def test_names_of_any_bytes(tmp_path: Path) -> None:
     stamps = Stamps(tmp_path / "f.h5")
     name = os.fsdecode(b"\xff, \n.png")
     file = picture(tmp_path / name, 1)
-    stamps.note(name, images.files.stamp(file.stat()), "ab" * 32)
+    stamps.note(name, decode.files.stamp(file.stat()), "ab" * 32)
     stamps.save()
     assert Stamps(tmp_path / "f.h5").digests(tmp_path, [name, "none"]) == ["ab" * 32, ""]
 

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 import featx
-from featx import arguments, augment, cli, heads, images, metrics, pools, trunk
+from featx import metrics
+from featx.cli import app, options
+from featx.heads import registry
+from featx.images import augment, decode
+from featx.network import pools, trunk
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "featx").glob("*.py"))
@@ -63,8 +67,8 @@ def run_python(code: str) -> str:
 
 def test_help_loads_neither_tensorflow_nor_numpy() -> None:
     code = (
-        "import sys, featx.cli, typer.testing as t;"
-        "assert t.CliRunner().invoke(featx.cli.app, ['--help']).exit_code == 0;"
+        "import sys, featx.cli.app, typer.testing as t;"
+        "assert t.CliRunner().invoke(featx.cli.app.app, ['--help']).exit_code == 0;"
         "heavy = {'tensorflow', 'keras', 'numpy', 'sklearn', 'h5py'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
@@ -93,13 +97,13 @@ def commands() -> dict[str, str]:
 
     texts = {}
     names: list[tuple[str, ...]] = [(), ("weights",)]
-    for group in cli.app.registered_groups:
+    for group in app.app.registered_groups:
         for command in group.typer_instance.registered_commands:
             own = command.callback.__name__
             names.append((group.name, own) if isinstance(group.name, str) else (own,))
     assert ("score",) in names and ("weights", "fetch") in names
     for name in names:
-        result = CliRunner().invoke(cli.app, [*name, "--help"], env={"COLUMNS": "200"})
+        result = CliRunner().invoke(app.app, [*name, "--help"], env={"COLUMNS": "200"})
         assert result.exit_code == 0
         texts[" ".join(name)] = result.stdout
     return texts
@@ -117,9 +121,9 @@ def test_help_names_every_row_of_the_tables() -> None:
     texts = commands()
     assert "|".join(augment.POLICIES) in texts["extract"]
     assert "|".join(augment.POLICIES) in texts["preview"]
-    assert "|".join(images.RESIZE) in texts["extract"]
+    assert "|".join(decode.RESIZE) in texts["extract"]
     assert "|".join(trunk.PRECISIONS) in texts["extract"]
-    assert arguments.HEADS.split(", ") == list(heads.HEADS)
+    assert options.HEADS.split(", ") == list(registry.HEADS)
     assert "|".join(metrics.METRICS) in texts["fit"]
     assert "|".join(metrics.METRICS) in texts["compare"]
     assert "|".join(pools.POOLS) in texts["fit"]
@@ -128,12 +132,12 @@ def test_help_names_every_row_of_the_tables() -> None:
 def test_defaults_of_the_command_line_are_those_of_the_library() -> None:
     import inspect
 
-    from featx import model_commands, picture_commands, score_commands
-    from featx.evaluation import EvaluateSettings
-    from featx.extraction import ExtractSettings
-    from featx.fitting import FitSettings
-    from featx.leaderboard import CompareSettings
-    from featx.scoring import ScoreSettings
+    from featx.cache.extract import ExtractSettings
+    from featx.cli import model_commands, picture_commands, score_commands
+    from featx.heads.leaderboard import CompareSettings
+    from featx.model.fit import FitSettings
+    from featx.scoring.evaluate import EvaluateSettings
+    from featx.scoring.score import ScoreSettings
 
     # Given as texts, or not at all; all of them mean the settings' default when left out.
     translated = ("heads", "pools", "options")

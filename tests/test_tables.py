@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featx import tables
 from featx.errors import InputError
+from featx.scoring import tables
 
 COLUMNS = {"path": str, "label": str, "p_a": float}
 BLOCKS = [

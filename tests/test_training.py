@@ -11,13 +11,14 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
-from featx import heads, splits, training
-from featx.calibration import TemperatureScaled, best_inverse_temperature, class_scores
+from featx.dataset import splits
 from featx.errors import CorruptError, InputError
-from featx.kerashead import KerasHead
+from featx.heads import registry, training
+from featx.heads.calibration import TemperatureScaled, best_inverse_temperature, class_scores
+from featx.heads.dense import KerasHead
+from featx.heads.rowspace import RowSpace
+from featx.heads.training import Examples, train
 from featx.metrics import METRICS, figures
-from featx.rowspace import RowSpace
-from featx.training import Examples, train
 
 ACCURACY = METRICS["accuracy"]
 
@@ -37,16 +38,16 @@ def examples(
 def trained(
     name: str, data: Examples, seed: int = 0, epochs: int = 30, **options: object
 ) -> training.Trained:
-    head = heads.HEADS[name]
+    head = registry.HEADS[name]
     if head.keras:
         options["epochs"] = epochs
     return train(head, data, candidates=head.settings(options), metric=ACCURACY, seed=seed)
 
 
-@pytest.mark.parametrize("name", heads.HEADS)
+@pytest.mark.parametrize("name", registry.HEADS)
 def test_every_head_is_a_classifier_that_can_be_cloned(name: str) -> None:
     data = examples(noise=0.3)
-    head = heads.HEADS[name]
+    head = registry.HEADS[name]
     built = head.build(head.options, 0)
     assert clone(built).get_params() == built.get_params()
     found = trained(name, data).classifier
@@ -58,7 +59,7 @@ def test_every_head_is_a_classifier_that_can_be_cloned(name: str) -> None:
         assert (probabilities.argmax(axis=1) == data.y).all()
 
 
-@pytest.mark.parametrize("name", heads.HEADS)
+@pytest.mark.parametrize("name", registry.HEADS)
 def test_same_seed_same_head(name: str) -> None:
     data = examples(noise=2.0)
     one, two = (trained(name, data, seed=5, epochs=4).classifier for _ in range(2))
@@ -66,21 +67,21 @@ def test_same_seed_same_head(name: str) -> None:
 
 
 def test_settings_are_those_of_the_grid_less_what_is_fixed() -> None:
-    head = heads.HEADS["rbf-svm"]
+    head = registry.HEADS["rbf-svm"]
     assert len(head.settings({})) == 4
     fixed = head.settings({"C": 1.5})
     assert [found["C"] for found in fixed] == [1.5, 1.5]
     assert {found["gamma"] for found in fixed} == {0.5, 2.0}
-    assert heads.HEADS["dense"].parsed("hidden", "256,128") == (256, 128)
+    assert registry.HEADS["dense"].parsed("hidden", "256,128") == (256, 128)
     with pytest.raises(InputError, match=r"The option C is '3'\. Expected a value like 10\.0"):
         head.settings({"C": "3"})
     with pytest.raises(InputError, match=r"dropout is 'half'\. Expected a value like 0\.5"):
-        heads.HEADS["dense"].parsed("dropout", "half")
+        registry.HEADS["dense"].parsed("dropout", "half")
 
 
 def test_the_best_setting_is_chosen_on_inner_folds() -> None:
     data = examples(noise=1.5)
-    head = heads.HEADS["knn"]
+    head = registry.HEADS["knn"]
     # With as many neighbours as pictures, everything is near everything.
     candidates = [{"n_neighbors": 24}, {"n_neighbors": 5}]
     spoiled = Examples(data.X, data.y, data.units)
@@ -116,7 +117,7 @@ def test_few_pictures_are_enough(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_unknown_heads_are_named() -> None:
     with pytest.raises(InputError, match="Unknown head 'svm'"):
-        heads.head("svm")
+        registry.head("svm")
 
 
 # Calibration --------------------------------------------------------------------------------

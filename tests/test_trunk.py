@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
-from featx import backend, images, trunk, vgg16, weights
+from featx import backend
 from featx.errors import InputError
-from featx.fingerprint import TrunkFingerprint
+from featx.images import decode
+from featx.network import layers, trunk, weights
+from featx.network.fingerprint import TrunkFingerprint
 
 BOTH = ["tensorflow", "openvino"]
 ALL = [*BOTH, "winograd"]
@@ -43,7 +45,7 @@ def test_features_are_those_of_keras_applications(pixels: np.ndarray, mode: str,
     expected = reference(chosen, pixels, mode, cut)
     for by in BOTH:
         found = trunk.Trunk(chosen, wanted, dtype="float32", runtime=by).features(pixels)
-        assert found.shape == expected.shape == (5, *vgg16.cut_shape(cut, 64))
+        assert found.shape == expected.shape == (5, *layers.cut_shape(cut, 64))
         assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
@@ -101,7 +103,7 @@ def with_bias(bias: float) -> weights.Weights:
     """Return weights whose last convolution adds `bias` to everything."""
 
     class Biased(weights.Weights):
-        def arrays(self) -> vgg16.Arrays:
+        def arrays(self) -> layers.Arrays:
             kernel, zero = super().arrays()["block5_conv3"]
             return super().arrays() | {"block5_conv3": (kernel, zero + np.float32(bias))}
 
@@ -135,4 +137,4 @@ def test_wrong_settings() -> None:
 def test_auto_precision_is_what_the_processor_has() -> None:
     assert trunk.precision("auto") in ("float32", "bfloat16")
     assert trunk.precision("bfloat16") == "bfloat16"
-    assert fingerprint().decoding == images.RULES
+    assert fingerprint().decoding == decode.RULES

@@ -11,9 +11,9 @@ from conftest import TINY, class_folders, forged, picture
 from typer.testing import CliRunner
 
 import featx
-from featx import cli
+from featx.cache.parts import Parts
+from featx.cli import app
 from featx.errors import InputError
-from featx.parts import Parts
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_parts_are_looked_through(made: Path, tmp_path: Path) -> None:
 
 def test_on_the_command_line(made: Path, tmp_path: Path) -> None:
     def run(*arguments: object, code: int) -> str:
-        result = CliRunner().invoke(cli.app, ["verify", *map(str, arguments)])
+        result = CliRunner().invoke(app.app, ["verify", *map(str, arguments)])
         assert result.exit_code == code, result.output
         return result.output
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from featx import files, vgg16, weights
 from featx.errors import CorruptError, IncompatibleError, InputError, StorageError
+from featx.network import layers, weights
+from featx.storage import files
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def small_file() -> bytes:
-    return vgg16.to_safetensors(vgg16.random_arrays(5))
+    return layers.to_safetensors(layers.random_arrays(5))
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -67,7 +68,7 @@ def test_download_is_checked_kept_and_shown(
     assert found.path and found.path.parent == home / "cache"
     assert found.preprocessing == "caffe" and found.digest == files.digest(small_file)
     assert seen[-1] == (len(small_file), len(small_file))
-    assert vgg16.to_safetensors(found.arrays()) == small_file
+    assert layers.to_safetensors(found.arrays()) == small_file
     Handler.content = b""  # it is not asked again
     assert weights.resolve("keras") == found == weights.resolve("auto")
 

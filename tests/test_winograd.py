@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from featx import backend, winograd
+from featx import backend
+from featx.network import winograd
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4, 3), (2, 14, 14, 16), (3, 7, 10, 8), (1, 1, 2, 5)])

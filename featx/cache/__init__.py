@@ -1,0 +1,1 @@
+"""The file of features: planned, extracted, written, read."""

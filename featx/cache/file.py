@@ -1,0 +1,404 @@
+"""The cache: one HDF5 file with the features of every picture, read by any HDF5 tool.
+
+::
+
+    (512 bytes ahead of HDF5)       "featx-cache", and the SHA-256 of all that follows
+    /                               attributes: format, version, fingerprint (JSON), source, featx
+    /features                       (N, 1+K, height, width, channels), one copy a chunk, gzip 1
+    /images/path, digest, label, split, group, width, height      one row a picture
+    /classes                        class names, index = label
+    /skipped/path, digest, reason   what was listed and is not in /features
+
+Texts are UTF-8 bytes of fixed length, padded with NUL; a file name that is not UTF-8 keeps its own
+bytes. A published file is never opened for writing: a change is a new file that takes its place.
+"""
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from ..dataset.catalog import NO_LABEL, Catalog
+from ..errors import CorruptError, IncompatibleError, InputError, shown
+from ..network.fingerprint import Fingerprint
+from ..network.pools import pooled
+from ..storage import files, hdf5
+
+__all__ = ["FORMAT", "USER_BLOCK", "VERSION", "Cache", "Images", "Matrix", "Skipped", "user_block"]
+
+FORMAT = "featx-cache"
+VERSION = 1
+
+USER_BLOCK = 512
+_READ_PICTURES = 64
+_READ_PATHS = 1 << 14
+
+
+class Skipped(NamedTuple):
+    """A listed picture that is not in the cache."""
+
+    path: str
+    digest: str
+    reason: str
+
+
+class Matrix(NamedTuple):
+    """Features as scikit-learn takes them.
+
+    `X` is float32 of shape (rows, d), `y` the int32 labels (rows,), and `picture` the index of
+    the picture in the cache that each row comes from (rows,).
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    picture: np.ndarray
+
+
+# Reading ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """The rows of a cache.
+
+    Attributes
+    ----------
+    catalog : Catalog
+    digests : ndarray of str, shape (n,)
+        SHA-256 of the bytes that were decoded, in hexadecimal.
+    sizes : ndarray of int32, shape (n, 2)
+        Width and height of the upright picture.
+    """
+
+    catalog: Catalog
+    digests: np.ndarray
+    sizes: np.ndarray
+
+
+class Cache:
+    """A cache that is open for reading. Make one with `Cache.open`, and close it or use `with`.
+
+    Attributes
+    ----------
+    path : Path
+    fingerprint : Fingerprint
+    features : h5py.Dataset, shape (n, 1 + copies, height, width, channels)
+        Read slices of it; it may be larger than memory.
+    labels : ndarray of int32, shape (n,)
+    catalog : Catalog
+    digests : ndarray of str, shape (n,)
+    sizes : ndarray of int32, shape (n, 2)
+    skipped : list of Skipped
+        The last four are read when they are first asked for.
+    """
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self.path = path
+        self._file = file
+        self._root = Path(os.fsdecode(file.attrs["source"]))
+        self._classes = tuple(_texts(file["classes"][()]))
+        self.fingerprint = Fingerprint.from_json(file.attrs["fingerprint"])
+        self.features = file["features"]
+        self.labels = file["images/label"][()].astype(np.int32)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> "Cache":
+        """Open a cache file.
+
+        Raises
+        ------
+        InputError
+            When there is no such file.
+        CorruptError
+            When any byte is not the one that was written, or it is not a cache file. The first is
+            seen before HDF5 looks at the file: what HDF5 makes of damage cannot be relied on.
+        IncompatibleError
+            When another version of featx wrote it in a form that this one does not read.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"{shown(path)} does not exist. Make it with: featx extract FOLDER")
+        version = _version(path)
+        if not version:
+            raise CorruptError(
+                f"{shown(path)} is not a whole featx cache: its bytes are not those that were "
+                "written. Copy it again, or make it anew with: featx extract --overwrite"
+            )
+        if version != VERSION:
+            raise IncompatibleError(
+                f"{shown(path)} has the cache version {version}; this featx reads {VERSION}. "
+                "Extract it again."
+            )
+        with _damage(path):
+            file = h5py.File(path, "r", locking=False)
+        try:
+            with _damage(path):
+                if (file.attrs.get("format"), file.attrs.get("version")) != (FORMAT, VERSION):
+                    raise ValueError(f"its format is not {FORMAT} {VERSION}")
+                _check_structure(file, files.file_size(path))
+                cache = cls(path, file)
+                cache._check_shapes()
+        except BaseException:
+            file.close()
+            raise
+        return cache
+
+    def _check_shapes(self) -> None:
+        columns = (self._file[f"images/{name}"] for name in _IMAGE_COLUMNS)
+        shapes = {column.shape for column in columns}
+        expected = (len(self), *self.fingerprint.shape)
+        if self.features.shape != expected or shapes != {(len(self),)}:
+            raise ValueError(f"features have the shape {self.features.shape}, expected {expected}")
+        labels, classes = self.labels, len(self._classes)
+        if len(labels) and not -1 <= labels.min() <= labels.max() < classes:
+            raise ValueError(f"a label is outside the {classes} classes")
+
+    def rows(self, start: int, stop: int) -> "Images":
+        """Return what pictures `start` to `stop` are; only these are read.
+
+        Raises
+        ------
+        CorruptError
+            When they cannot be read.
+        """
+        self._check_open()
+        with _damage(self.path):
+            names = [name for name in _IMAGE_COLUMNS if name != "label"]
+            columns = {name: self._file[f"images/{name}"][start:stop] for name in names}
+        catalog = Catalog(
+            self._root,
+            _texts(columns["path"]),
+            self.labels[start:stop],
+            _texts(columns["split"]),
+            _texts(columns["group"]),
+            self._classes,
+        )
+        sizes = np.stack([columns["width"], columns["height"]], axis=1).astype(np.int32)
+        return Images(catalog, _texts(columns["digest"]), sizes)
+
+    def _check_open(self) -> None:
+        if not self._file:
+            raise ValueError(f"{shown(self.path)} is closed; read from it before that.")
+
+    @functools.cached_property
+    def _images(self) -> "Images":
+        return self.rows(0, len(self))
+
+    @property
+    def catalog(self) -> Catalog:
+        """All pictures of the cache."""
+        return self._images.catalog
+
+    @property
+    def digests(self) -> np.ndarray:
+        """SHA-256 of each picture's file, in hexadecimal."""
+        return self._images.digests
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Width and height of each upright picture, in pixels."""
+        return self._images.sizes
+
+    @functools.cached_property
+    def skipped(self) -> list[Skipped]:
+        """What was listed and is not in the cache, in order."""
+        self._check_open()
+        with _damage(self.path):
+            columns = [self._file[f"skipped/{name}"][()] for name in Skipped._fields]
+        return [Skipped(*row) for row in zip(*map(_texts, columns), strict=True)]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __enter__(self) -> "Cache":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the cache is and holds as plain values, for JSON."""
+        splits = [split for split in ("train", "val", "test") if split in self.catalog.splits]
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "images": len(self),
+            "duplicates": len(self) - len(set(self.digests)),
+            "shape": list(self.features.shape),
+            "dtype": str(self.features.dtype),
+            "classes": self.catalog.class_counts(),
+            "unlabelled": int((self.catalog.labels == NO_LABEL).sum()),
+            "splits": {split: int((self.catalog.splits == split).sum()) for split in splits},
+            "source": str(self.catalog.root),
+            "fingerprint": self.fingerprint.as_dict(),
+            "skipped": [{"path": row.path, "reason": row.reason} for row in self.skipped],
+        }
+
+    def holds(self, images: Images, skipped: Sequence[Skipped]) -> bool:
+        """Tell whether the file has exactly these rows, labels and skipped pictures."""
+        mine, other = self.catalog, images.catalog
+        return (
+            np.array_equal(self.digests, images.digests)
+            and np.array_equal(mine.paths, other.paths)
+            and np.array_equal(mine.labels, other.labels)
+            and np.array_equal(mine.splits, other.splits)
+            and np.array_equal(mine.groups, other.groups)
+            and mine.classes == other.classes
+            and mine.root.resolve() == other.root.resolve()
+            and self.skipped == list(skipped)
+        )
+
+    def index(self) -> dict[str, int]:
+        """Return one row for each content: digest → row."""
+        return {digest: row for row, digest in enumerate(self.digests)}
+
+    def matrix(
+        self, pool: str = "avg", *, pictures: np.ndarray | None = None, copies: int | None = None
+    ) -> Matrix:
+        """Return features as a matrix, with labels and the picture of each row.
+
+        Parameters
+        ----------
+        pool : {"avg", "max", "avgmax", "flatten"}
+            Over the two spatial axes.
+        pictures : ndarray of int, optional
+            Which pictures, in which order; all by default.
+        copies : int, optional
+            How many augmented copies are rows too, after their original; all by default.
+
+        Returns
+        -------
+        Matrix
+            `X` float32 (rows, d), `y` int32 (rows,), `picture` int64 (rows,).
+
+        Raises
+        ------
+        InputError
+            When there is no such pool.
+        """
+        chosen = np.arange(len(self)) if pictures is None else np.asarray(pictures, dtype=np.int64)
+        each = 1 + (self.fingerprint.copies if copies is None else copies)
+        width = pooled(np.zeros((1, *self.fingerprint.trunk.shape)), pool).shape[1]
+        X = np.empty((len(chosen) * each, width), np.float32)
+        for start, block in self.blocks(chosen, each - 1):
+            rows = block.reshape(-1, *block.shape[2:])
+            X[start * each : start * each + len(rows)] = pooled(rows, pool)
+        picture = np.repeat(chosen, each)
+        return Matrix(X, self.labels[picture], picture)
+
+    def blocks(self, pictures: np.ndarray, copies: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield features of pictures in blocks, with the position of the first in `pictures`.
+
+        Parameters
+        ----------
+        pictures : ndarray of int
+            Runs of them are read as one slice.
+        copies : int
+            How many augmented copies of each.
+
+        Yields
+        ------
+        (int, ndarray of shape (n, 1 + copies, height, width, channels))
+        """
+        for start in range(0, len(pictures), _READ_PICTURES):
+            wanted = pictures[start : start + _READ_PICTURES]
+            runs = np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1)
+            with _damage(self.path):
+                block = [self.features[run[0] : run[-1] + 1, : 1 + copies] for run in runs]
+            yield start, np.concatenate(block)
+
+    def chunks(self, row: int) -> Iterator[bytes]:
+        """Yield the compressed features of each copy of a picture, as they lie in the file."""
+        for copy in range(1 + self.fingerprint.copies):
+            _, chunk = self.features.id.read_direct_chunk((row, copy, 0, 0, 0))
+            yield chunk
+
+    def path_blocks(self) -> Iterator[list[bytes]]:
+        """Yield the paths of all pictures as bytes, in blocks."""
+        for start in range(0, len(self), _READ_PATHS):
+            with _damage(self.path):
+                yield self._file["images/path"][start : start + _READ_PATHS].tolist()
+
+    @staticmethod
+    def is_cache(path: Path) -> bool:
+        """Tell whether a file looks like a cache, by its first bytes."""
+        if not path.is_file():
+            return False
+        with files.storage_errors(path), path.open("rb") as file:
+            return file.read(len(FORMAT) + 1) == f"{FORMAT} ".encode()
+
+    def recorded_digest(self) -> str:
+        """Return the SHA-256 that the file gives of all that follows its first 512 bytes."""
+        with files.storage_errors(self.path), self.path.open("rb") as file:
+            return file.read(USER_BLOCK).rstrip(b"\0").decode("ascii", "replace")[-65:-1]
+
+
+def _texts(column: np.ndarray) -> np.ndarray:
+    return np.array([os.fsdecode(value) for value in column.tolist()], dtype=object)
+
+
+_IMAGE_COLUMNS = ("path", "digest", "label", "split", "group", "width", "height")
+_KNOWN = (
+    "features",
+    "classes",
+    "images",
+    *(f"images/{name}" for name in _IMAGE_COLUMNS),
+    "skipped",
+    *(f"skipped/{name}" for name in Skipped._fields),
+)
+
+
+@contextlib.contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged file raises into a `CorruptError`."""
+    try:
+        yield
+    except (LookupError, ValueError, TypeError, OSError, RuntimeError, InputError) as error:
+        raise CorruptError(f"{shown(path)} is not a whole featx cache: {error}.") from error
+
+
+def _check_structure(file: h5py.File, size: int) -> None:
+    """Refuse whatever could read elsewhere or is not of this format, before any data is read."""
+    for name in _KNOWN:
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"/{name} is missing or is a link")
+        item = file[name]
+        if not isinstance(item, h5py.Dataset):
+            continue
+        hdf5.check(name, item)
+        kinds = {"features": "f", "images/label": "iu", "images/width": "iu", "images/height": "iu"}
+        if item.dtype.kind not in kinds.get(name, "S"):
+            raise ValueError(f"/{name} has the type {item.dtype}")
+        if name != "features" and item.nbytes > size:
+            raise ValueError(f"/{name} is larger than the file")
+    features = file["features"]
+    if features.ndim != 5 or features.chunks != (1, 1, *features.shape[2:]):
+        raise ValueError("/features is not kept picture by picture")
+    if features.id.get_num_chunks() != features.shape[0] * features.shape[1]:
+        raise ValueError("/features has rows without data")
+
+
+def user_block(digest: str, version: int = VERSION) -> bytes:
+    """Return what stands before the HDF5 file: its format, and the SHA-256 of all that follows."""
+    return f"{FORMAT} {version}\nsha256 {digest}\n".encode().ljust(USER_BLOCK, b"\0")
+
+
+def _version(path: Path) -> int | None:
+    """Return the version of a cache file whose every byte is the one that was written, or None."""
+    with files.storage_errors(path), path.open("rb") as file:
+        block = file.read(USER_BLOCK)
+    version = block.split(b"\n")[0].removeprefix(f"{FORMAT} ".encode())
+    if not (version.isdigit() and len(version) < 4):
+        return None
+    digest = files.file_digest(path, skip=USER_BLOCK)
+    return int(version) if block == user_block(digest, int(version)) else None

@@ -1,0 +1,181 @@
+"""Parts: files with the features of some pictures, written while a cache is being made.
+
+A part is a safetensors file, written atomically and never changed. A stopped run goes on from its
+parts; they are removed when the cache stands. Tensors: `features` (n, 1 + copies, *cut), `digests`
+uint8 (n, 32) of the pictures' files, `sizes` int32 (n, 2) with width and height, and `checks` uint8
+(n, 32), the SHA-256 of each picture's features. The metadata has the fingerprint, and the SHA-256
+of the last three.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import CorruptError, InputError, shown
+from ..network.fingerprint import Fingerprint
+from ..storage import files
+
+__all__ = ["PartReader", "Parts", "Place"]
+
+
+class Place(NamedTuple):
+    """Where a picture's features are, their SHA-256, and the upright original's size in pixels."""
+
+    path: Path
+    row: int
+    width: int
+    height: int
+    check: bytes
+
+
+_SMALL = ("digests", "sizes", "checks")
+
+
+class Parts:
+    """The folder of parts beside a cache file that is being made.
+
+    Parameters
+    ----------
+    out : Path
+        The cache file; the parts lie in ``<out>.parts``.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.folder = out.with_name(out.name + ".parts")
+
+    def fingerprint(self) -> Fingerprint | None:
+        """Return the fingerprint of the parts that are there, or None."""
+        for path in self.paths():
+            with _reading(path):
+                return Fingerprint.from_json(_opened(path).metadata()["fingerprint"])
+        return None
+
+    def index(self) -> dict[str, Place]:
+        """Return where each picture is, by its digest."""
+        found = {}
+        for path in self.paths():
+            found.update(self.places(path))
+        return found
+
+    def places(self, path: Path) -> dict[str, Place]:
+        """Return where the pictures of one part are, by their digests."""
+        with _reading(path):
+            part = _opened(path)
+            Fingerprint.from_json(part.metadata()["fingerprint"])
+            small = {name: part.get_tensor(name) for name in _SMALL}
+            if part.metadata()["sha256"] != _digest(small):
+                raise ValueError("its SHA-256 is another")
+        found = {}
+        for row, (digest, size) in enumerate(zip(small["digests"], small["sizes"], strict=True)):
+            width, height = size.tolist()
+            place = Place(path, row, width, height, small["checks"][row].tobytes())
+            found[digest.tobytes().hex()] = place
+        return found
+
+    def write(
+        self,
+        features: np.ndarray,
+        digests: Sequence[str],
+        sizes: Sequence[tuple[int, int]],
+        fingerprint: Fingerprint,
+    ) -> None:
+        """Write one more part, atomically.
+
+        Parameters
+        ----------
+        features : ndarray, shape (n, 1 + copies, *cut)
+        digests : sequence of str
+            SHA-256 of each picture's file.
+        sizes : sequence of (width, height)
+        fingerprint : Fingerprint
+        """
+        from safetensors.numpy import save
+
+        features = np.ascontiguousarray(features)
+        small = {
+            "digests": _bytes(map(bytes.fromhex, digests)),
+            "sizes": np.array(sizes, np.int32),
+            "checks": _bytes(map(_check, features)),
+        }
+        last = self.paths()[-1:]
+        number = int(last[0].stem) + 1 if last else 0
+        about = {"fingerprint": fingerprint.as_json(), "sha256": _digest(small)}
+        data = save({"features": features, **small}, about)
+        files.make_folder(self.folder)
+        files.write_bytes(self.folder / f"{number:08d}.safetensors", data)
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        files.remove_folder(self.folder)
+
+    def paths(self) -> list[Path]:
+        """Return the parts that are there, in order."""
+        return sorted(self.folder.glob("*.safetensors"))
+
+    def check(self, path: Path) -> None:
+        """Read all of a part.
+
+        Raises
+        ------
+        CorruptError
+            When any row is not the one that was written.
+        """
+        reader = PartReader()
+        for place in self.places(path).values():
+            reader.features(place)
+
+
+def _bytes(rows: Iterable[bytes]) -> np.ndarray:
+    return np.array([list(row) for row in rows], np.uint8)
+
+
+def _check(features: np.ndarray) -> bytes:
+    return hashlib.sha256(features.data).digest()
+
+
+def _digest(small: Mapping[str, np.ndarray]) -> str:
+    return files.digest(b"".join(small[name].tobytes() for name in _SMALL))
+
+
+def _damaged(path: Path, reason: object) -> CorruptError:
+    return CorruptError(f"{shown(path)} is damaged: {reason}. Delete it and run again.")
+
+
+def _opened(path: Path) -> Any:
+    from safetensors import safe_open
+
+    return safe_open(path, framework="numpy")
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged part raises into a `CorruptError`."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (SafetensorError, OSError, LookupError, ValueError, TypeError, InputError) as error:
+        raise _damaged(path, error) from error
+
+
+class PartReader:
+    """Reads single pictures from parts, holding the last part open: rows mostly follow parts."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._features: Any = None
+
+    def features(self, place: Place) -> np.ndarray:
+        """Return the features of one picture, shape (1 + copies, height, width, channels)."""
+        with _reading(place.path):
+            if place.path != self._path:
+                self._features = _opened(place.path).get_slice("features")
+                self._path = place.path
+            features = self._features[place.row : place.row + 1][0]
+            if _check(features) != place.check:
+                raise ValueError("features are not those that were written")
+        return features

@@ -1,0 +1,127 @@
+"""A cache file made of parts and of the rows of an old cache."""
+
+import hashlib
+import os
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from .. import __version__
+from ..errors import StorageError, shown
+from ..network.fingerprint import Fingerprint
+from ..storage import files
+from .file import FORMAT, USER_BLOCK, VERSION, Cache, Images, Skipped, user_block
+from .parts import PartReader, Parts
+
+__all__ = ["assemble"]
+
+_GZIP = 1
+
+
+def assemble(
+    out: Path,
+    images: Images,
+    skipped: Sequence[Skipped],
+    fingerprint: Fingerprint,
+    *,
+    parts: Parts,
+    old: Cache | None,
+) -> None:
+    """Make the cache file from parts and from the rows of an old cache, atomically.
+
+    Every digest in `images` must be in one of them.
+
+    Raises
+    ------
+    StorageError
+        When the disk is full or fails; what stood at `out` is then untouched.
+    """
+    in_parts = parts.index()
+    in_old = old.index() if old else {}
+    files.require_space(out, _bytes_needed(len(images.digests), fingerprint))
+    with files.published(out) as partial:
+        written = hashlib.sha256()
+        with h5py.File(partial, "w", userblock_size=USER_BLOCK) as file:
+            _write_tables(file, images, skipped, fingerprint)
+            features = file.create_dataset(
+                "features",
+                (len(images.digests), *fingerprint.shape),
+                fingerprint.dtype,
+                chunks=(1, 1, *fingerprint.trunk.shape),
+                compression="gzip",
+                compression_opts=_GZIP,
+            )
+            reader = PartReader()
+            for row, digest in enumerate(images.digests):
+                if digest in in_parts:
+                    copies = reader.features(in_parts[digest])
+                    chunks: Iterable[bytes] = (zlib.compress(copy, _GZIP) for copy in copies)
+                elif old and digest in in_old:
+                    chunks = old.chunks(in_old[digest])
+                else:
+                    raise AssertionError(f"the features of {digest} are nowhere")
+                for copy, chunk in enumerate(chunks):
+                    written.update(chunk)
+                    features.id.write_direct_chunk((row, copy, 0, 0, 0), chunk)
+                    partial.check()
+        partial.check()
+        partial.seek(0)
+        partial.write(user_block(files.file_digest(partial.path, skip=USER_BLOCK)))
+        partial.sync()
+        _check_written(partial.path, images, skipped, written.digest())
+
+
+def _check_written(path: Path, images: Images, skipped: Sequence[Skipped], digest: bytes) -> None:
+    """Read the file as anybody will, and compare it with what was to be written.
+
+    Raises
+    ------
+    StorageError
+        When it is not that.
+    """
+    found = hashlib.sha256()
+    with Cache.open(path) as cache:
+        for row in range(len(cache)):
+            for chunk in cache.chunks(row):
+                found.update(chunk)
+        if found.digest() != digest or not cache.holds(images, skipped):
+            raise StorageError(f"{shown(path)} does not hold what was written to it.")
+
+
+def _bytes_needed(pictures: int, fingerprint: Fingerprint) -> int:
+    # Real activations compress to about a quarter; a half leaves room for odd ones.
+    copy = int(np.prod(fingerprint.shape)) * np.dtype(fingerprint.dtype).itemsize
+    return pictures * (copy // 2 + 1024) + (1 << 20)
+
+
+def _write_tables(
+    file: h5py.File,
+    images: Images,
+    skipped: Sequence[Skipped],
+    fingerprint: Fingerprint,
+) -> None:
+    catalog = images.catalog
+    file.attrs["format"] = FORMAT
+    file.attrs["version"] = VERSION
+    file.attrs["featx"] = __version__
+    file.attrs["fingerprint"] = fingerprint.as_json()
+    file.attrs["source"] = np.bytes_(os.fsencode(os.path.abspath(catalog.root)))
+    _write_texts(file, "classes", catalog.classes)
+    _write_texts(file, "images/path", catalog.paths)
+    _write_texts(file, "images/digest", images.digests)
+    _write_texts(file, "images/split", catalog.splits)
+    _write_texts(file, "images/group", catalog.groups)
+    file["images/label"] = catalog.labels
+    file["images/width"] = images.sizes[:, 0]
+    file["images/height"] = images.sizes[:, 1]
+    for name in Skipped._fields:
+        _write_texts(file, f"skipped/{name}", [getattr(row, name) for row in skipped])
+
+
+def _write_texts(file: h5py.File, name: str, values: Iterable[str]) -> None:
+    encoded = [os.fsencode(value) for value in values]
+    length = max(map(len, encoded), default=0) or 1
+    file[name] = np.array(encoded, h5py.string_dtype("utf-8", length))

@@ -1,0 +1,145 @@
+"""Errors and signals become messages and exit codes, here and nowhere else."""
+
+import logging
+import os
+import shlex
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from ..errors import FeatxError, shown
+from . import terminal
+
+__all__ = ["INTERRUPTED", "reported"]
+
+_SIGNALS = {signal.SIGINT: ("Interrupted.", 130), signal.SIGTERM: ("Terminated.", 143)}
+_GRACE = 0.5  # seconds
+
+#: Exit codes of what a signal ended.
+INTERRUPTED = frozenset(code for _, code in _SIGNALS.values())
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+@contextmanager
+def reported(
+    json: bool, *, quiet: bool = False, resume: str = "", without: str = ""
+) -> Iterator[None]:
+    """Turn what goes wrong inside into a message and an exit code.
+
+    Parameters
+    ----------
+    json : bool
+        Print the message as JSON too.
+    quiet : bool
+        Show warnings only.
+    resume : str
+        What is kept when the run is interrupted, before the command that goes on.
+    without : str
+        An option that this command is shown without: it would start again.
+    """
+    _log_to_stderr(logging.WARNING if quiet else logging.INFO)
+    resume = f"{resume} Go on with:\n  {_command(without)}" if resume else ""
+    try:
+        with _leaving_at_once(json, resume):
+            yield
+    except FeatxError as error:
+        _fail(str(error), error.exit_code, json)
+    except KeyboardInterrupt:
+        _fail_by(signal.SIGINT, resume, json)
+    except _Terminated:
+        _fail_by(signal.SIGTERM, resume, json)
+    except MemoryError:
+        _fail("The memory is full. Try a smaller --batch, or close other programs.", 7, json)
+    except OSError as error:
+        _fail(f"{shown(error.filename or 'I/O')}: {error.strerror or error}", 6, json)
+    except typer.Exit:
+        raise
+    except Exception:
+        traceback.print_exc()
+        _fail("This is a bug in featx; please report it with the lines above.", 1, json)
+
+
+def _command(without: str) -> str:
+    given = [argument for argument in sys.argv[1:] if argument != without]
+    return shown(shlex.join(["featx", *given]))
+
+
+@contextmanager
+def _leaving_at_once(json: bool, resume: str) -> Iterator[None]:
+    """Turn SIGTERM into an exception, and leave soon after a signal, whatever is under way.
+
+    Python raises KeyboardInterrupt only when the network is done with its batch, which can take
+    seconds. Whatever is on the disk then is whole, as after a kill; so a thread that hears of the
+    signal at once waits a moment for the orderly way and then ends the process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    over = threading.Event()
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+
+    def wait() -> None:
+        for number in iter(lambda: os.read(heard, 1), b""):
+            if number[0] in _SIGNALS and not over.wait(_GRACE):
+                if sys.stderr.isatty():
+                    terminal.warn("\x1b[?25h")  # a progress bar hides the cursor
+                _say_by(number[0], resume, json)
+                os._exit(_SIGNALS[signal.Signals(number[0])][1])
+
+    thread = threading.Thread(target=wait, name="featx-signals", daemon=True)
+    thread.start()
+    before = signal.signal(signal.SIGTERM, _terminate)
+    wakeup = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        over.set()
+        signal.set_wakeup_fd(wakeup)
+        signal.signal(signal.SIGTERM, before)
+        os.close(told)
+        thread.join()
+        os.close(heard)
+
+
+def _terminate(*_: object) -> None:
+    raise _Terminated
+
+
+def _fail_by(number: int, resume: str, json: bool) -> None:
+    _say_by(number, resume, json)
+    raise typer.Exit(_SIGNALS[signal.Signals(number)][1])
+
+
+def _say_by(number: int, resume: str, json: bool) -> None:
+    what, code = _SIGNALS[signal.Signals(number)]
+    _say(f"{what} {resume}".strip(), code, json)
+
+
+def _fail(message: str, code: int, json: bool) -> None:
+    _say(message, code, json)
+    raise typer.Exit(code)
+
+
+def _say(message: str, code: int, json: bool) -> None:
+    terminal.warn(f"featx: {message}")
+    if json:
+        terminal.write_json({"error": message, "exit_code": code})
+
+
+def _log_to_stderr(level: int) -> None:
+    log = logging.getLogger("featx")
+    log.setLevel(level)
+    if not log.handlers:
+        handler = logging.Handler()
+        handler.emit = lambda record: terminal.warn(record.getMessage())  # type: ignore[method-assign]
+        log.addHandler(handler)
+        log.propagate = False

@@ -1,0 +1,140 @@
+"""The cache of a model's pictures at another cut: found, or extracted."""
+
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..cache import extract as extraction
+from ..cache.file import Cache
+from ..dataset.catalog import Catalog, Source
+from ..errors import IncompatibleError, InputError, shown
+from ..images import augment
+from ..model.model import Bundle
+from ..network import layers
+from ..network.fingerprint import Fingerprint
+
+__all__ = ["cache_at", "check_trunk"]
+
+log = logging.getLogger("featx")
+
+
+def cache_at(
+    cut: str,
+    model: Bundle,
+    source: str | os.PathLike[str] | Catalog | None,
+    out: Path,
+    progress: extraction.Progress | None,
+) -> Path:
+    """Return the path of a cache at the cut, extracted where it is not there yet.
+
+    Parameters
+    ----------
+    cut : str
+        A key of `layers.LAYERS`.
+    model : Bundle
+        Whose pictures they are.
+    source : path or Catalog, optional
+        A cache at the cut, which is taken; or one at another cut, beside which the new one is
+        made; or pictures. By default the cache that the model was fitted on.
+    out : path
+        Beside which it is made where the source is pictures.
+    progress : callable, optional
+        See `extraction.Progress`.
+
+    Raises
+    ------
+    InputError
+        When there is no source.
+    IncompatibleError
+        When the cache is of another network than the model's.
+    CorruptError, StorageError, LockedError
+        See `extraction.extract`.
+    """
+    if isinstance(source, Catalog):
+        path = out.with_name(f"{out.stem}.{cut}.h5")
+        _extract(source, path, cut, model.fingerprint, model, progress)
+        return path
+    given = Path(source) if source is not None else Path(model.report["train"]["features"])
+    if source is None and not given.exists():
+        raise InputError(
+            f"The model was fitted on {shown(given)}, which is not there. Give the pictures, or a "
+            "cache of them, after the model."
+        )
+    if not Cache.is_cache(given):
+        path = out.with_name(f"{out.stem}.{cut}.h5")
+        _extract(given, path, cut, model.fingerprint, model, progress)
+        return path
+    with Cache.open(given) as first:
+        if first.fingerprint.trunk.cut == cut:
+            return given
+        path = given.with_name(f"{given.stem}.{cut}.h5")
+        if Cache.is_cache(path):
+            with Cache.open(path) as there:
+                if _is_at(there, first, cut):
+                    return path
+        _extract(first.catalog, path, cut, first.fingerprint, model, progress)
+    return path
+
+
+def _is_at(there: Cache, first: Cache, cut: str) -> bool:
+    """Tell whether a cache has the pictures of another, at the cut."""
+    same = set(first.fingerprint.differences(there.fingerprint)) == {"cut"}
+    return (
+        same
+        and there.fingerprint.trunk.cut == cut
+        and np.array_equal(there.digests, first.digests)
+        and np.array_equal(there.labels, first.labels)
+        and np.array_equal(there.catalog.splits, first.catalog.splits)
+    )
+
+
+def _extract(
+    source: Source,
+    path: Path,
+    cut: str,
+    fingerprint: Fingerprint,
+    model: Bundle,
+    progress: extraction.Progress | None,
+) -> None:
+    trunk = fingerprint.trunk
+    copies = fingerprint.copies
+    settings = extraction.ExtractSettings(
+        cut=cut,
+        size=trunk.size,
+        resize=trunk.resize,
+        copies=copies,
+        augment=augment.described(fingerprint.augment) if copies else None,
+        seed=fingerprint.seed,
+        weights=str(model.trunk.weights.path or "random"),
+        preprocessing=trunk.preprocessing,
+        precision=fingerprint.precision,
+        dtype=fingerprint.dtype,
+        runtime=fingerprint.runtime,
+    )
+    side, _, channels = layers.cut_shape(cut, trunk.size)
+    each = side * side * channels * np.dtype(fingerprint.dtype).itemsize * (1 + copies)
+    log.info(
+        "Extracting at %s into %s: %.0f KB a picture before compression, %d copies.",
+        cut, shown(path), each / 1e3, copies,
+    )  # fmt: skip
+    extraction.extract(source, path, settings, progress=progress)
+
+
+def check_trunk(model: Bundle, cache: Cache, cut: str) -> None:
+    """Check that a cache holds features of the model's network at the cut.
+
+    Raises
+    ------
+    IncompatibleError
+        When it does not; the message names what differs.
+    """
+    wanted = replace(model.fingerprint.trunk, cut=cut)
+    different = wanted.differences(cache.fingerprint.trunk)
+    if different:
+        listed = ", ".join(f"{name} {a} needed, {b} there" for name, (a, b) in different.items())
+        raise IncompatibleError(
+            f"{shown(cache.path)} is not a cache for this: {listed}. Leave it out to have one made."
+        )

@@ -1,0 +1,344 @@
+"""A network trained on cached features, epoch by epoch, with a checkpoint after each."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import backend
+from ..cache.file import Cache
+from ..errors import InputError
+from ..storage.unfinished import Checkpoint
+
+__all__ = [
+    "OPTIMIZERS",
+    "Progress",
+    "Recipe",
+    "Tuned",
+    "Tuning",
+    "epoch_of",
+    "probabilities",
+    "seconds_an_epoch",
+    "tune",
+]
+
+#: Called with the batches done, in all epochs together at most, and in this run.
+Progress = Callable[[int, int, int], None]
+
+log = logging.getLogger("featx")
+
+OPTIMIZERS = ("adam", "sgd")
+_PREDICT = 32
+_WORTH_COMPILING = 10_000_000  # numbers that are read while training: a hundred pictures at 14 x 14
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    epochs : int
+        At most as many.
+    optimizer : {"adam", "sgd"}
+        SGD has a momentum of 0.9.
+    learning_rate : float
+    warmup : float
+        Epochs, or a part of one, in which the learning rate rises from 0.
+    batch_size : int
+    weight_decay : float
+        Decoupled from the gradient (Loshchilov and Hutter 2019).
+    label_smoothing : float
+        Share of the truth that is spread over all classes.
+    patience : int
+        Epochs without a lower validation loss before training stops.
+    class_weight : {None, "balanced"}
+        By default that of the head.
+    seed : int
+        Of the order and of the copies.
+    """
+
+    epochs: int = 10
+    optimizer: str = "adam"
+    learning_rate: float = 1e-5
+    warmup: float = 0.5
+    batch_size: int = 32
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    patience: int = 2
+    class_weight: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise InputError(
+                f"Unknown optimizer {self.optimizer!r}. Expected one of {', '.join(OPTIMIZERS)}."
+            )
+        at_least_1 = dict.fromkeys(("epochs", "batch_size", "patience"), 1)
+        for name, least in (at_least_1 | {"warmup": 0, "weight_decay": 0}).items():
+            if getattr(self, name) < least:
+                raise InputError(f"{name} is {getattr(self, name)}. Expected {least} or more.")
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate is {self.learning_rate}. Expected more than 0.")
+        if self.class_weight not in (None, "balanced"):
+            raise InputError(f"Unknown class weight {self.class_weight!r}. Expected 'balanced'.")
+        if not 0 <= self.label_smoothing < 1:
+            raise InputError(f"label_smoothing is {self.label_smoothing}. Expected 0 to below 1.")
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """The pictures of one training.
+
+    Attributes
+    ----------
+    cache : Cache
+        Of features at the cut.
+    train, validation : ndarray of int
+        Pictures of the cache; training takes one of the copies of each, another every epoch,
+        validation the originals. No validation pictures: all epochs are run.
+    y_train, y_validation : ndarray of int
+    classes : int
+    """
+
+    cache: Cache
+    train: np.ndarray
+    y_train: np.ndarray
+    validation: np.ndarray
+    y_validation: np.ndarray
+    classes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """What came of a training; the network has the weights of its best epoch.
+
+    Attributes
+    ----------
+    best_epoch : int
+        0 is the network as it was before.
+    history : dict of list of float
+        `loss`, `accuracy`, an item an epoch; `val_loss`, `val_accuracy`, with one more, the first,
+        before all epochs.
+    """
+
+    best_epoch: int
+    history: dict[str, list[float]]
+
+
+def tune(
+    network: Any,
+    tuning: Tuning,
+    recipe: Recipe,
+    epochs: int,
+    *,
+    phase: str,
+    checkpoint: Checkpoint,
+    carried: dict[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Tuned:
+    """Train the trainable layers of a network.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Features at the cut → probabilities.
+    tuning : Tuning
+    recipe : Recipe
+    epochs : int
+        At most as many.
+    phase : str
+        Name of this training in the checkpoint.
+    checkpoint : Checkpoint
+        Goes on from what is there of this phase.
+    carried : dict, optional
+        Plain values of the phases before, kept in the checkpoint.
+    progress : callable, optional
+        See `Progress`.
+    """
+    keras = backend.keras()
+    network.compile(
+        optimizer=_optimizer(recipe),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=_pays_to_compile(len(tuning.train) * epochs, network.input_shape[1:]),
+    )
+    network.optimizer.build(network.trainable_variables)
+    state = checkpoint.load()
+    if state and state.values["phase"] == phase:
+        _assign(network.variables, state.arrays["network"])
+        _assign(network.optimizer.variables, state.arrays["optimizer"])
+        best, values = state.arrays["best"], state.values
+    else:
+        best = _values(network.variables)
+        values = {"phase": phase, "epoch": 0, "best_epoch": 0, "history": {}, "carried": carried}
+        if len(tuning.validation):
+            _record(values["history"], _validated(network, tuning))
+    batches = -(-len(tuning.train) // recipe.batch_size)
+    begun = values["epoch"] * batches
+    while values["epoch"] < epochs and not _is_over(values, recipe):
+        epoch = values["epoch"]
+        dataset = epoch_of(tuning, recipe, epoch)
+        told = _Batches(network, recipe, epoch, batches, epochs, begun, progress)
+        logs = network.fit(dataset, verbose=0, shuffle=False, callbacks=[told.callback()]).history
+        _record(values["history"], {name: logs[name][0] for name in ("loss", "accuracy")})
+        if len(tuning.validation):
+            _record(values["history"], _validated(network, tuning))
+        values["epoch"] = epoch + 1
+        log.info("Epoch %d (%s): %s", epoch + 1, phase, _last(values["history"]))
+        losses = values["history"].get("val_loss")
+        if losses is None or losses[-1] < min(losses[:-1]):
+            best, values["best_epoch"] = _values(network.variables), epoch + 1
+        arrays = {
+            "network": _values(network.variables),
+            "optimizer": _values(network.optimizer.variables),
+            "best": best,
+        }
+        checkpoint.save(arrays, values)
+    _assign(network.variables, best)
+    return Tuned(values["best_epoch"], values["history"])
+
+
+def _pays_to_compile(pictures: int, shape: Sequence[int]) -> bool | str:
+    """Return whether XLA compiles the training: a half faster, but not worth it for little."""
+    return True if pictures * int(np.prod(shape)) > _WORTH_COMPILING else "auto"
+
+
+def _optimizer(recipe: Recipe) -> Any:
+    optimizers = backend.keras().optimizers
+    common = {
+        "learning_rate": recipe.learning_rate,
+        "weight_decay": recipe.weight_decay or None,
+    }
+    if recipe.optimizer == "sgd":
+        return optimizers.SGD(momentum=0.9, **common)
+    return optimizers.Adam(**common)
+
+
+def _is_over(values: dict[str, Any], recipe: Recipe) -> bool:
+    waited = values["epoch"] - values["best_epoch"]
+    return "val_loss" in values["history"] and waited >= recipe.patience
+
+
+def _record(history: dict[str, list[float]], figures: dict[str, float]) -> None:
+    for name, value in figures.items():
+        history.setdefault(name, []).append(float(value))
+
+
+def _last(history: dict[str, list[float]]) -> str:
+    names = {"loss": "loss", "accuracy": "accuracy", "val_loss": "validation loss",
+             "val_accuracy": "accuracy"}  # fmt: skip
+    return ", ".join(
+        f"{title} {history[name][-1]:.4f}" for name, title in names.items() if name in history
+    )
+
+
+def _values(variables: Sequence[Any]) -> list[np.ndarray]:
+    return [variable.numpy() for variable in variables]
+
+
+def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _validated(network: Any, tuning: Tuning) -> dict[str, float]:
+    found = probabilities(network, tuning.cache, tuning.validation)
+    truth = np.maximum(found[np.arange(len(found)), tuning.y_validation], 1e-15)
+    right = found.argmax(axis=1) == tuning.y_validation
+    return {"val_loss": float(-np.log(truth).mean()), "val_accuracy": float(right.mean())}
+
+
+def probabilities(network: Any, cache: Cache, pictures: np.ndarray) -> np.ndarray:
+    """Return the probabilities of the originals, float64 (n, classes); rows sum to 1."""
+    found = []
+    for start in range(0, len(pictures), _PREDICT):
+        blocks = cache.blocks(pictures[start : start + _PREDICT], 0)
+        features = np.concatenate([block[:, 0] for _, block in blocks]).astype(np.float32)
+        # The batch always has the same size, so that the function is compiled once.
+        padding = np.zeros((_PREDICT - len(features), *features.shape[1:]), np.float32)
+        out = network.predict_on_batch(np.concatenate([features, padding]))
+        found.append(np.asarray(out, np.float64)[: len(features)])
+    rows = np.concatenate(found)
+    return rows / rows.sum(axis=1, keepdims=True)
+
+
+def epoch_of(tuning: Tuning, recipe: Recipe, epoch: int) -> Any:
+    """Return the batches of an epoch: an order and a copy of each picture of its own."""
+    keras = backend.keras()
+    random = np.random.default_rng([recipe.seed, epoch])
+    order = random.permutation(len(tuning.train))
+    copies = random.integers(1 + tuning.cache.fingerprint.copies, size=len(order))
+    weights = _class_weights(tuning, recipe)
+
+    class Epoch(keras.utils.PyDataset):  # type: ignore[name-defined]
+        def __len__(self) -> int:
+            return -(-len(order) // recipe.batch_size)
+
+        def __getitem__(self, number: int) -> tuple[np.ndarray, ...]:
+            # A copy of a picture is one chunk of the file: reading any of them costs the same.
+            chosen = order[number * recipe.batch_size : (number + 1) * recipe.batch_size]
+            pictures = tuning.train[chosen].tolist()
+            features = [
+                tuning.cache.features[picture, copy]
+                for picture, copy in zip(pictures, copies[chosen].tolist(), strict=True)
+            ]
+            labels = tuning.y_train[chosen]
+            truth = np.eye(tuning.classes, dtype=np.float32)[labels]
+            return np.stack(features).astype(np.float32), truth, weights[labels]
+
+    return Epoch()
+
+
+def _class_weights(tuning: Tuning, recipe: Recipe) -> np.ndarray:
+    if recipe.class_weight is None:
+        return np.ones(tuning.classes, np.float32)
+    counts = np.bincount(tuning.y_train, minlength=tuning.classes)
+    return (len(tuning.y_train) / (tuning.classes * np.maximum(counts, 1))).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class _Batches:
+    """What happens around the batches of an epoch: the warm-up, and the progress."""
+
+    network: Any
+    recipe: Recipe
+    epoch: int
+    batches: int
+    epochs: int
+    begun: int
+    progress: Progress | None
+
+    def callback(self) -> Any:
+        """Return these as a Keras callback."""
+        return backend.keras().callbacks.LambdaCallback(
+            on_train_batch_begin=lambda batch, logs: self._begin(batch),
+            on_train_batch_end=lambda batch, logs: self._end(batch),
+        )
+
+    def _begin(self, batch: int) -> None:
+        step = self.epoch * self.batches + batch + 1
+        rise = min(1.0, step / max(1.0, self.recipe.warmup * self.batches))
+        self.network.optimizer.learning_rate = rise * self.recipe.learning_rate
+
+    def _end(self, batch: int) -> None:
+        if self.progress:
+            done = self.epoch * self.batches + batch + 1
+            self.progress(done, self.epochs * self.batches, done - self.begun)
+
+
+def seconds_an_epoch(network: Any, pictures: int) -> float:
+    """Estimate what an epoch takes from a pass forward, which is compiled already.
+
+    The pass back is about two more (once for the features, once for the weights).
+    """
+    features = np.random.default_rng(0).random((_PREDICT, *network.input_shape[1:]), np.float32)
+    times = []
+    for _ in range(2):
+        begun = time.perf_counter()
+        network.predict_on_batch(features)
+        times.append(time.perf_counter() - begun)
+    return 3 * min(times) * pictures / _PREDICT

@@ -1,0 +1,448 @@
+"""Fine-tuning: the last layers trained from the best head, on cached features of the cut."""
+
+import logging
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import backend
+from ..cache import extract as extraction
+from ..cache.file import Cache
+from ..dataset import splits
+from ..dataset.catalog import Catalog
+from ..errors import IncompatibleError, InputError, shown
+from ..heads.dense import KerasHead
+from ..heads.training import Examples
+from ..metrics import Figures, Paired, figures, paired
+from ..model.file import claimed, load, save
+from ..model.keras_network import as_network, assembled, tail_of
+from ..model.model import Bundle, library_versions
+from ..model.novelty import Novelty
+from ..network.tail import Unfrozen, unfrozen
+from ..network.weights import Progress as DownloadProgress
+from ..scoring.rows import CacheSource
+from ..storage import files
+from ..storage.unfinished import Checkpoint
+from .cut import cache_at, check_trunk
+from .epochs import Progress, Recipe, Tuned, Tuning, probabilities, seconds_an_epoch, tune
+from .matching import matched
+from .start import HeadKind
+
+__all__ = ["FinetuneSettings", "Finetuned", "finetune"]
+
+log = logging.getLogger("featx")
+
+_TOLERANCE = 1e-3  # of probabilities of the assembled network from those of the head
+_CHECKED = 256  # pictures
+
+
+@dataclass(frozen=True)
+class FinetuneSettings(Recipe):
+    """Which layers are trained, and how; see also `tuning.Recipe`.
+
+    Attributes
+    ----------
+    unfreeze : int
+        How many of the last layers, pools included.
+    start : str, optional
+        The first of them, in place of `unfreeze`.
+    dropout : float
+        Share of the inputs of the last layer that is left out while training.
+    validation : float
+        Share of the training pictures that is held out to choose the epoch by, and whether the
+        head stays; a given `val` split is taken instead.
+    force : bool
+        Keep the tuned network even where it is no better.
+    overwrite : bool
+        Do not go on from an interrupted run.
+    """
+
+    unfreeze: int = 4
+    start: str | None = None
+    dropout: float = 0.0
+    validation: float = 0.15
+    force: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout is {self.dropout:g}. Expected 0 to below 1.")
+        if not 0 < self.validation <= 0.5:
+            raise InputError(f"validation is {self.validation:g}. Expected 0 to 0.5.")
+
+
+@dataclass(frozen=True, eq=False)
+class Finetuned:
+    """What `finetune` did.
+
+    Attributes
+    ----------
+    bundle : Bundle
+        The model, as it was saved: the tuned one, or the head where that is no worse.
+    kept : bool
+        Whether it is the tuned one.
+    reason : str
+        Why, in words.
+    comparison : Paired
+    head_test, tuned_test : Figures
+        On the test pictures.
+    cache : Path
+        Of features at the cut.
+    out : Path
+    seconds : float
+    """
+
+    bundle: Bundle
+    kept: bool
+    reason: str
+    comparison: Paired
+    head_test: Figures
+    tuned_test: Figures
+    cache: Path
+    out: Path
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values, for JSON."""
+        return {
+            "kept": self.kept,
+            "reason": self.reason,
+            **self.bundle.report["tuning"],
+            "cache": str(self.cache),
+            "out": str(self.out),
+            "seconds": self.seconds,
+        }
+
+
+def finetune(
+    model: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    source: str | os.PathLike[str] | Catalog | None = None,
+    settings: FinetuneSettings | None = None,
+    *,
+    weights: str = "auto",
+    progress: Progress | None = None,
+    extract_progress: extraction.Progress | None = None,
+    download_progress: DownloadProgress | None = None,
+    **changes: Any,
+) -> Finetuned:
+    """Train the last layers of the network from a fitted head, and keep them if they are better.
+
+    The layers before them are frozen, so what comes out of them is cached once. The epoch is
+    chosen, and the tuned network compared with the head, on training pictures that both have not
+    seen; then the chosen number of epochs is run on all training pictures.
+
+    Parameters
+    ----------
+    model : path
+        From `fit`, or from `finetune`.
+    out : path
+        The bundle to write.
+    source : path or Catalog, optional
+        A cache at the cut; or a cache at another cut, or a folder, that is extracted at this one;
+        by default the cache that the model was fitted on.
+    settings : FinetuneSettings, optional
+    weights : str
+        See `bundlefile.load`.
+    progress, extract_progress, download_progress : callable, optional
+        See `tuning.Progress`, `extraction.Progress` and `weights.Progress`.
+    **changes
+        Fields of `FinetuneSettings`, over those of `settings`.
+
+    Raises
+    ------
+    InputError
+        When a setting is wrong, or the cache is not of the model's training pictures.
+    IncompatibleError
+        When the cache is of another network; when the network assembled from trunk, tail and head
+        does not give the head's own probabilities; when an interrupted run was another.
+    CorruptError, StorageError, LockedError
+        When something cannot be read or written.
+    """
+    settings = replace(settings or FinetuneSettings(), **changes)
+    begun = time.monotonic()
+    model, out = Path(model), Path(out)
+    bundle = load(model, weights=weights, download_progress=download_progress)
+    if out.resolve() == model.resolve():
+        raise InputError(f"{shown(out)} is the model itself. Give another output.")
+    if settings.class_weight is None:
+        weight = HeadKind.of(bundle).options.get("class_weight")
+        settings = replace(settings, class_weight=weight)
+    own = bundle.fingerprint.trunk.cut if bundle.tail else None
+    layers = unfrozen(bundle.until, settings.unfreeze, settings.start, own)
+    with claimed(out):
+        path = cache_at(layers.cut, bundle, source, out, extract_progress)
+        with Cache.open(path) as cache:
+            check_trunk(bundle, cache, layers.cut)
+            run = _Run(bundle, cache, layers, settings, out, progress)
+            found = run.finish()
+            tuned = replace(found, cache=path, seconds=round(time.monotonic() - begun, 3))
+            digest = save(tuned.bundle, out)
+            run.checkpoint.remove()
+    return replace(tuned, bundle=replace(tuned.bundle, digest=digest))
+
+
+class _Run:
+    """One fine-tuning under way."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        cache: Cache,
+        layers: Unfrozen,
+        settings: FinetuneSettings,
+        out: Path,
+        progress: Progress | None,
+    ) -> None:
+        self.bundle = bundle
+        self.cache = cache
+        self.layers = layers
+        self.settings = settings
+        self.out = out
+        self.progress = progress
+        self.pictures = matched(bundle, cache)
+        self.units = splits.units(cache.catalog, cache.digests)
+        self.own = HeadKind.of(bundle)
+        self.kind = self.own.or_layers(bundle)
+        self.tail = bundle.tail_after(layers.cut)
+        # The model with its cut moved to that of the cache, and the same with the head's pool.
+        self.before = replace(bundle, tail=self.tail, fingerprint=cache.fingerprint)
+        self.start = replace(self.before, pool=self.kind.pool)
+        identity = {"model": bundle.digest, "cache": cache.recorded_digest(), **asdict(settings)}
+        del identity["overwrite"]
+        self.checkpoint = Checkpoint(out, identity)
+        if settings.overwrite:
+            self.checkpoint.remove()
+
+    def finish(self) -> Finetuned:
+        """Train, compare, and return what came of it."""
+        rows = self._examples(self.start)
+        if self.kind is self.own:
+            head = as_network(self.bundle.head_name, self.bundle.head)
+            expected = self.bundle.training["fitted"]
+        else:
+            fitted = self.kind.fitted(rows, self.settings.seed)
+            head = as_network(self.kind.name, fitted)
+            expected = fitted.predict_proba(rows.originals[:_CHECKED])
+        network = self._network(head)
+        self._check_equal(network, expected[:_CHECKED])
+        self._tell_cost(network)
+        state = self.checkpoint.load()
+        if state and state.values["phase"] == "final":
+            chosen = Tuned(**state.values["carried"]["chosen"])
+            comparison = Paired(**state.values["carried"]["comparison"])
+        elif len(self.pictures.validation):
+            chosen, comparison = self._chosen_on_val(network)
+        else:
+            chosen, comparison = self._chosen_inside(rows)
+        better = comparison.is_better and chosen.best_epoch > 0
+        kept = better or self.settings.force
+        final = Tuned(0, {})
+        if kept and not len(self.pictures.validation):
+            carried = {"chosen": vars(chosen), "comparison": vars(comparison)}
+            everything = self._tuning(np.arange(len(rows.y)))
+            epochs = chosen.best_epoch or self.settings.epochs
+            final = self._tuned_by(network, everything, epochs, "final", carried)
+        reason = _reason(comparison, better, kept)
+        return self._result(head, network, chosen, final, comparison, kept, reason)
+
+    def _originals(self, model: Bundle, pictures: np.ndarray, copies: int = 0) -> np.ndarray:
+        """Return rows for the head of a model, (n, 1 + copies, d)."""
+        source = CacheSource(model, self.cache, copies=copies)
+        return source.picked(pictures, (), lambda more: None).X
+
+    def _examples(self, model: Bundle) -> Examples:
+        """Return what the head of a model sees of the training pictures, copies and all."""
+        from sklearn.preprocessing import normalize
+
+        X = self._originals(model, self.pictures.train, self.cache.fingerprint.copies)
+        X = normalize(X.reshape(-1, X.shape[2])).reshape(X.shape)
+        return Examples(X, self.pictures.y_train, self.units[self.pictures.train])
+
+    def _network(self, head: KerasHead) -> Any:
+        bfloat16 = self.cache.fingerprint.precision == "bfloat16"
+        return assembled(
+            self.tail,
+            self.kind.pool,
+            head,
+            trainable=self.layers.layers,
+            dropout=self.settings.dropout,
+            seed=self.settings.seed,
+            dtype=backend.keras().DTypePolicy("mixed_bfloat16" if bfloat16 else "float32"),
+        )
+
+    def _check_equal(self, network: Any, expected: np.ndarray) -> None:
+        """Check that trunk, tail and head together give the head's own probabilities."""
+        found = probabilities(network, self.cache, self.pictures.train[: len(expected)])
+        off = float(np.abs(found - expected).max())
+        if off > _TOLERANCE:
+            raise IncompatibleError(
+                f"The network put together from {shown(self.cache.path)} and the model does not "
+                f"give the model's own probabilities: they differ by up to {off:.2g}, and "
+                f"{_TOLERANCE:g} is allowed. The cache was made with another preprocessing, "
+                "resize rule or weights than it says. Leave it out to have one made."
+            )
+        log.info(
+            "The network gives the head's own probabilities: at most %.1e apart on %d pictures.",
+            off,
+            len(expected),
+        )
+
+    def _tell_cost(self, network: Any) -> None:
+        trained = [layer.name for layer in network.layers if layer.trainable_weights]
+        count = len(self.pictures.train)
+        seconds = seconds_an_epoch(network, count)
+        log.info(
+            "%d layers with weights are trained: %s. The cache has %.0f MB; an epoch over %d "
+            "pictures takes about %.0f s.",
+            len(trained),
+            ", ".join(trained),
+            files.file_size(self.cache.path) / 1e6,
+            count,
+            seconds,
+        )
+
+    def _tuning(self, chosen: np.ndarray, held_out: np.ndarray | None = None) -> Tuning:
+        """Return the pictures of a training, by their position among the training pictures."""
+        pictures = self.pictures
+        validation, y = pictures.validation, pictures.y_validation
+        if held_out is not None:
+            validation, y = pictures.train[held_out], pictures.y_train[held_out]
+        train, classes = pictures.train[chosen], len(self.bundle.classes)
+        return Tuning(self.cache, train, pictures.y_train[chosen], validation, y, classes)
+
+    def _tuned_by(
+        self,
+        network: Any,
+        tuning: Tuning,
+        epochs: int,
+        phase: str,
+        carried: dict[str, Any] | None = None,
+    ) -> Tuned:
+        return tune(
+            network,
+            tuning,
+            self.settings,
+            epochs,
+            phase=phase,
+            checkpoint=self.checkpoint,
+            carried=carried,
+            progress=self.progress,
+        )
+
+    def _chosen_on_val(self, network: Any) -> tuple[Tuned, Paired]:
+        """Tune the network itself, with the given validation pictures; compare on them."""
+        tuning = self._tuning(np.arange(len(self.pictures.train)))
+        rows = self._originals(self.before, tuning.validation)
+        before = self.before.predict_proba_rows(rows)
+        chosen = self._tuned_by(network, tuning, self.settings.epochs, "choose")
+        after = probabilities(network, self.cache, tuning.validation)
+        return chosen, paired(before, after, tuning.y_validation)
+
+    def _chosen_inside(self, rows: Examples) -> tuple[Tuned, Paired]:
+        """Tune from a head fitted on some training pictures, and compare it on the others."""
+        share, seed = self.settings.validation, self.settings.seed
+        inside, outside = splits.held_out(rows.y, rows.units, share, seed)
+        tuning = self._tuning(inside, outside)
+        own_rows = rows if self.kind is self.own else self._examples(self.before)
+        fitted = self.own.fitted(own_rows.take(inside), seed)
+        before = fitted.predict_proba(own_rows.originals[outside])
+        if self.kind is not self.own:
+            fitted = self.kind.fitted(rows.take(inside), seed)
+        network = self._network(as_network(self.kind.name, fitted))
+        chosen = self._tuned_by(network, tuning, self.settings.epochs, "choose")
+        after = probabilities(network, self.cache, tuning.validation)
+        return chosen, paired(before, after, tuning.y_validation)
+
+    def _result(
+        self,
+        head: KerasHead,
+        network: Any,
+        chosen: Tuned,
+        final: Tuned,
+        comparison: Paired,
+        kept: bool,
+        reason: str,
+    ) -> Finetuned:
+        """Test the head and the tuned network, once, and say which is kept."""
+        pictures = self.pictures
+        rows = self._originals(self.before, pictures.test)
+        head_test = figures(pictures.y_test, self.before.predict_proba_rows(rows))
+        tuned_test = figures(pictures.y_test, probabilities(network, self.cache, pictures.test))
+        report = {
+            "kept": kept,
+            "reason": reason,
+            "cut": self.layers.cut,
+            "layers": list(self.layers.layers),
+            "head": self.kind.name,
+            "epochs": (chosen.best_epoch or self.settings.epochs) if kept else 0,
+            "settings": asdict(self.settings),
+            "validation": vars(comparison),
+            "history": {
+                "head": getattr(self.bundle.head, "history_", {}),
+                "choose": chosen.history,
+                "final": final.history,
+            },
+            "test": {"head": head_test.as_dict(), "tuned": tuned_test.as_dict()},
+        }
+        if kept:
+            model = self._kept(network, head, tuned_test)
+        else:
+            model = replace(self.bundle, digest="", report=dict(self.bundle.report))
+        model.report["tuning"] = report
+        return Finetuned(
+            bundle=model,
+            kept=kept,
+            reason=reason,
+            comparison=comparison,
+            head_test=head_test,
+            tuned_test=tuned_test,
+            cache=self.cache.path,
+            out=self.out,
+            seconds=0.0,
+        )
+
+    def _kept(self, network: Any, head: KerasHead, test: Figures) -> Bundle:
+        """Return the model with the weights that the network has now."""
+        from sklearn.preprocessing import normalize
+
+        bundle, train = self.bundle, self.pictures.train
+        options = {k: list(v) if isinstance(v, tuple) else v for k, v in self.kind.options.items()}
+        model = replace(
+            self.start,
+            head=head,
+            head_name="dense" if head.hidden else "softmax",
+            settings={
+                "pool": self.kind.pool,
+                "seed": self.settings.seed,
+                "tuned_from": self.kind.name,
+                **options,
+            },
+            tail=tail_of(network, replace(self.tail, precision=self.cache.fingerprint.precision)),
+            versions=library_versions(),
+            digest="",
+            report={
+                **bundle.report,
+                "train": {**bundle.report["train"], "features": os.path.abspath(self.cache.path)},
+                "test": test.as_dict(),
+                "threshold": None,
+            },
+        )
+        rows = self._originals(model, train)[:, 0]
+        training = {name: model.training[name] for name in ("digests", "labels")}
+        training["fitted"] = model.predict_proba_rows(rows).astype(np.float32)
+        novelty = Novelty.of(normalize(rows), self.units[train], self.settings.seed)
+        return replace(model, training=training, novelty=novelty)
+
+
+def _reason(comparison: Paired, better: bool, kept: bool) -> str:
+    if better:
+        return f"The tuned network is kept: {comparison}"
+    if kept:
+        return f"The tuned network is kept because it was asked for, and is no better: {comparison}"
+    return f"The head stays as it was: {comparison}"

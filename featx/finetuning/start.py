@@ -1,0 +1,92 @@
+"""A kind of head with its settings: what a model was fitted with, and can be fitted with again."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InputError
+from ..heads.registry import HEADS
+from ..heads.training import Examples, train
+from ..metrics import METRICS
+from ..model.keras_network import can_be_layers
+from ..model.model import Bundle
+
+__all__ = ["HeadKind"]
+
+log = logging.getLogger("featx")
+
+
+@dataclass(frozen=True)
+class HeadKind:
+    """A head that is not fitted.
+
+    Attributes
+    ----------
+    name : str
+        A key of `registry.HEADS`.
+    options : dict
+        Its options, `class_weight` among them.
+    pool : str
+    """
+
+    name: str
+    options: dict[str, Any]
+    pool: str
+
+    @classmethod
+    def of(cls, model: Bundle) -> "HeadKind":
+        """Return the head of a model; of a tuned one, that which it was tuned from."""
+        name = model.settings.get("tuned_from", model.head_name)
+        return cls(name, _options(name, model.settings), model.pool)
+
+    @property
+    def can_be_layers(self) -> bool:
+        """Whether it can become layers of a network."""
+        return HEADS[self.name].layers
+
+    def or_layers(self, model: Bundle) -> "HeadKind":
+        """Return this kind, or the best of the model's leaderboard that can become layers.
+
+        Raises
+        ------
+        InputError
+            When there is none.
+        """
+        if self.can_be_layers:
+            return self
+        for entry in (model.report["leaderboard"] or {}).get("entries", []):
+            name = entry["head"]
+            if name in can_be_layers() and not entry["error"]:
+                log.warning(
+                    "The head %s cannot become layers of a network. %s on %s, the best of the "
+                    "leaderboard that can, is started from.", self.name, name, entry["pool"],
+                )  # fmt: skip
+                return HeadKind(name, _options(name, entry["settings"]), entry["pool"])
+        raise InputError(
+            f"The head {self.name} cannot become layers of a network, and the model's leaderboard "
+            f"has none that can. Fit one of {', '.join(can_be_layers())}."
+        )
+
+    def fitted(self, examples: Examples, seed: int) -> Any:
+        """Return a classifier of this kind, calibrated as `fit` does it.
+
+        Raises
+        ------
+        InputError
+            When it cannot learn from these examples.
+        """
+        head = HEADS[self.name]
+        candidates = [{**head.options, **self.options}]
+        metric = METRICS["accuracy"]
+        return train(head, examples, candidates=candidates, metric=metric, seed=seed).classifier
+
+
+def _options(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of the settings are options of the head, as they were before they were JSON."""
+    known = {*HEADS[name].options, "class_weight"}
+    return {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in settings.items()
+        if key in known
+    }

@@ -1,0 +1,90 @@
+"""Stage 2a: which head is best on the pictures of a cache, honestly."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..cache.file import Cache
+from ..dataset import splits
+from ..errors import InputError, shown
+from ..storage import files
+from .crossval import Progress
+from .leaderboard import CompareSettings, Leaderboard, rank
+
+__all__ = ["compare", "write_leaderboard"]
+
+
+def compare(
+    features: str | os.PathLike[str],
+    settings: CompareSettings | None = None,
+    *,
+    estimators: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    **changes: Any,
+) -> Leaderboard:
+    """Compare heads by cross-validation over pictures, each with the choice of its settings inside.
+
+    All copies of a picture, equal files, and pictures of one group are always on one side of a
+    fold; training uses all copies, validation the originals. A `test` split is never touched; with
+    a `val` split beside it, models are trained on `train` and compared on `val`.
+
+    Parameters
+    ----------
+    features : path
+        A cache made by `extract`.
+    settings : CompareSettings, optional
+    estimators : mapping, optional
+        Name → a scikit-learn classifier of your own. It gets rows of length 1.
+    progress : callable, optional
+        See `crossval.Progress`.
+    **changes
+        Fields of `CompareSettings`, over those of `settings`.
+
+    Raises
+    ------
+    InputError
+        When the cache cannot be trained on, or a setting is wrong.
+    CorruptError, IncompatibleError
+        When the cache cannot be read.
+
+    Examples
+    --------
+    >>> import featx
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> board = featx.compare("features.h5", estimators={"mine": GaussianNB()})  # doctest: +SKIP
+    >>> board.choice.head  # doctest: +SKIP
+    'logreg'
+    """
+    settings = replace(settings or CompareSettings(), **changes)
+    with Cache.open(features) as cache:
+        splits.require_classes(cache.catalog)
+        pictures = splits.labelled(cache.catalog, cache.digests)
+        folds = None
+        if cache.catalog.splits[pictures].any():
+            split = splits.train_test(cache.catalog, cache.digests, 0.5, settings.seed)
+            pictures, folds = split.to_compare_on()
+        return rank(cache, pictures, settings, folds=folds, more=estimators, progress=progress)
+
+
+def write_leaderboard(board: Leaderboard, out: Path) -> None:
+    """Write a leaderboard as CSV or JSON, by the name of the file.
+
+    Raises
+    ------
+    InputError
+        When the name ends in neither.
+    StorageError
+        When it cannot be written.
+    """
+    import json
+
+    if out.suffix.lower() == ".csv":
+        text = board.as_csv()
+    elif out.suffix.lower() == ".json":
+        text = json.dumps(board.as_dict(), indent=2) + "\n"
+    else:
+        raise InputError(f"{shown(out)}: expected a name that ends in .csv or .json.")
+    with files.claimed(out):
+        files.write_bytes(out, text.encode())

@@ -1,0 +1,202 @@
+"""Heads trained and tried on folds, on all cores, with the matrices made once and shared."""
+
+import os
+import pickle
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..cache.file import Cache
+from ..errors import FeatxError, InputError, shown
+from ..metrics import Metric
+from .registry import Head
+from .training import Examples, train
+
+__all__ = ["Fold", "Outcome", "Progress", "Task", "examples_of", "outcomes"]
+
+#: Positions to train on, and to validate on.
+Fold = tuple[np.ndarray, np.ndarray]
+
+#: Called with the number of tasks done, of all tasks, and the head of the last.
+Progress = Callable[[int, int, str], None]
+
+
+def examples_of(cache: Cache, pool: str, pictures: np.ndarray, units: np.ndarray) -> Examples:
+    """Return pictures of a cache as examples: rows of length 1.
+
+    Parameters
+    ----------
+    cache : Cache
+    pool : str
+    pictures : ndarray of int, shape (n,)
+        Labelled pictures.
+    units : ndarray of int
+        Of all pictures of the cache; see `splits.units`.
+
+    Raises
+    ------
+    InputError
+        When there is no such pool, or features are not finite numbers.
+    """
+    from sklearn.preprocessing import normalize
+
+    found = cache.matrix(pool, pictures=pictures)
+    bad = np.unique(found.picture[~np.isfinite(found.X).all(axis=1)])
+    if len(bad):
+        raise InputError(
+            f"{len(bad)} of {len(pictures)} pictures have features that are not finite numbers, "
+            f"for example {shown(cache.catalog.paths[bad[0]])}. Extract them with --overwrite."
+        )
+    X = normalize(found.X, copy=False).reshape(len(pictures), 1 + cache.fingerprint.copies, -1)
+    return Examples(X, cache.catalog.labels[pictures], units[pictures])
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One fold of one head on one pool."""
+
+    name: str
+    head: Head
+    pool: str
+    fold: int
+    candidates: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of a task.
+
+    Attributes
+    ----------
+    probabilities : ndarray of float64, shape (validation pictures, classes), or None
+    fit_seconds, score_seconds : float
+        To choose settings and fit; to score 1,000 pictures from their features.
+    size : int
+        Bytes of the fitted head.
+    settings : dict
+        Those that were chosen.
+    error : str
+        Why there are no probabilities, or "".
+    """
+
+    name: str
+    pool: str
+    fold: int
+    probabilities: np.ndarray | None = None
+    fit_seconds: float = 0.0
+    score_seconds: float = 0.0
+    size: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+def outcomes(
+    tasks: Sequence[Task],
+    cache: Cache,
+    pictures: np.ndarray,
+    units: np.ndarray,
+    folds: Sequence[Fold],
+    *,
+    metric: Metric,
+    seed: int,
+    budget: float | None = None,
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """Do the tasks, on all cores, and return their outcomes in any order.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    cache, pictures, units
+        See `examples_of`.
+    folds : sequence of (ndarray, ndarray)
+        Positions in `pictures` to train and to validate on.
+    metric : Metric
+        By which settings are chosen.
+    seed : int
+    budget : float, optional
+        Seconds after which no further task is started.
+    progress : callable, optional
+        See `Progress`.
+    """
+    import joblib
+
+    deadline = time.monotonic() + (np.inf if budget is None else budget)
+    matrices: dict[tuple[str, bool], Examples] = {}
+
+    def examples(task: Task) -> Examples:
+        """Return the rows for a task, made once for each pool."""
+        plain = (task.pool, False)
+        if plain not in matrices:
+            matrices[plain] = examples_of(cache, task.pool, pictures, units)
+        if not (task.head.distances and matrices[plain].is_wide):
+            return matrices[plain]
+        if (task.pool, True) not in matrices:
+            matrices[task.pool, True] = matrices[plain].in_row_space()[0]
+        return matrices[task.pool, True]
+
+    def in_time(some: Sequence[Task]) -> Iterator[Any]:
+        for task in some:
+            if time.monotonic() >= deadline:
+                return
+            yield joblib.delayed(_outcome)(task, examples(task), folds[task.fold], metric, seed)
+
+    found: list[Outcome] = []
+
+    def collect(some: Iterator[Outcome]) -> None:
+        for outcome in some:
+            found.append(outcome)
+            if progress:
+                progress(len(found), len(tasks), outcome.name)
+
+    # Networks use all cores by themselves, and TensorFlow is not loaded in every worker.
+    light = [task for task in tasks if not task.head.keras]
+    heavy = [task for task in tasks if task.head.keras]
+    with joblib.parallel_config("loky", inner_max_num_threads=1):
+        workers = joblib.Parallel(
+            n_jobs=min(os.cpu_count() or 1, len(light)), return_as="generator_unordered"
+        )
+        collect(workers(in_time(light)))
+    collect(joblib.Parallel(n_jobs=1, return_as="generator_unordered")(in_time(heavy)))
+    return found
+
+
+def _outcome(task: Task, examples: Examples, fold: Fold, metric: Metric, seed: int) -> Outcome:
+    """Train on one side of a fold and predict the other; a failure is an outcome too."""
+    inside, outside = fold
+    try:
+        begun = time.perf_counter()
+        trained = train(
+            task.head, examples.take(inside), candidates=task.candidates, metric=metric, seed=seed
+        )
+        fitted = time.perf_counter()
+        probabilities = trained.classifier.predict_proba(examples.originals[outside])
+        scored = time.perf_counter()
+        return Outcome(
+            task.name,
+            task.pool,
+            task.fold,
+            np.asarray(probabilities, np.float64),
+            fitted - begun,
+            (scored - fitted) / len(outside) * 1000,
+            _size(trained.classifier, examples),
+            trained.settings,
+        )
+    except FeatxError as error:
+        reason = str(error)
+    except Exception as error:
+        # Whatever a classifier raises, an own one from outside included, is a row of the table.
+        reason = f"{type(error).__name__}: {error}"
+    return Outcome(task.name, task.pool, task.fold, error=reason)
+
+
+def _size(classifier: Any, examples: Examples) -> int:
+    """Return the bytes of a fitted classifier, as it would be over all columns."""
+    if hasattr(classifier, "to_bytes"):
+        return len(classifier.to_bytes()[0])
+    size = len(pickle.dumps(classifier, pickle.HIGHEST_PROTOCOL))  # only its length is used
+    columns = examples.X.shape[2]
+    return size * max(columns, examples.reduced_from) // columns

@@ -1,0 +1,367 @@
+"""Every head on the same folds, ranked, with what cannot be told apart marked as tied."""
+
+import csv
+import io
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..cache.file import Cache
+from ..dataset import splits
+from ..errors import InputError
+from ..metrics import Metric, corrected_half_width, metric
+from ..network.pools import POOLS
+from . import registry as table
+from .crossval import Fold, Outcome, Progress, Task, outcomes
+
+__all__ = ["CompareSettings", "Entry", "Leaderboard", "rank"]
+
+log = logging.getLogger("featx")
+
+_DRAWS = 500  # bootstrap samples, where there is a single fold
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """What is compared, and how.
+
+    Attributes
+    ----------
+    heads : tuple of str
+        Keys of `registry.HEADS`; all by default. "dummy" is always among them.
+    pools : tuple of str
+        Pools that every head is tried on; by default each head's own.
+    metric : str
+        A key of `metrics.METRICS`.
+    folds, repeats : int
+        Cross-validation over pictures, each repeat with folds of its own.
+    seed : int
+    budget : float, optional
+        Seconds after which no further fold is started.
+    class_weight : {None, "balanced"}
+        For the heads that take it.
+    options : mapping
+        Head → changes of its options.
+    """
+
+    heads: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+    metric: str = "accuracy"
+    folds: int = 5
+    repeats: int = 1
+    seed: int = 0
+    budget: float | None = None
+    class_weight: str | None = None
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One head on one pool.
+
+    Attributes
+    ----------
+    head, pool : str
+    score : float
+        Mean over the folds, of the whole procedure: choice of settings and calibration included.
+        Not a number when there is an error.
+    half_width : float
+        Of the 95 % interval around it.
+    tied : bool
+        Whether it cannot be told from the best.
+    fit_seconds : float
+        To choose settings and fit, a fold.
+    score_seconds : float
+        To score 1,000 pictures from their features.
+    size : int
+        Bytes of the fitted head.
+    settings : dict
+        Those chosen in most folds.
+    out_of_fold : ndarray of float64, shape (pictures, classes), or None
+        For each picture the mean of the probabilities by models not trained on it; rows of
+        pictures that were in no validation fold are not numbers.
+    error : str
+        Why there is no score, or "".
+    """
+
+    head: str
+    pool: str
+    score: float = np.nan
+    half_width: float = np.nan
+    tied: bool = False
+    fit_seconds: float = np.nan
+    score_seconds: float = np.nan
+    size: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+    out_of_fold: np.ndarray | None = None
+    error: str = ""
+    _draws: np.ndarray | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row as plain values, for JSON and CSV; None where there is no number."""
+
+        def number(value: float, digits: int) -> float | None:
+            return round(value, digits) if np.isfinite(value) else None
+
+        return {
+            "head": self.head,
+            "pool": self.pool,
+            "score": number(self.score, 6),
+            "half_width": number(self.half_width, 6),
+            "tied": self.tied,
+            "fit_seconds": number(self.fit_seconds, 4),
+            "score_seconds": number(self.score_seconds, 4),
+            "size": self.size,
+            "settings": dict(self.settings),
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Leaderboard:
+    """Entries, best first; those with an error last.
+
+    Attributes
+    ----------
+    entries : list of Entry
+    choice : Entry
+        The smallest (in bytes) of those tied with the best; of equals, the first of the table.
+        Never the dummy.
+    metric : str
+    rule : str
+        On what it was compared, in words.
+    pictures : int
+    folds, repeats : int
+    seconds : float
+    """
+
+    entries: list[Entry]
+    choice: Entry
+    metric: str
+    rule: str
+    pictures: int
+    folds: int
+    repeats: int
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the board as plain values, for JSON."""
+        return {
+            "metric": self.metric,
+            "rule": self.rule,
+            "pictures": self.pictures,
+            "folds": self.folds,
+            "repeats": self.repeats,
+            "choice": {"head": self.choice.head, "pool": self.choice.pool},
+            "entries": [entry.as_dict() for entry in self.entries],
+            "seconds": self.seconds,
+        }
+
+    def as_csv(self) -> str:
+        """Return the entries as CSV with a header."""
+        text = io.StringIO()
+        rows = [entry.as_dict() for entry in self.entries]
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
+
+
+# Ranking ------------------------------------------------------------------------------------
+
+
+def rank(
+    cache: Cache,
+    pictures: np.ndarray,
+    settings: CompareSettings,
+    *,
+    folds: Sequence[Fold] | None = None,
+    more: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Leaderboard:
+    """Compare heads on pictures of a cache.
+
+    Parameters
+    ----------
+    cache : Cache
+    pictures : ndarray of int, shape (n,)
+        Labelled pictures to compare on.
+    settings : CompareSettings
+    folds : sequence of (ndarray, ndarray), optional
+        Positions in `pictures` to train and to validate on, of splits that are given; made by
+        `settings` by default.
+    more : mapping, optional
+        Name → a scikit-learn classifier of your own, compared as it is.
+    progress : callable, optional
+        See `crossval.Progress`.
+
+    Raises
+    ------
+    InputError
+        When a setting is wrong, or there are too few pictures of a class.
+    """
+    begun = time.monotonic()
+    measure = metric(settings.metric)
+    units = splits.units(cache.catalog, cache.digests)
+    y = cache.catalog.labels[pictures]
+    crossed = folds is None
+    rule = "trained on the train split, compared on the val split"
+    if folds is None:
+        folds = _repeated(cache, y, units[pictures], settings)
+        rule = f"{settings.folds}-fold cross-validation, repeated {settings.repeats} times"
+    tasks = _tasks(settings, len(folds), more or {})
+    found = outcomes(
+        tasks,
+        cache,
+        pictures,
+        units,
+        folds,
+        metric=measure,
+        seed=settings.seed,
+        budget=settings.budget,
+        progress=progress,
+    )
+    keys = list(dict.fromkeys((task.name, task.pool) for task in tasks))
+    entries = [
+        _entry(name, pool, [o for o in found if (o.name, o.pool) == (name, pool)], y, folds,
+               measure, settings.seed)
+        for name, pool in keys
+    ]  # fmt: skip
+    entries = _ranked(entries, folds)
+    if not np.isfinite(entries[0].score):
+        raise InputError(f"No head could be compared. {entries[0].head}: {entries[0].error}")
+    real = [entry for entry in entries if entry.head != "dummy" and np.isfinite(entry.score)]
+    if not real:
+        raise InputError("No head but the dummy was compared. Name others, or raise the budget.")
+    if any(entry.tied and entry.head == "dummy" for entry in entries):
+        log.warning("No head can be told from one that ignores the pictures (dummy).")
+    return Leaderboard(
+        entries=entries,
+        choice=min(
+            [entry for entry in real if entry.tied] or real[:1],
+            key=lambda entry: (entry.size, keys.index((entry.head, entry.pool))),
+        ),
+        metric=settings.metric,
+        rule=rule,
+        pictures=len(pictures),
+        folds=settings.folds if crossed else len(folds),
+        repeats=settings.repeats if crossed else 1,
+        seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+def _repeated(
+    cache: Cache, y: np.ndarray, units: np.ndarray, settings: CompareSettings
+) -> list[Fold]:
+    if settings.repeats < 1:
+        raise InputError(f"The number of repeats is {settings.repeats}. Expected 1 or more.")
+    found: list[Fold] = []
+    for repeat in range(settings.repeats):
+        seed = settings.seed + repeat
+        found += splits.folds(y, units, settings.folds, seed, cache.catalog.classes)
+    return found
+
+
+def _tasks(settings: CompareSettings, folds: int, more: Mapping[str, Any]) -> list[Task]:
+    """Return what is to be done, cheap heads first, so that a budget reaches most of them."""
+    wanted = settings.heads or tuple(table.HEADS)
+    for name in (*wanted, *settings.options):
+        table.head(name)
+    for pool in settings.pools:
+        if pool not in POOLS:
+            raise InputError(f"Unknown pool {pool!r}. Expected one of {', '.join(POOLS)}.")
+    rows = {name: head for name, head in table.HEADS.items() if name in ("dummy", *wanted)}
+    taken = sorted(set(more) & set(table.HEADS))
+    if taken:
+        raise InputError(f"The name {taken[0]!r} is that of a head of the table. Choose another.")
+    rows |= {name: table.own(estimator) for name, estimator in more.items()}
+    tasks = []
+    for name, head in rows.items():
+        changes = head.changes(settings.options.get(name, {}), settings.class_weight)
+        candidates = head.settings(changes)
+        pools = settings.pools if settings.pools and name != "dummy" else (head.pool,)
+        for pool in sorted(pools, key=list(POOLS).index):
+            tasks += [Task(name, head, pool, fold, candidates) for fold in range(folds)]
+    return tasks
+
+
+def _entry(
+    name: str,
+    pool: str,
+    found: Sequence[Outcome],
+    y: np.ndarray,
+    folds: Sequence[Fold],
+    measure: Metric,
+    seed: int,
+) -> Entry:
+    failed = [outcome.error for outcome in found if outcome.error]
+    if failed:
+        return Entry(name, pool, error=failed[0])
+    if len(found) < len(folds):
+        return Entry(name, pool, error="not finished within the budget")
+    found = sorted(found, key=lambda outcome: outcome.fold)
+    total = np.zeros((len(y), int(y.max()) + 1))
+    seen = np.zeros(len(y))
+    scores = []
+    for outcome, (_, outside) in zip(found, folds, strict=True):
+        probabilities = np.asarray(outcome.probabilities)
+        seen[outside] += 1
+        try:
+            total[outside] += probabilities
+            scores.append(measure.score(y[outside], probabilities))
+        except ValueError as error:
+            # A curve of a fold that lacks a class; an own classifier with other columns.
+            return Entry(name, pool, error=str(error))
+    with np.errstate(invalid="ignore"):
+        out_of_fold = total / seen[:, np.newaxis]
+    draws = np.array(scores)
+    if len(folds) == 1:
+        outside = folds[0][1]
+        draws = _bootstrap(y[outside], out_of_fold[outside], measure, seed)
+    chosen = Counter(tuple(outcome.settings.items()) for outcome in found).most_common(1)[0][0]
+    return Entry(
+        name,
+        pool,
+        score=float(np.mean(scores)),
+        half_width=_half_width(draws, len(folds), folds),
+        fit_seconds=float(np.mean([outcome.fit_seconds for outcome in found])),
+        score_seconds=float(np.mean([outcome.score_seconds for outcome in found])),
+        size=int(np.mean([outcome.size for outcome in found])),
+        settings=dict(chosen),
+        out_of_fold=out_of_fold,
+        _draws=draws,
+    )
+
+
+def _bootstrap(y: np.ndarray, probabilities: np.ndarray, measure: Metric, seed: int) -> np.ndarray:
+    """Return scores on pictures drawn with replacement, the same draws for every head."""
+    random = np.random.default_rng(seed)
+    drawn = random.integers(0, len(y), (_DRAWS, len(y)))
+    whole = [rows for rows in drawn if len(np.unique(y[rows])) == len(np.unique(y))]
+    return np.array([measure.score(y[rows], probabilities[rows]) for rows in whole or [drawn[0]]])
+
+
+def _half_width(draws: np.ndarray, count: int, folds: Sequence[Fold]) -> float:
+    if count == 1:
+        return float(1.96 * draws.std())
+    inside, outside = folds[0]
+    return corrected_half_width(draws, len(outside) / len(inside))
+
+
+def _ranked(entries: Sequence[Entry], folds: Sequence[Fold]) -> list[Entry]:
+    """Sort the entries and mark those that cannot be told from the first."""
+    found = sorted(entries, key=lambda entry: (not np.isfinite(entry.score), -entry.score))
+    best = found[0]
+    marked = []
+    for entry in found:
+        tied = entry is best
+        if entry._draws is not None and best._draws is not None and entry is not best:
+            difference = best._draws - entry._draws
+            tied = best.score - entry.score <= _half_width(difference, len(folds), folds)
+        marked.append(replace(entry, tied=bool(tied and np.isfinite(entry.score))))
+    return marked

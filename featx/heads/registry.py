@@ -1,0 +1,332 @@
+"""The table of heads: classifiers over rows of features that were brought to length 1.
+
+What counts is the mix of features, not their amount, so every head works on rows of length 1.
+Defaults and grids were chosen on photographs: see docs/results.md.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from types import MappingProxyType
+from typing import Any
+
+from ..errors import InputError
+
+__all__ = ["HEADS", "Head", "head", "own"]
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A row of the table, whose order is that of the work they are: cheapest first.
+
+    Attributes
+    ----------
+    summary : str
+        What it is, in a few words.
+    build : callable
+        (options, seed) → a classifier that is not fitted.
+    options : mapping
+        What `--set` can change, with the defaults; a value has the type of its default.
+    grid : mapping
+        The values of options among which a choice is made on inner folds.
+    pool : str
+        The pool it works best on.
+    calibrated : bool
+        Whether temperature scaling is fitted on inner folds.
+    linear : bool
+        Whether it is linear with an L2 penalty or the like: rows can be trained on in the space
+        that they span, and the result has a `coef_`.
+    distances : bool
+        Whether it depends on products and distances of rows only, and so is the same in the space
+        that the rows span.
+    keras : bool
+        Whether it is a `KerasHead`.
+    layers : bool
+        Whether it can become exact Keras layers.
+    balances : bool
+        Whether it takes `class_weight`.
+    types : tuple of str
+        The types beyond skops's own that its saved form may hold.
+    """
+
+    summary: str
+    build: Callable[[Options, int], Any]
+    options: Options = field(default_factory=dict)
+    grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    pool: str = "avg"
+    calibrated: bool = True
+    linear: bool = False
+    distances: bool = False
+    keras: bool = False
+    layers: bool = False
+    balances: bool = False
+    types: tuple[str, ...] = ()
+
+    def settings(self, changes: Options) -> list[dict[str, Any]]:
+        """Return every setting to try: the defaults, the changes over them, and the grid.
+
+        An option that is changed is no longer a matter of choice.
+
+        Raises
+        ------
+        InputError
+            When there is no such option, or its value is of another type.
+        """
+        for name, value in changes.items():
+            self._check(name, value)
+        free = {name: values for name, values in self.grid.items() if name not in changes}
+        return [
+            {**self.options, **changes, **dict(zip(free, values, strict=True))}
+            for values in product(*free.values())
+        ]
+
+    def changes(self, options: Options, class_weight: str | None) -> dict[str, Any]:
+        """Return options with the class weight, for a head that takes one.
+
+        Raises
+        ------
+        InputError
+            When there is no such class weight.
+        """
+        if class_weight not in (None, "balanced"):
+            raise InputError(f"Unknown class weight {class_weight!r}. Expected 'balanced'.")
+        own = {"class_weight": class_weight} if class_weight and self.balances else {}
+        return {**options, **own}
+
+    def _check(self, name: str, value: Any) -> None:
+        if name == "class_weight" and self.balances and value in (None, "balanced"):
+            return
+        if name not in self.options:
+            known = ", ".join(self.options) or "none"
+            raise InputError(f"There is no option {name!r} here. Expected one of: {known}.")
+        default = self.options[name]
+        if type(value) is not type(default):
+            raise InputError(f"The option {name} is {value!r}. Expected a value like {default!r}.")
+
+    def parsed(self, name: str, text: str) -> Any:
+        """Return the value of an option from its text: ``"0.5"``, ``"256"``, ``"256,128"``.
+
+        Raises
+        ------
+        InputError
+            When there is no such option, or the text is of another type.
+        """
+        if name not in self.options:
+            self._check(name, text)
+        default = self.options[name]
+        try:
+            if isinstance(default, tuple):
+                return tuple(int(part) for part in text.split(",") if part)
+            return type(default)(text)
+        except ValueError as error:
+            raise InputError(
+                f"The option {name} is {text!r}. Expected a value like {default!r}."
+            ) from error
+
+
+def _dummy(options: Options, seed: int) -> Any:
+    from sklearn.dummy import DummyClassifier
+
+    return DummyClassifier(strategy="prior")
+
+
+def _nearest_centroid(options: Options, seed: int) -> Any:
+    from sklearn.neighbors import NearestCentroid
+
+    return NearestCentroid(priors="empirical")
+
+
+def _lda(options: Options, seed: int) -> Any:
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    return LinearDiscriminantAnalysis(solver="lsqr", shrinkage=options["shrinkage"])
+
+
+def _logreg(options: Options, seed: int) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(
+        C=options["C"],
+        max_iter=5000,
+        tol=options["tol"],
+        solver="newton-cg",  # several times faster than lbfgs here, most of all at a small tol
+        class_weight=options.get("class_weight"),
+        random_state=seed,
+    )
+
+
+def _linear_svm(options: Options, seed: int) -> Any:
+    from sklearn.svm import LinearSVC
+
+    return LinearSVC(
+        C=options["C"],
+        max_iter=20000,
+        tol=options["tol"],
+        class_weight=options.get("class_weight"),
+        random_state=seed,
+    )
+
+
+def _rbf_svm(options: Options, seed: int) -> Any:
+    from sklearn.svm import SVC
+
+    return SVC(C=options["C"], gamma=options["gamma"], class_weight=options.get("class_weight"))
+
+
+def _knn(options: Options, seed: int) -> Any:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return KNeighborsClassifier(options["n_neighbors"], weights="distance", algorithm="brute")
+
+
+def _random_forest(options: Options, seed: int) -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(
+        options["n_estimators"],
+        min_samples_leaf=options["min_samples_leaf"],
+        class_weight=options.get("class_weight"),
+        random_state=seed,
+    )
+
+
+def _hist_gradient_boosting(options: Options, seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(
+        learning_rate=options["learning_rate"],
+        max_iter=options["max_iter"],
+        max_leaf_nodes=options["max_leaf_nodes"],
+        max_features=0.1,
+        early_stopping=False,  # "auto" would depend on the number of rows
+        class_weight=options.get("class_weight"),
+        random_state=seed,
+    )
+
+
+def _keras(options: Options, seed: int) -> Any:
+    from .dense import KerasHead
+
+    return KerasHead(**options, random_state=seed)
+
+
+_NETWORK = {"learning_rate": 3e-3, "epochs": 100, "batch_size": 32, "patience": 8, "l2": 0.0}
+
+HEADS: Mapping[str, Head] = MappingProxyType(
+    {
+        "dummy": Head("the share of each class, whatever the picture", _dummy, calibrated=False),
+        "nearest-centroid": Head(
+            "nearest mean of a class",
+            _nearest_centroid,
+            pool="avgmax",
+            distances=True,
+            layers=True,
+        ),
+        "lda": Head(
+            "linear discriminant analysis with shrinkage",
+            _lda,
+            options={"shrinkage": 0.3},
+            grid={"shrinkage": (0.1, 0.3, 0.6)},
+            pool="avgmax",
+            linear=True,
+            distances=True,
+            layers=True,
+        ),
+        "logreg": Head(
+            "logistic regression",
+            _logreg,
+            options={"C": 10.0, "tol": 1e-4},
+            grid={"C": (3.0, 10.0, 30.0, 100.0, 300.0)},
+            linear=True,
+            distances=True,
+            layers=True,
+            balances=True,
+        ),
+        "linear-svm": Head(
+            "linear support vector machine",
+            _linear_svm,
+            options={"C": 1.0, "tol": 1e-4},
+            grid={"C": (0.3, 1.0, 3.0)},
+            linear=True,
+            pool="avgmax",
+            distances=True,
+            layers=True,
+            balances=True,
+        ),
+        "softmax": Head(
+            "one dense softmax layer",
+            _keras,
+            options=_NETWORK,
+            calibrated=False,
+            keras=True,
+            layers=True,
+            balances=True,
+        ),
+        "knn": Head(
+            "nearest neighbours, weighted by distance",
+            _knn,
+            options={"n_neighbors": 5},
+            grid={"n_neighbors": (1, 5, 15)},
+            pool="avgmax",
+            distances=True,
+        ),
+        "rbf-svm": Head(
+            "support vector machine with a Gaussian kernel",
+            _rbf_svm,
+            options={"C": 10.0, "gamma": 1.0},
+            grid={"C": (3.0, 10.0), "gamma": (0.5, 2.0)},
+            pool="avgmax",
+            distances=True,
+            balances=True,
+        ),
+        "random-forest": Head(
+            "random forest",
+            _random_forest,
+            options={"n_estimators": 100, "min_samples_leaf": 1},
+            balances=True,
+            types=("sklearn.tree._tree.Tree",),
+        ),
+        "dense": Head(
+            "dense hidden layers with dropout",
+            _keras,
+            options={"hidden": (256,), "dropout": 0.5, **_NETWORK},
+            calibrated=False,
+            keras=True,
+            layers=True,
+            balances=True,
+        ),
+        "hist-gradient-boosting": Head(
+            "gradient boosting over histograms",
+            _hist_gradient_boosting,
+            options={"learning_rate": 0.1, "max_iter": 40, "max_leaf_nodes": 6},
+            balances=True,
+            types=("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",),
+        ),
+    }
+)
+
+
+def own(estimator: Any) -> Head:
+    """Return a row for a scikit-learn classifier from outside the table, taken as it is."""
+
+    def build(options: Options, seed: int) -> Any:
+        from sklearn.base import clone
+
+        return clone(estimator)
+
+    return Head(type(estimator).__name__, build, calibrated=not hasattr(estimator, "predict_proba"))
+
+
+def head(name: str) -> Head:
+    """Return the row of the head called `name`.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    if name not in HEADS:
+        raise InputError(f"Unknown head {name!r}. Expected one of {', '.join(HEADS)}.")
+    return HEADS[name]

@@ -1,0 +1,223 @@
+"""From examples to a fitted head: settings chosen and probabilities calibrated on inner folds."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..dataset import splits
+from ..errors import InputError
+from ..metrics import Metric
+from .calibration import TemperatureScaled, best_inverse_temperature, class_scores
+from .registry import Head
+from .rowspace import RowSpace
+
+__all__ = ["Examples", "Trained", "train"]
+
+log = logging.getLogger("featx")
+
+_INNER_FOLDS = 3
+_WIDE = 4  # the exact tolerance costs about as much as this many times the columns
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Pictures to train on, copies and all.
+
+    Attributes
+    ----------
+    X : ndarray of float32 or float64, shape (pictures, 1 + copies, d)
+        Rows of length 1; copy 0 is the original.
+    y : ndarray of int, shape (pictures,)
+    units : ndarray of int, shape (pictures,)
+        See `splits.units`.
+    reduced_from : int
+        Columns before `in_row_space`; 0 when the columns are the features themselves.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    units: np.ndarray
+    reduced_from: int = 0
+
+    def take(self, chosen: np.ndarray) -> "Examples":
+        """Return some of the pictures."""
+        return replace(self, X=self.X[chosen], y=self.y[chosen], units=self.units[chosen])
+
+    @property
+    def originals(self) -> np.ndarray:
+        """Rows of the originals, shape (pictures, d)."""
+        return self.X[:, 0]
+
+    def in_row_space(self) -> tuple["Examples", RowSpace]:
+        """Return the same examples in the space that their rows span, and that space."""
+        columns = self.X.shape[2]
+        space = RowSpace(self.X.reshape(-1, columns))
+        rows = space.Z.reshape(*self.X.shape[:2], -1)
+        return replace(self, X=rows, reduced_from=columns), space
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether there are so many more columns than rows that the row space is worth its cost."""
+        return self.X.shape[2] > _WIDE * self.X.shape[0] * self.X.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A fitted head.
+
+    Attributes
+    ----------
+    classifier : estimator
+        Takes rows of length 1 and gives `predict_proba` ordered by `classes_`.
+    settings : dict
+        Those that were chosen.
+    out_of_fold : ndarray of float64, shape (pictures, classes), or None
+        Probabilities for each original by classifiers that were not trained on it.
+    """
+
+    classifier: Any
+    settings: dict[str, Any]
+    out_of_fold: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """A candidate, and what inner folds say of it: (score, mean log likelihood)."""
+
+    settings: dict[str, Any]
+    score: tuple[float, float] = (np.nan, np.nan)
+    inverse_temperature: float = 1.0
+    out_of_fold: np.ndarray | None = None
+
+
+def train(
+    head: Head,
+    examples: Examples,
+    *,
+    candidates: Sequence[dict[str, Any]],
+    metric: Metric,
+    seed: int,
+    out_of_fold: bool = False,
+) -> Trained:
+    """Choose the best of the candidates on inner folds, calibrate it, and fit it on all examples.
+
+    Parameters
+    ----------
+    head : Head
+    examples : Examples
+        Labels are 0 to classes − 1, and every class is among them.
+    candidates : sequence of dict
+        From `Head.settings`.
+    metric : Metric
+        What is best; among equals, the lower log loss, then the first.
+    seed : int
+    out_of_fold : bool
+        Try the candidates on inner folds even where there is nothing to choose or to calibrate.
+
+    Raises
+    ------
+    InputError
+        When the head cannot learn from these examples.
+    """
+    rows, space = examples, None
+    if head.distances and examples.is_wide:
+        rows, space = examples.in_row_space()
+    if head.linear and rows.reduced_from:
+        candidates = [_exact(settings) for settings in candidates]
+    chosen = _Trial(_default(head, candidates))
+    if head.calibrated or len(candidates) > 1 or out_of_fold:
+        fewest = min(len(np.unique(rows.units[rows.y == label])) for label in np.unique(rows.y))
+        if fewest < 2:
+            log.warning(
+                "Some class has one picture to train on: settings are the defaults, and "
+                "probabilities are not calibrated."
+            )
+        else:
+            folds = splits.folds(rows.y, rows.units, min(_INNER_FOLDS, fewest), seed)
+            chosen = _best(head, rows, folds, candidates, metric, seed)
+    if head.linear and space:
+        classifier = space.widen(_fit(head, chosen.settings, rows, seed))
+    else:
+        classifier = _fit(head, chosen.settings, examples, seed)
+    if head.calibrated:
+        classifier = TemperatureScaled.of(classifier, chosen.inverse_temperature)
+    return Trained(classifier, chosen.settings, chosen.out_of_fold)
+
+
+def _exact(settings: dict[str, Any]) -> dict[str, Any]:
+    # In another basis a solver stops elsewhere; only near the optimum is the result the same.
+    return {**settings, "tol": min(settings["tol"], 1e-8)} if "tol" in settings else settings
+
+
+def _default(head: Head, candidates: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the candidate with the head's defaults, or the first where all differ."""
+    for settings in candidates:
+        if all(settings[name] == head.options[name] for name in head.grid):
+            return settings
+    return candidates[0]
+
+
+def _best(
+    head: Head,
+    rows: Examples,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    candidates: Sequence[dict[str, Any]],
+    metric: Metric,
+    seed: int,
+) -> _Trial:
+    """Return the trial with the best score; of equals the likelier, then the first."""
+    trials, failures = [], []
+    for settings in candidates:
+        try:
+            trials.append(_trial(head, rows, folds, settings, metric, seed))
+        except InputError as error:  # 15 neighbours of 12 pictures
+            failures.append(error)
+    if not trials:
+        raise failures[0]
+    return max(trials, key=lambda trial: trial.score)
+
+
+def _trial(
+    head: Head,
+    examples: Examples,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    settings: dict[str, Any],
+    metric: Metric,
+    seed: int,
+) -> _Trial:
+    """Try one candidate on inner folds."""
+    from scipy.special import softmax
+
+    scores = np.empty((len(examples.y), examples.y.max() + 1))
+    for inside, outside in folds:
+        fitted = _fit(head, settings, examples.take(inside), seed)
+        try:
+            scores[outside] = class_scores(fitted, examples.originals[outside])
+        except ValueError as error:
+            raise InputError(f"This head cannot score with {settings}: {error}") from error
+    temperature = best_inverse_temperature(scores, examples.y) if head.calibrated else 1.0
+    probabilities = softmax(temperature * scores, axis=1)
+    truth = probabilities[np.arange(len(examples.y)), examples.y]
+    likelihood = float(np.log(np.maximum(truth, 1e-300)).mean())
+    score = (metric.score(examples.y, probabilities), likelihood)
+    return _Trial(settings, score, temperature, probabilities)
+
+
+def _fit(head: Head, settings: dict[str, Any], examples: Examples, seed: int) -> Any:
+    each = examples.X.shape[1]
+    X = examples.X.reshape(-1, examples.X.shape[2])
+    y = np.repeat(examples.y, each)
+    classifier = head.build(settings, seed)
+    try:
+        with warnings.catch_warnings():
+            # That a solver stopped short shows in the score of its settings.
+            warnings.simplefilter("ignore")
+            if head.keras:
+                return classifier.fit(X, y, groups=np.repeat(examples.units, each))
+            return classifier.fit(X, y)
+    except ValueError as error:
+        raise InputError(f"This head cannot learn from {len(y)} rows: {error}") from error

@@ -1,0 +1,135 @@
+"""A contact sheet of pictures and their augmented copies, because people look."""
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ..dataset import catalog
+from ..dataset.catalog import Source
+from ..errors import InputError, shown
+from ..storage import files
+from . import augment, decode
+
+__all__ = ["PreviewSettings", "preview"]
+
+_GAP = 6
+_CAPTION = 19
+
+
+@dataclass(frozen=True)
+class PreviewSettings:
+    """What the sheet shows.
+
+    Attributes
+    ----------
+    pictures : int
+        How many, taken evenly from the source.
+    augment : str
+        A policy of `augment.POLICIES`.
+    copies : int
+        Copies beside each original.
+    seed : int
+        Of the copies: the same as in `extract` shows the same copies.
+    size : int
+        Pixels a side.
+    resize : {"squash", "crop"}
+    """
+
+    pictures: int = 6
+    augment: str = "mild"
+    copies: int = 5
+    seed: int = 0
+    size: int = 224
+    resize: str = "crop"
+
+
+@dataclass(frozen=True)
+class Previewed:
+    """What `preview` drew, and what it could not."""
+
+    out: Path
+    pictures: int
+    skipped: list[tuple[str, str]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values, for JSON."""
+        skipped = [{"path": path, "reason": reason} for path, reason in self.skipped]
+        return {"out": str(self.out), "pictures": self.pictures, "skipped": skipped}
+
+
+def preview(
+    source: Source,
+    out: str | os.PathLike[str],
+    settings: PreviewSettings = PreviewSettings(),
+) -> Previewed:
+    """Draw a row for each picture: the original as the network sees it, then its copies.
+
+    Parameters
+    ----------
+    source : path, several paths, or Catalog
+        See `catalog.scan`.
+    out : path
+        The PNG or JPEG file to write.
+    settings : PreviewSettings
+
+    Raises
+    ------
+    InputError
+        When the source or a setting is wrong, or no picture can be shown.
+    StorageError
+        When the sheet cannot be written.
+    """
+    out = Path(out)
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InputError(
+            f"{shown(out)} is not a sheet's name. Expected one that ends in .png or .jpg."
+        )
+    if settings.pictures < 1:
+        raise InputError(f"pictures is {settings.pictures}. Expected 1 or more.")
+    policy = augment.policy(settings.augment, settings.copies)
+    listed = catalog.listed(source)
+    rows: list[tuple[str, np.ndarray]] = []
+    skipped: list[tuple[str, str]] = []
+    chosen = np.linspace(0, len(listed) - 1, min(settings.pictures, len(listed))).round()
+    for index in chosen.astype(int).tolist():
+        try:
+            data = decode.read(listed.file(index)).data
+            pixels = decode.decode(data, settings.size, settings.resize).pixels
+        except decode.Rejected as rejected:
+            skipped.append((str(listed.paths[index]), rejected.reason))
+            continue
+        digest = files.digest(data)
+        copies = augment.copies(pixels, policy, settings.seed, digest, settings.copies)
+        rows.append((str(listed.paths[index]), copies))
+    if not rows:
+        raise InputError(
+            f"None of the {len(skipped)} chosen pictures can be shown: {skipped[0][1]}."
+        )
+    sheet = _sheet(rows, settings)
+    drawn = io.BytesIO()
+    sheet.save(drawn, "PNG" if out.suffix.lower() == ".png" else "JPEG")
+    with files.claimed(out):
+        files.write_bytes(out, drawn.getvalue())
+    return Previewed(out, len(rows), skipped)
+
+
+def _sheet(rows: list[tuple[str, np.ndarray]], settings: PreviewSettings) -> Image.Image:
+    step = settings.size + _GAP
+    width = _GAP + step * (1 + settings.copies)
+    height = (_CAPTION + step) * len(rows) + _CAPTION + _GAP
+    sheet = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(12)
+    heading = f"augment {settings.augment}, copies {settings.copies}, seed {settings.seed}, "
+    draw.text((_GAP, 2), heading + f"{settings.size} px, {settings.resize}", "black", font)
+    for row, (path, pictures) in enumerate(rows):
+        top = _CAPTION + row * (_CAPTION + step)
+        draw.text((_GAP, top + 2), shown(path), "black", font)
+        for column, pixels in enumerate(pictures):
+            sheet.paste(Image.fromarray(pixels), (_GAP + column * step, top + _CAPTION))
+    return sheet

@@ -1,0 +1,206 @@
+"""Pictures decoded in a process of their own: one that hangs or crashes costs one picture.
+
+Decoders are C libraries that meet bytes from anywhere. The process has limits of time and memory
+that the kernel keeps, and what it answers is plain bytes, never a pickle. It is no worker of
+`multiprocessing`: that would run the caller's script again, and unpickle what it answers.
+"""
+
+import json
+import os
+import resource
+import signal
+import struct
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import IO, NamedTuple
+
+import numpy as np
+
+from . import augment
+from . import decode as images
+
+__all__ = ["MAX_MEMORY", "MAX_SECONDS", "Decoded", "Decoder", "Job", "serve"]
+
+MAX_SECONDS = 60  # for a picture with its copies
+MAX_MEMORY = 1 << 30  # bytes
+
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[2:]; "
+    "from featx.images.sandbox import serve; serve(sys.argv[1])"
+)
+_LENGTH = struct.Struct("<Q")
+_DIGEST = 32
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is made of every picture.
+
+    Attributes
+    ----------
+    size, resize
+        See `decode.decode`.
+    policy, seed, copies
+        See `augment.copies`.
+    """
+
+    size: int
+    resize: str
+    policy: augment.Policy = augment.POLICIES["none"]
+    seed: int = 0
+    copies: int = 0
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of what comes of a picture."""
+        return (1 + self.copies, self.size, self.size, 3)
+
+
+class Decoded(NamedTuple):
+    """Original and copies, uint8 (1 + copies, size, size, 3); the upright size in pixels."""
+
+    pixels: np.ndarray
+    width: int
+    height: int
+
+
+class Decoder:
+    """A process that decodes, started when it is first needed, for one thread.
+
+    Parameters
+    ----------
+    job : Job
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_closed = False
+
+    def decode(self, data: bytes, digest: str) -> Decoded:
+        """Decode a picture and make its copies.
+
+        Parameters
+        ----------
+        data : bytes
+        digest : str
+            Its SHA-256, for `augment.copies`.
+
+        Raises
+        ------
+        images.Rejected
+            See `decode.decode`; ``unsupported`` when the decoder crashes or takes too long on it,
+            ``too_large`` when it takes too much memory.
+        """
+        question = _LENGTH.pack(len(data)) + bytes.fromhex(digest)
+        try:
+            answer = self._asked(question, data)
+        except BrokenPipeError:  # it died between pictures, which is not the fault of this one
+            self._death()
+            answer = self._asked(question, data)
+        if answer is None:
+            raise images.Rejected("unsupported", self._death())
+        head, pixels = answer
+        if "reason" in head:
+            raise images.Rejected(head["reason"], head["detail"])
+        return Decoded(
+            np.frombuffer(pixels, np.uint8).reshape(self._job.shape), head["width"], head["height"]
+        )
+
+    def _asked(self, question: bytes, data: bytes) -> "tuple[dict, bytes] | None":
+        """Return what the process answers, or None when it dies over it."""
+        if self._is_closed:
+            return None
+        process = self._process = self._process or _started(self._job)
+        to, back = process.stdin, process.stdout
+        if to is None or back is None:
+            raise AssertionError("the decoder has no pipes")
+        to.write(question)
+        to.write(data)
+        to.flush()
+        head = _received(back)
+        pixels = _received(back) if head else None
+        return (json.loads(head), pixels) if head and pixels is not None else None
+
+    def _death(self) -> str:
+        """Forget the process that died, and return why."""
+        process, self._process = self._process, None
+        code = process.wait() if process else 0
+        if code == -signal.SIGALRM:
+            return f"decoding takes more than {MAX_SECONDS} seconds"
+        return f"the decoder crashed on it ({code})"
+
+    def close(self) -> None:
+        """End the process, from any thread."""
+        self._is_closed = True
+        if process := self._process:
+            process.kill()
+            process.wait()
+
+
+def _started(job: Job) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-c", _PROGRAM, json.dumps(asdict(job)), *sys.path]
+    return subprocess.Popen(  # noqa: S603
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # libtiff and others write there by themselves
+        start_new_session=True,  # Ctrl-C is for the parent; without it, this one reads an end
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )
+
+
+def _received(stream: IO[bytes]) -> bytes | None:
+    """Return the next message, or None when the other side is gone."""
+    length = stream.read(_LENGTH.size)
+    if len(length) < _LENGTH.size:
+        return None
+    (count,) = _LENGTH.unpack(length)
+    data = stream.read(count)
+    return data if len(data) == count else None
+
+
+# In the process -----------------------------------------------------------------------------
+
+
+def serve(described: str) -> None:
+    """Answer until the other side is gone.
+
+    Parameters
+    ----------
+    described : str
+        The job, as JSON.
+    """
+    fields = json.loads(described)
+    policy = fields["policy"]
+    policy["zoom"] = tuple(policy["zoom"])
+    job = Job(**{**fields, "policy": augment.Policy(**policy)})
+    with suppress(ValueError, OSError):  # a lower limit, or a system without this one, is fine
+        resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
+    come, go = sys.stdin.buffer, sys.stdout.buffer
+    while True:
+        length = come.read(_LENGTH.size)
+        if len(length) < _LENGTH.size:
+            return
+        digest = come.read(_DIGEST).hex()
+        data = come.read(_LENGTH.unpack(length)[0])
+        signal.alarm(MAX_SECONDS)  # its default action ends the process, C code or not
+        head, pixels = _answer(job, data, digest)
+        signal.alarm(0)
+        for message in (json.dumps(head).encode(), pixels):
+            go.write(_LENGTH.pack(len(message)))
+            go.write(message)
+        go.flush()
+
+
+def _answer(job: Job, data: bytes, digest: str) -> tuple[dict[str, object], bytes]:
+    try:
+        picture = images.decode(data, job.size, job.resize)
+        pixels = augment.copies(picture.pixels, job.policy, job.seed, digest, job.copies)
+    except images.Rejected as rejected:
+        return {"reason": rejected.reason, "detail": rejected.detail}, b""
+    except MemoryError:
+        return {"reason": "too_large", "detail": f"takes more than {MAX_MEMORY:,} bytes"}, b""
+    return {"width": picture.width, "height": picture.height}, pixels.tobytes()

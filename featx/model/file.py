@@ -1,0 +1,376 @@
+"""The file of a bundle, saved and loaded without running foreign code.
+
+A zip of members that are read by name, never a pickle among them:
+
+- `model.json`: what the model is and how well it does;
+- `head.skops`: the classifier, in skops's format, with the types only that the head's row in
+  `registry.HEADS` admits; or `head.safetensors`, the weights of a dense one;
+- `training.safetensors`: for each training picture its digest, its label, and, where it was
+  asked, probabilities by models that were not trained on it;
+- `novelty.safetensors`: what tells a picture that is unlike the training pictures;
+- `tail.safetensors`: in a tuned model, the weights of the layers between the cut and the pool.
+"""
+
+import contextlib
+import importlib.metadata
+import io
+import json
+import logging
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import backend
+from ..errors import CorruptError, IncompatibleError, InputError, shown
+from ..heads import registry
+from ..heads.calibration import TemperatureScaled
+from ..network import layers
+from ..network import weights as trunk_weights
+from ..network.fingerprint import Fingerprint
+from ..network.pools import POOLS, pooled
+from ..network.tail import Tail
+from ..storage import files
+from .model import FORMAT, VERSION, Bundle
+from .novelty import Novelty
+
+__all__ = ["claimed", "is_bundle", "load", "save", "sealed"]
+
+log = logging.getLogger("featx")
+
+_JSON = "model.json"
+_SKOPS = "head.skops"
+_DENSE = "head.safetensors"
+_TRAINING = "training.safetensors"
+_NOVELTY = "novelty.safetensors"
+_TAIL = "tail.safetensors"
+_REPORTED = ("train", "test", "leaderboard", "threshold", "tuning")
+#: The members that are read, and how large each may be, in bytes.
+_LIMITS = {
+    _JSON: 32 << 20,
+    _SKOPS: 1 << 30,
+    _DENSE: 1 << 30,
+    _TRAINING: 1 << 30,
+    _NOVELTY: 64 << 20,
+    _TAIL: 64 << 20,
+}
+#: How many times as large as packed a member above `_SMALL` bytes may be: features are no zeros.
+_PACKED = 20
+_SMALL = 32 << 20
+#: What the file ends with, as a comment of the zip: the SHA-256 of all bytes before it.
+_SEAL = "featx-model sha256 "
+_SEALED = len(_SEAL) + 64
+#: Member and seal of the files that featx wrote before version 3.
+_JSON_BEFORE = "bundle.json"
+_SEAL_BEFORE = b"featx-bundle sha256 "
+
+
+def save(bundle: Bundle, path: Path) -> str:
+    """Write the bundle, atomically, and return the SHA-256 of the file.
+
+    See `claimed` for what to do first.
+
+    Raises
+    ------
+    StorageError
+        When it cannot be written.
+    """
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in _members(bundle).items():
+            # A fixed date: the same model gives the same entry.
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+        archive.comment = bytes(_SEALED)
+    data = sealed(content.getvalue()[:-_SEALED])
+    files.write_bytes(path, data)
+    return files.digest(data)
+
+
+def sealed(body: bytes) -> bytes:
+    """Return the file of a bundle: its bytes, and their SHA-256 at the end."""
+    return body + f"{_SEAL}{files.digest(body)}".encode()
+
+
+def _skops() -> Any:
+    """Import `skops.io`, and so all of scikit-learn, but not PyTorch, CuPy and Dask with it."""
+    arrays = "sklearn.externals.array_api_compat"
+    with backend.block_imports(f"{arrays}.torch", f"{arrays}.cupy", f"{arrays}.dask"):
+        import skops.io
+    return skops.io
+
+
+def _members(bundle: Bundle) -> dict[str, bytes]:
+    from safetensors.numpy import save
+
+    described = bundle.as_dict()
+    members = {}
+    if registry.HEADS[bundle.head_name].keras:
+        members[_DENSE], described["network"] = bundle.head.to_bytes()
+    else:
+        scaled = isinstance(bundle.head, TemperatureScaled)
+        described["inverse_temperature"] = bundle.head.inverse_temperature if scaled else None
+        members[_SKOPS] = _skops().dumps(bundle.head.estimator_ if scaled else bundle.head)
+    members[_TRAINING] = save(bundle.training)
+    if bundle.novelty:
+        kept = {"reference": bundle.novelty.reference, "distances": bundle.novelty.distances}
+        members[_NOVELTY] = save(kept)
+    if bundle.tail:
+        members[_TAIL] = layers.to_safetensors(bundle.tail.arrays)
+    return {_JSON: json.dumps(described, indent=1).encode(), **members}
+
+
+def is_bundle(path: Path) -> bool:
+    """Tell whether a file looks like a bundle, by its first bytes and members."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return not {_JSON, _JSON_BEFORE}.isdisjoint(archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+@contextlib.contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Hold a path for a bundle: what would stop it from being written shows before the work.
+
+    Raises
+    ------
+    InputError
+        When there is something that is not a bundle; it is left alone.
+    StorageError
+        When nothing can be written there.
+    LockedError
+        When another run writes it.
+    """
+    if path.exists() and not is_bundle(path):
+        raise InputError(f"{shown(path)} exists and is not a featx model. Give another name.")
+    with files.claimed(path):
+        yield
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    weights: str = "auto",
+    runtime: str = "auto",
+    download_progress: trunk_weights.Progress | None = None,
+) -> Bundle:
+    """Load a bundle. No code of the file is run, whoever it comes from.
+
+    Parameters
+    ----------
+    path : path
+    weights : str
+        Where the trunk's weights come from once a picture is to be predicted; only those that
+        the bundle was fitted with are taken. See `weights.resolve`.
+    runtime : {"auto", "tensorflow", "winograd", "openvino"}
+        What computes the trunk; auto is what computed the features that the bundle was fitted on.
+    download_progress : callable, optional
+        See `weights.Progress`.
+
+    Raises
+    ------
+    InputError
+        When there is no such file.
+    CorruptError
+        When it is damaged, or holds anything that its head may not hold.
+    IncompatibleError
+        When another version of featx wrote it in a form that this one does not read.
+
+    Examples
+    --------
+    >>> import featx
+    >>> model = featx.load("model.featx")  # doctest: +SKIP
+    >>> model.predict(["photos/new.jpg"])  # doctest: +SKIP
+    array(['bees'], dtype=object)
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{shown(path)} does not exist. Make it with: featx fit features.h5")
+    refused = f"{shown(path)} is not a whole featx model"
+    try:
+        if files.file_size(path) > sum(_LIMITS.values()):
+            raise CorruptError(f"{refused}: it is too large.")
+        data = files.read_bytes(path)
+        if data[-len(_SEAL_BEFORE) - 64 :].startswith(_SEAL_BEFORE):
+            raise IncompatibleError(
+                f"{shown(path)} was made by an earlier featx: it has the model version 2, and this "
+                f"one reads {VERSION}. Make it again from its cache, which takes seconds: "
+                f"featx fit features.h5 -o {shown(path)}"
+            )
+        if data != sealed(data[:-_SEALED]):
+            raise CorruptError(
+                f"{refused}: its bytes are not those that were written. Copy it again, or make it "
+                "anew."
+            )
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+            if len(set(names)) != len(names) or not set(names) <= set(_LIMITS):
+                raise CorruptError(f"{refused}: it has members that no model has.")
+            members = {name: _member(archive, name, refused) for name in names}
+        described = json.loads(members[_JSON])
+        if described["format"] != FORMAT:
+            raise CorruptError(f"{refused}: its format is not {FORMAT!r}.")
+        if described["version"] != VERSION:
+            raise IncompatibleError(
+                f"{shown(path)} has the model version {described['version']}; this featx reads "
+                f"{VERSION}. Fit it again."
+            )
+        _warn_of_versions(described["versions"], path)
+        found = _bundle(described, members, refused)
+        _try(found)
+        return replace(
+            found,
+            digest=files.digest(data),
+            weights=weights,
+            runtime=runtime,
+            download_progress=download_progress,
+        )
+    except (InputError, zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError,
+            AttributeError, RuntimeError, ArithmeticError, MemoryError) as error:  # fmt: skip
+        raise CorruptError(f"{refused}: {shown(error)}.") from error
+
+
+def _member(archive: zipfile.ZipFile, name: str, refused: str) -> bytes:
+    info = archive.getinfo(name)
+    packed = max(_SMALL, _PACKED * info.compress_size)
+    if info.file_size > min(_LIMITS[name], packed):
+        raise CorruptError(f"{refused}: {name} is too large.")
+    return archive.read(name)  # no more than it says: zipfile cuts what is beyond
+
+
+def _bundle(described: dict[str, Any], members: dict[str, bytes], refused: str) -> Bundle:
+    name = described["head"]
+    if name not in registry.HEADS or described["pool"] not in POOLS:
+        raise CorruptError(f"{refused}: unknown head {name!r} or pool {described['pool']!r}.")
+    if registry.HEADS[name].keras:
+        from ..heads.dense import KerasHead
+
+        head: Any = KerasHead.from_bytes(members[_DENSE], described["network"])
+    else:
+        head = _from_skops(name, members[_SKOPS], refused)
+        factor = described["inverse_temperature"]
+        if registry.HEADS[name].calibrated != (factor is not None):
+            raise CorruptError(f"{refused}: its calibration is not that of {name}.")
+        if factor is not None:
+            if not 0 < factor < math.inf:
+                raise CorruptError(f"{refused}: its inverse temperature is {factor!r}.")
+            head = TemperatureScaled.of(head, float(factor))
+    classes = tuple(described["classes"])
+    if not np.array_equal(head.classes_, np.arange(len(classes))):
+        raise CorruptError(f"{refused}: the head's classes are not the {len(classes)} named ones.")
+    fingerprint = Fingerprint.from_json(json.dumps(described["fingerprint"]))
+    return Bundle(
+        head=head,
+        head_name=name,
+        settings=described["settings"],
+        pool=described["pool"],
+        classes=classes,
+        fingerprint=fingerprint,
+        source=described["weights"],
+        report={key: described[key] for key in _REPORTED},
+        versions=described["versions"],
+        training=_training(members[_TRAINING], len(classes)),
+        novelty=_novelty(members[_NOVELTY]) if _NOVELTY in members else None,
+        tail=_tail(members[_TAIL], described["tail"], fingerprint) if described["tail"] else None,
+    )
+
+
+def _from_skops(name: str, data: bytes, refused: str) -> Any:
+    skops = _skops()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if sum(info.file_size for info in archive.infolist()) > max(_SMALL, _PACKED * len(data)):
+            raise CorruptError(f"{refused}: its head is too large.")
+        for info in archive.infolist():
+            if info.filename.endswith(".npy"):
+                _check_array(archive, info)
+    admitted = registry.HEADS[name].types
+    foreign = set(skops.get_untrusted_types(data=data)) - set(admitted)
+    if foreign:
+        raise CorruptError(
+            f"{refused}: its head holds types that {name} has no use for: "
+            f"{', '.join(map(shown, sorted(foreign)))}."
+        )
+    return skops.loads(data, trusted=list(admitted))
+
+
+def _check_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    """Check that an array has the bytes that it says, before numpy makes room for them."""
+    with archive.open(info) as file:
+        version = np.lib.format.read_magic(file)
+        read = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
+        shape, _, dtype = read(file)
+        if dtype.hasobject or math.prod(shape) * dtype.itemsize != info.file_size - file.tell():
+            raise ValueError(f"{info.filename} is not the array that it says it is")
+
+
+def _try(bundle: Bundle) -> None:
+    """Check that the parts fit one another and give probabilities.
+
+    Raises
+    ------
+    ValueError
+        When they do not.
+    """
+    for name, array in (bundle.training | (vars(bundle.novelty) if bundle.novelty else {})).items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} has values that are not finite")
+    shape = layers.cut_shape(bundle.until, bundle.fingerprint.trunk.size)
+    width = pooled(np.zeros((1, *shape), np.float32), bundle.pool).shape[1]
+    rows = np.eye(3, width, dtype=np.float32)
+    found = bundle.predict_proba_rows(rows)
+    if found.shape != (3, len(bundle.classes)) or not np.allclose(found.sum(axis=1), 1):
+        raise ValueError(f"its head does not give probabilities for {width} columns")
+    if bundle.novelty and bundle.novelty.reference.shape[1] != width:
+        raise ValueError("its novelty is of other features")
+
+
+def _training(data: bytes, classes: int) -> dict[str, np.ndarray]:
+    kept = _arrays(data)
+    count = len(kept["labels"])
+    expected = {"digests": (count, 32), "labels": (count,)}
+    expected |= dict.fromkeys(("probabilities", "fitted"), (count, classes))
+    if any(kept[name].shape != expected[name] for name in kept):
+        raise ValueError(f"{_TRAINING} has arrays of other shapes than {expected}")
+    return kept
+
+
+def _tail(data: bytes, described: dict[str, Any], fingerprint: Fingerprint) -> Tail:
+    trunk = fingerprint.trunk
+    arrays = layers.some_from_safetensors(data)
+    return Tail(trunk.cut, described["until"], trunk.shape, arrays, fingerprint.precision)
+
+
+def _novelty(data: bytes) -> Novelty:
+    kept = _arrays(data)
+    found = Novelty(kept["reference"], kept["distances"])
+    if found.reference.ndim != 2 or found.distances.ndim != 1 or not len(found.distances):
+        raise ValueError(f"{_NOVELTY} has arrays of other shapes than (r, d) and (m,)")
+    return found
+
+
+def _arrays(data: bytes) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return load(data)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+
+
+def _warn_of_versions(versions: dict[str, str], path: Path) -> None:
+    here = importlib.metadata.version("scikit-learn")
+    there = str(versions["scikit-learn"])
+    if there.split(".")[:2] != here.split(".")[:2]:
+        log.warning(
+            "%s was fitted with scikit-learn %s and runs with %s; fit it again to be safe.",
+            shown(path),
+            shown(there),
+            here,
+        )

@@ -1,0 +1,310 @@
+"""Stage 2: a head trained on the cache, tested on pictures it has not seen, saved as a bundle."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..cache.file import Cache
+from ..dataset import splits
+from ..dataset.splits import Split
+from ..errors import InputError
+from ..heads import registry
+from ..heads.crossval import Progress, examples_of
+from ..heads.leaderboard import CompareSettings, Leaderboard, rank
+from ..heads.training import Examples, Trained, train
+from ..metrics import Figures, Threshold, at_confidence, figures, metric, threshold
+from ..network import weights
+from .file import claimed, save
+from .model import Bundle, library_versions
+from .novelty import Novelty
+
+__all__ = ["FitSettings", "Fitted", "fit"]
+
+BEST = "best"
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a head is chosen, trained and tested.
+
+    Attributes
+    ----------
+    head : str
+        A key of `registry.HEADS`, or "best": the cheapest of those that cannot be told from the
+        best of a comparison on the training pictures.
+    heads : tuple of str
+        Which heads are compared; all by default.
+    pool : {"avg", "max", "avgmax", "flatten"}, optional
+        By default each head's own.
+    options : mapping
+        Changes of the head's options; those of its grid are then no matter of choice.
+    class_weight : {None, "balanced"}
+        Balanced counts every class alike, however many pictures it has.
+    metric : str
+        A key of `metrics.METRICS`, by which heads and their settings are chosen.
+    folds, repeats : int
+        Of the comparison.
+    budget : float, optional
+        Seconds after which the comparison starts no further fold.
+    test_size : float
+        Share of the pictures held out for the test, when the pictures are not split.
+    target_precision : float, optional
+        Find the confidence from which on this share of the labels is right, on out-of-fold
+        probabilities.
+    seed : int
+        Of the held-out pictures, the folds and the head.
+    """
+
+    head: str = BEST
+    heads: tuple[str, ...] = ()
+    pool: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    class_weight: str | None = None
+    metric: str = "accuracy"
+    folds: int = 5
+    repeats: int = 1
+    budget: float | None = None
+    test_size: float = 0.2
+    target_precision: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What `fit` did.
+
+    Attributes
+    ----------
+    bundle : Bundle
+        The model, as it was saved.
+    test : Figures
+        On the pictures that were not trained on.
+    train_images, train_rows : int
+        Pictures trained on; with their augmented copies.
+    rule : str
+        Which pictures were tested on, in words.
+    left_out : int
+        Training pictures left out because they equal a test picture or share its group.
+    unlabelled : int
+        Pictures without a label, which were neither trained nor tested on.
+    leaderboard : Leaderboard or None
+        That the head was chosen by.
+    target_precision : float or None
+        That was asked for.
+    threshold, threshold_test : Threshold or None
+        The confidence that reaches it, with what it gives on the training pictures, out of fold,
+        and on the test pictures; None when it was not asked for or cannot be reached.
+    out : Path
+    seconds : float
+    """
+
+    bundle: Bundle
+    test: Figures
+    train_images: int
+    train_rows: int
+    rule: str
+    left_out: int
+    unlabelled: int
+    leaderboard: Leaderboard | None
+    target_precision: float | None
+    threshold: Threshold | None
+    threshold_test: Threshold | None
+    out: Path
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values, for JSON."""
+        return {
+            "head": self.bundle.head_name,
+            "settings": self.bundle.settings,
+            "classes": list(self.bundle.classes),
+            "train": self.bundle.report["train"],
+            "test": self.bundle.report["test"],
+            "split": self.rule,
+            "left_out": self.left_out,
+            "unlabelled": self.unlabelled,
+            "leaderboard": self.bundle.report["leaderboard"],
+            "threshold": self.bundle.report["threshold"],
+            "out": str(self.out),
+            "seconds": self.seconds,
+        }
+
+
+def fit(
+    features: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    settings: FitSettings | None = None,
+    *,
+    progress: Progress | None = None,
+    **changes: Any,
+) -> Fitted:
+    """Choose and train a head on a cache, test it once on unseen pictures, and save the bundle.
+
+    All copies of the training pictures are trained on; of the test pictures only the originals
+    are tested.
+
+    Parameters
+    ----------
+    features : path
+        A cache made by `extract`.
+    out : path
+        The bundle to write.
+    settings : FitSettings, optional
+    progress : callable, optional
+        See `crossval.Progress`.
+    **changes
+        Fields of `FitSettings`, over those of `settings`.
+
+    Raises
+    ------
+    InputError
+        When the cache cannot be trained on, or a setting is wrong.
+    CorruptError, IncompatibleError
+        When the cache cannot be read.
+    StorageError, LockedError
+        When the bundle cannot be written.
+    """
+    settings = replace(settings or FitSettings(), **changes)
+    begun = time.monotonic()
+    out = Path(out)
+    _check(settings)
+    with Cache.open(features) as cache, claimed(out):
+        catalog = cache.catalog
+        splits.require_classes(catalog)
+        split = splits.train_test(catalog, cache.digests, settings.test_size, settings.seed)
+        board = _compared(cache, split, settings, progress) if settings.head == BEST else None
+        name = board.choice.head if board else settings.head
+        pool = board.choice.pool if board else settings.pool or registry.head(name).pool
+        units = splits.units(catalog, cache.digests)
+        examples = examples_of(cache, pool, split.train, units)
+        trained = _trained(examples, name, settings)
+        test = cache.matrix(pool, pictures=split.test, copies=0)
+        bundle = Bundle(
+            head=trained.classifier,
+            head_name=name,
+            settings={"pool": pool, "seed": settings.seed, **_plain(trained.settings)},
+            pool=pool,
+            classes=catalog.classes,
+            fingerprint=cache.fingerprint,
+            source=weights.source_of(cache.fingerprint.trunk.weights),
+            report={},
+            versions=library_versions(),
+            training=_training(cache, split.train, trained, examples.originals),
+            novelty=Novelty.of(examples.originals, examples.units, settings.seed),
+        )
+        rows = len(split.train) * (1 + cache.fingerprint.copies)
+        probabilities = bundle.predict_proba_rows(test.X)
+        found = figures(test.y, probabilities)
+        limit = _threshold(examples.y, trained, settings.target_precision)
+        limit_test = at_confidence(test.y, probabilities, limit.confidence) if limit else None
+        bundle.report.update(
+            train={
+                "images": len(split.train),
+                "rows": rows,
+                "features": os.path.abspath(features),
+            },
+            test=found.as_dict(),
+            leaderboard=board.as_dict() if board else None,
+            tuning=None,
+            threshold={
+                "target_precision": settings.target_precision,
+                "out_of_fold": asdict(limit),
+                "test": asdict(limit_test),
+            }
+            if limit and limit_test
+            else None,
+        )
+        bundle = replace(bundle, digest=save(bundle, out))
+    return Fitted(
+        bundle=bundle,
+        test=found,
+        train_images=len(split.train),
+        train_rows=rows,
+        rule=split.rule,
+        left_out=split.left_out,
+        unlabelled=int((catalog.labels < 0).sum()),
+        leaderboard=board,
+        target_precision=settings.target_precision,
+        threshold=limit,
+        threshold_test=limit_test,
+        out=out,
+        seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+def _check(settings: FitSettings) -> None:
+    """Find what is wrong before anything is computed."""
+    metric(settings.metric)
+    if settings.target_precision is not None and not 0 < settings.target_precision <= 1:
+        raise InputError(
+            f"The target precision is {settings.target_precision:g}. Expected a share above 0, "
+            "such as 0.99."
+        )
+    if settings.head == BEST and settings.options:
+        raise InputError("Options belong to a head. Name it, for example --head logreg.")
+    if settings.head != BEST:
+        registry.head(settings.head).settings(settings.options)
+
+
+def _compared(
+    cache: Cache, split: Split, settings: FitSettings, progress: Progress | None
+) -> Leaderboard:
+    pictures, folds = split.to_compare_on()
+    wanted = CompareSettings(
+        heads=settings.heads,
+        pools=(settings.pool,) if settings.pool else (),
+        metric=settings.metric,
+        folds=settings.folds,
+        repeats=settings.repeats,
+        seed=settings.seed,
+        budget=settings.budget,
+        class_weight=settings.class_weight,
+    )
+    return rank(cache, pictures, wanted, folds=folds, progress=progress)
+
+
+def _trained(examples: Examples, name: str, settings: FitSettings) -> Trained:
+    head = registry.head(name)
+    return train(
+        head,
+        examples,
+        candidates=head.settings(head.changes(settings.options, settings.class_weight)),
+        metric=metric(settings.metric),
+        seed=settings.seed,
+        out_of_fold=settings.target_precision is not None,
+    )
+
+
+def _threshold(y: np.ndarray, trained: Trained, precision: float | None) -> Threshold | None:
+    if precision is None:
+        return None
+    if trained.out_of_fold is None:
+        raise InputError(
+            "Some class has one picture to train on, so there are no out-of-fold probabilities to "
+            "find a threshold by. Add pictures, or leave --target-precision out."
+        )
+    return threshold(y, trained.out_of_fold, precision)
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as JSON gives them back."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}
+
+
+def _training(
+    cache: Cache, pictures: np.ndarray, trained: Trained, rows: np.ndarray
+) -> dict[str, np.ndarray]:
+    digests = [list(bytes.fromhex(digest)) for digest in cache.digests[pictures]]
+    kept = {
+        "digests": np.array(digests, np.uint8),
+        "labels": cache.labels[pictures],
+        "fitted": trained.classifier.predict_proba(rows).astype(np.float32),
+    }
+    if trained.out_of_fold is not None:
+        kept["probabilities"] = trained.out_of_fold.astype(np.float32)
+    return kept

@@ -1,0 +1,144 @@
+"""A model as one Keras network: a fitted head as layers, and tail, pool and head put together."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .. import backend
+from ..errors import InputError
+from ..heads import registry
+from ..heads.calibration import TemperatureScaled
+from ..heads.dense import KerasHead
+from ..network import layers as vgg16
+from ..network.tail import Tail
+
+__all__ = ["as_network", "assembled", "can_be_layers", "classified", "tail_of"]
+
+
+def can_be_layers() -> list[str]:
+    """Return the names of the heads that can become layers."""
+    return [name for name, head in registry.HEADS.items() if head.layers]
+
+
+def as_network(name: str, classifier: Any) -> KerasHead:
+    """Return a network of its own that gives the probabilities of a fitted head.
+
+    Parameters
+    ----------
+    name : str
+        A key of `registry.HEADS`.
+    classifier : estimator
+        Fitted; from `training.train`.
+
+    Raises
+    ------
+    InputError
+        When a head of this kind cannot become layers; the message says which can.
+    """
+    if not registry.HEADS[name].layers:
+        raise InputError(
+            f"The head {name} cannot become layers of a network. Those that can are "
+            f"{', '.join(can_be_layers())}: fit one of them."
+        )
+    if isinstance(classifier, KerasHead):
+        return KerasHead.from_bytes(*classifier.to_bytes())
+    factor = 1.0
+    if isinstance(classifier, TemperatureScaled):
+        factor, classifier = classifier.inverse_temperature, classifier.estimator_
+    kernel, bias = _margins(classifier)
+    if len(bias) == 1:  # two classes, as `calibration.class_scores` has them
+        kernel, bias = np.stack([-kernel[0], kernel[0]]) / 2, np.array([-bias[0], bias[0]]) / 2
+    return KerasHead.of_softmax(factor * kernel.T, factor * bias)
+
+
+def _margins(classifier: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the matrix (classes, d) and the offsets (classes,) of a classifier's scores."""
+    if hasattr(classifier, "coef_"):
+        return np.asarray(classifier.coef_), np.asarray(classifier.intercept_)
+    # Nearest centroid: 2 log p less the sum of (x - c)²/s², of which x²/s² is the same for all.
+    deviations = np.asarray(classifier.within_class_std_dev_, np.float64)
+    weights = 1 / np.where(deviations == 0, 1, deviations) ** 2
+    centroids = np.asarray(classifier.centroids_, np.float64)
+    offsets = -(centroids**2 * weights).sum(axis=1) + 2 * np.log(classifier.class_prior_)
+    return 2 * centroids * weights, offsets
+
+
+def classified(x: Any, pool: str, head: KerasHead, *, dropout: float = 0.0, seed: int = 0) -> Any:
+    """Send features through a pool and the layers of a head, and return the probabilities.
+
+    Parameters
+    ----------
+    x : KerasTensor, shape (batch, height, width, channels)
+    pool : str
+        A key of `pools.POOLS`.
+    head : KerasHead
+        Its layers are used themselves: what is trained is trained in it.
+    dropout : float
+        Share of the inputs of the last layer that is left out while training.
+    seed : int
+        Of the dropout.
+    """
+    layers = backend.keras().layers
+    x = _pooled(x, pool)
+    for layer in head.model_.layers[:-1]:
+        x = layer(x)
+    if dropout:
+        x = layers.Dropout(dropout, seed=seed)(x)
+    return head.model_.layers[-1](x)
+
+
+def _pooled(x: Any, pool: str) -> Any:
+    layers = backend.keras().layers
+    average = layers.GlobalAveragePooling2D(dtype="float32")
+    maximum = layers.GlobalMaxPooling2D(dtype="float32")
+    if pool == "avg":
+        return average(x)
+    if pool == "max":
+        return maximum(x)
+    if pool == "avgmax":
+        return layers.Concatenate()([average(x), maximum(x)])
+    return layers.Flatten(dtype="float32")(x)
+
+
+def assembled(
+    tail: Tail,
+    pool: str,
+    head: KerasHead,
+    *,
+    trainable: Collection[str] = (),
+    dropout: float = 0.0,
+    seed: int = 0,
+    dtype: Any = None,
+) -> Any:
+    """Return a Keras model of features at the cut → probabilities.
+
+    Parameters
+    ----------
+    tail : Tail
+    pool, head, dropout, seed
+        See `classified`.
+    trainable : collection of str
+        Layers of the tail that are trained; the head always is.
+    dtype : keras.DTypePolicy, optional
+        In which the tail computes; by default the tail's precision.
+    """
+    keras = backend.keras()
+    features = keras.Input(tail.shape, name="features")
+    x = vgg16.connected(features, tail.layers, tail.arrays, dtype or tail.precision)
+    network = keras.Model(features, classified(x, pool, head, dropout=dropout, seed=seed))
+    for layer in network.layers:
+        if layer.name in tail.layers:
+            layer.trainable = layer.name in trainable
+    found = {layer.name for layer in network.layers if layer.trainable_weights}
+    wanted = set(trainable) & set(vgg16.CONVOLUTIONS)
+    if found - wanted != {layer.name for layer in head.model_.layers if layer.weights}:
+        raise AssertionError(f"the trainable layers are {found}")
+    return network
+
+
+def tail_of(network: Any, tail: Tail) -> Tail:
+    """Return the tail with the weights that its layers have in a network."""
+    arrays = {name: tuple(network.get_layer(name).get_weights()) for name in tail.arrays}
+    return replace(tail, arrays=arrays)

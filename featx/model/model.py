@@ -1,0 +1,296 @@
+"""The bundle: a fitted model of pictures, with all that scoring needs.
+
+How it is kept as a file is in `bundlefile`.
+"""
+
+import functools
+import importlib.metadata
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..dataset.catalog import Source
+from ..errors import IncompatibleError, StorageError, shown
+from ..images import decode
+from ..network import layers
+from ..network import runtime as trunk_runtime
+from ..network import weights as trunk_weights
+from ..network.fingerprint import Fingerprint
+from ..network.pools import pooled
+from ..network.tail import Tail
+from ..network.trunk import Trunk
+from ..scoring.score import Progress, Scored, ScoreSettings, score
+from .novelty import Novelty
+
+__all__ = ["FORMAT", "VERSION", "Bundle", "library_versions"]
+
+FORMAT = "featx-model"
+VERSION = 3
+
+_LIBRARIES = ("scikit-learn", "numpy", "skops", "keras", "tensorflow")
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A fitted model of pictures: it behaves as a scikit-learn classifier over them.
+
+    Attributes
+    ----------
+    head : estimator
+        The fitted classifier over rows of length 1; its classes are indices into `classes`.
+    head_name : str
+        Its key in `registry.HEADS`.
+    settings : dict
+        How it was fitted.
+    pool : str
+        How features become its rows.
+    classes : tuple of str
+        Class names.
+    fingerprint : Fingerprint
+        Of the features it was fitted on.
+    source : str
+        Where the trunk's weights came from, for people to read.
+    report : dict
+        Figures on the training and test pictures, and the leaderboard that led to this head.
+    versions : dict
+        Of the libraries it was made with.
+    training : dict of ndarray
+        For the training pictures, in the same order: `digests` uint8 (n, 32), `labels` int32 (n,),
+        and, where it is known, `probabilities` float32 (n, classes) by heads that were not trained
+        on the picture.
+        `fitted` float32 (n, classes) are the head's own probabilities.
+    novelty : Novelty or None
+        What tells a picture that is unlike the training pictures.
+    tail : Tail or None
+        Tuned layers between the cut and the pool.
+    digest : str
+        SHA-256 of the file; "" while the bundle is not saved.
+    weights : str
+        Where to take the trunk's weights from, for `weights.resolve`.
+    runtime : {"auto", "tensorflow", "winograd", "openvino"}
+        What computes the trunk; auto is what computed the features it was fitted on.
+    download_progress : callable, optional
+        See `weights.Progress`.
+    """
+
+    head: Any
+    head_name: str
+    settings: dict[str, Any]
+    pool: str
+    classes: tuple[str, ...]
+    fingerprint: Fingerprint
+    source: str
+    report: dict[str, Any]
+    versions: dict[str, str]
+    training: dict[str, np.ndarray]
+    novelty: Novelty | None = None
+    tail: Tail | None = None
+    digest: str = ""
+    weights: str = "auto"
+    runtime: str = "auto"
+    download_progress: trunk_weights.Progress | None = None
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Class names, in the order of the columns of `predict_proba`."""
+        return np.array(self.classes, dtype=object)
+
+    @functools.cached_property
+    def trunk(self) -> Trunk:
+        """The network, with the very weights that the bundle was fitted with.
+
+        Raises
+        ------
+        IncompatibleError, StorageError
+            When these weights are not at hand and cannot be fetched; the message says what to do.
+        InputError
+            When the runtime is unknown.
+        """
+        runtime = trunk_runtime.runtime(self.runtime, self.fingerprint.runtime)
+        wanted = self.fingerprint.trunk
+        needed = f"The model needs the weights with the SHA-256 {wanted.weights} ({self.source})"
+        try:
+            chosen = trunk_weights.resolve(
+                self.weights,
+                preprocessing=wanted.preprocessing,
+                wanted=wanted.weights,
+                progress=self.download_progress,
+            )
+        except StorageError as error:
+            others = [name for name in trunk_weights.SOURCES if trunk_weights.present(name)]
+            if not others:
+                raise
+            raise IncompatibleError(
+                f"{needed}; on this machine are those of {', '.join(others)}. {error}"
+            ) from error
+        if chosen.digest != wanted.weights:
+            raise IncompatibleError(
+                f"{needed}; {shown(self.weights)!r} has {chosen.digest}. Leave --weights out for "
+                "weights that featx knows, or give the very file that was extracted with."
+            )
+        return Trunk(
+            chosen,
+            wanted,
+            precision=self.fingerprint.precision,
+            dtype=self.fingerprint.dtype,
+            runtime=runtime,
+        )
+
+    def predict_proba(self, pictures: Iterable[str | os.PathLike[str] | np.ndarray]) -> np.ndarray:
+        """Return the probability of each class for each picture.
+
+        Parameters
+        ----------
+        pictures : iterable of path or ndarray
+            Paths of picture files, or uint8 arrays of shape (height, width, 3), upright and RGB.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, len(classes_))
+            Rows sum to 1; columns are in the order of `classes_`.
+
+        Raises
+        ------
+        images.Rejected
+            When a picture cannot be used.
+        InputError
+            When an array is not such a picture.
+        """
+        rows = []
+        block: list[np.ndarray] = []
+        wanted = self.fingerprint.trunk
+        for picture in pictures:
+            block.append(decode.load(picture, wanted.size, wanted.resize).pixels)
+            if len(block) == self.trunk.batch:
+                rows.append(self.predict_proba_features(self.trunk.features(np.stack(block))))
+                block = []
+        if block:
+            rows.append(self.predict_proba_features(self.trunk.features(np.stack(block))))
+        return np.concatenate(rows) if rows else np.empty((0, len(self.classes)))
+
+    def predict_proba_features(self, features: np.ndarray) -> np.ndarray:
+        """Return the probabilities for features at the cut, (n, height, width, channels)."""
+        return self.predict_proba_rows(self.rows(features))
+
+    def rows(self, features: np.ndarray) -> np.ndarray:
+        """Return features at the cut as rows for the head, float32 (n, d)."""
+        return pooled(self.tail.features(features) if self.tail else features, self.pool)
+
+    def predict_proba_rows(self, X: np.ndarray) -> np.ndarray:
+        """Return the probabilities for rows, as `rows` or `Cache.matrix` with this pool gives them.
+
+        Parameters
+        ----------
+        X : ndarray of float, shape (n, d) or (n, 1 + copies, d)
+            With copies, the probabilities are the mean over a picture and its copies.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, len(classes_))
+        """
+        from sklearn.preprocessing import normalize
+
+        if not len(X):
+            return np.empty((0, len(self.classes)))
+        rows = normalize(X.reshape(-1, X.shape[-1]))
+        found = np.asarray(self.head.predict_proba(rows), np.float64)
+        return found.reshape(len(X), -1, len(self.classes)).mean(axis=1)
+
+    def novelty_rows(self, X: np.ndarray) -> np.ndarray:
+        """Return how unlike the training pictures the originals of such rows are.
+
+        Parameters
+        ----------
+        X : ndarray of float, shape (n, d) or (n, 1 + copies, d)
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            0 to 1, see `novelty`; not a number where the bundle cannot tell.
+        """
+        from sklearn.preprocessing import normalize
+
+        if not len(X) or self.novelty is None:
+            return np.full(len(X), np.nan)
+        return self.novelty.score(normalize(X[:, 0] if X.ndim == 3 else X))
+
+    def predict(self, pictures: Iterable[str | os.PathLike[str] | np.ndarray]) -> np.ndarray:
+        """Return the name of the most probable class for each picture; see `predict_proba`."""
+        return self.classes_[self.predict_proba(pictures).argmax(axis=1)]
+
+    @property
+    def until(self) -> str:
+        """The layer whose features the pool takes: the cut, or the last layer of the tail."""
+        return self.tail.until if self.tail else self.fingerprint.trunk.cut
+
+    def tail_after(self, cut: str) -> Tail:
+        """Return the layers after a cut that is this one or before it, with the weights they have.
+
+        Raises
+        ------
+        IncompatibleError, StorageError
+            When VGG16's weights are needed and are not at hand.
+        """
+        trunk = self.fingerprint.trunk
+        own = self.tail.arrays if self.tail else {}
+        needed = set(layers.layers_between(cut, self.until)) & set(layers.CONVOLUTIONS)
+        arrays = own if needed <= set(own) else {**self.trunk.weights.arrays(), **own}
+        shape = layers.cut_shape(cut, trunk.size)
+        return Tail(cut, self.until, shape, {name: arrays[name] for name in needed})
+
+    def score(
+        self, pictures: Iterable[str | os.PathLike[str] | np.ndarray], y: Iterable[str]
+    ) -> float:
+        """Return the share of pictures whose class is the one named in `y`."""
+        return float(np.mean(self.predict(pictures) == np.array(list(y), dtype=object)))
+
+    def score_folder(
+        self,
+        source: Source,
+        out: str | os.PathLike[str],
+        settings: ScoreSettings | None = None,
+        *,
+        progress: Progress | None = None,
+        **changes: Any,
+    ) -> Scored:
+        """Write a row for every picture of a folder, or of another source; see `scoring.score`."""
+        return score(self, source, out, settings, progress=progress, **changes)
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that this is a classifier."""
+        from sklearn.utils import ClassifierTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(),
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all but the head itself as plain values."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "featx": __version__,
+            "head": self.head_name,
+            "settings": self.settings,
+            "pool": self.pool,
+            "tail": {"until": self.tail.until} if self.tail else None,
+            "classes": list(self.classes),
+            "weights": self.source,
+            "fingerprint": self.fingerprint.as_dict(),
+            **self.report,
+            "versions": self.versions,
+        }
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that a bundle depends on."""
+    return {name: importlib.metadata.version(name) for name in _LIBRARIES}

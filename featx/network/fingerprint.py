@@ -1,0 +1,129 @@
+"""What must be equal for two results to be comparable or interchangeable."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InputError
+from ..images import augment, decode
+from . import layers
+
+__all__ = ["DTYPES", "Fingerprint", "TrunkFingerprint"]
+
+DTYPES = ("float16", "float32")
+
+
+@dataclass(frozen=True)
+class TrunkFingerprint:
+    """What must be equal for features of two pictures to be comparable.
+
+    Attributes
+    ----------
+    weights : str
+        SHA-256 of the weights.
+    preprocessing : str
+        "caffe" or "torch".
+    cut : str
+        Layer at which the trunk ends.
+    size : int
+        Pixels a side.
+    resize : str
+        "squash" or "crop".
+    decoding : int
+        Version of the decoding rules, `decode.RULES`.
+    """
+
+    weights: str
+    preprocessing: str
+    cut: str
+    size: int
+    resize: str
+    decoding: int = decode.RULES
+
+    def __post_init__(self) -> None:
+        layers.cut_shape(self.cut, self.size)
+        if self.resize not in decode.RESIZE:
+            raise InputError(
+                f"Unknown resize {self.resize!r}. Expected one of {', '.join(decode.RESIZE)}."
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of the features of one picture: (height, width, channels)."""
+        return layers.cut_shape(self.cut, self.size)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        return dataclasses.asdict(self)
+
+    def differences(self, other: "TrunkFingerprint") -> dict[str, tuple[Any, Any]]:
+        """Return the fields that differ: name → (this one's value, the other's)."""
+        return _differences(self.as_dict(), other.as_dict())
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What must be equal for rows of two caches to be interchangeable.
+
+    Attributes
+    ----------
+    trunk : TrunkFingerprint
+    copies : int
+        Augmented copies beside each original.
+    augment : str
+        The policy's ranges as JSON, see `augment.Policy.as_json`; "" without copies.
+    seed : int
+        Of the copies; 0 without.
+    dtype : str
+        "float16" or "float32".
+    precision : str
+        "float32" or "bfloat16".
+    runtime : str
+        What computed the network, "tensorflow", "winograd" or "openvino": last bits differ.
+    """
+
+    trunk: TrunkFingerprint
+    copies: int
+    augment: str
+    seed: int
+    dtype: str
+    precision: str
+    runtime: str = "tensorflow"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the features of one picture with its copies: (1 + copies, *cut)."""
+        return (1 + self.copies, *self.trunk.shape)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all fields, the trunk's among them, as plain values."""
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)[1:]}
+        return {**self.trunk.as_dict(), **own}
+
+    def as_json(self) -> str:
+        """Return `as_dict` as JSON with sorted keys."""
+        return json.dumps(self.as_dict(), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Fingerprint":
+        """Return the fingerprint that `as_json` wrote.
+
+        Raises
+        ------
+        LookupError, ValueError, TypeError, InputError
+            When it is another text.
+        """
+        fields = json.loads(text)
+        names = [field.name for field in dataclasses.fields(cls)[1:]]
+        own = {name: fields.pop(name) for name in names if name in fields}
+        own["augment"] = augment.as_json(own["augment"])
+        return cls(TrunkFingerprint(**fields), **own)
+
+    def differences(self, other: "Fingerprint") -> dict[str, tuple[Any, Any]]:
+        """Return the fields that differ: name → (this one's value, the other's)."""
+        return _differences(self.as_dict(), other.as_dict())
+
+
+def _differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {name: (one[name], other[name]) for name in one if one[name] != other[name]}

@@ -1,0 +1,39 @@
+"""What the processor and the devices of this machine can do."""
+
+import functools
+from pathlib import Path
+
+from .. import backend
+
+__all__ = ["cpu_flags", "gpu_has_bfloat16", "has_bfloat16", "has_gpu"]
+
+
+@functools.cache
+def cpu_flags() -> frozenset[str]:
+    """Return the processor's features as Linux names them ("avx2", …); none where it is unknown."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        return frozenset()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return frozenset(flags.partition(":")[2].split())
+
+
+def has_bfloat16() -> bool:
+    """Return whether the processor multiplies bfloat16 natively."""
+    return not cpu_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
+
+
+def has_gpu() -> bool:
+    """Return whether TensorFlow sees a GPU."""
+    return bool(backend.tensorflow().config.list_physical_devices("GPU"))
+
+
+def gpu_has_bfloat16() -> bool:
+    """Return whether a GPU is there that multiplies bfloat16 natively."""
+    config = backend.tensorflow().config
+    for gpu in config.list_physical_devices("GPU"):
+        details = config.experimental.get_device_details(gpu)
+        if details.get("compute_capability", (0, 0)) >= (8, 0):
+            return True
+    return False

@@ -1,0 +1,117 @@
+"""VGG16 from pixels to the cut, frozen: batches of pictures become features."""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from ..errors import InputError
+from . import hardware
+from .fingerprint import TrunkFingerprint
+from .runtime import compiled
+from .weights import Weights
+
+__all__ = ["BATCH", "PRECISIONS", "Trunk", "precision"]
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+#: Pictures in a batch. Always as many: the last bits of features depend on it.
+BATCH = 16
+
+
+def precision(wanted: str, runtime: str = "tensorflow") -> str:
+    """Return "float32" or "bfloat16"; "auto" is bfloat16 where the hardware has it natively.
+
+    OpenVINO runs on the processor, so for it a GPU does not count; Winograd's is always float32.
+
+    Raises
+    ------
+    InputError
+        When `wanted` is none of `PRECISIONS`.
+    """
+    if wanted not in PRECISIONS:
+        raise InputError(f"Unknown precision {wanted!r}. Expected one of {', '.join(PRECISIONS)}.")
+    if wanted != "auto":
+        return wanted
+    if runtime == "winograd":
+        return "float32"
+    native = hardware.has_bfloat16() or (runtime == "tensorflow" and hardware.gpu_has_bfloat16())
+    return "bfloat16" if native else "float32"
+
+
+class Trunk:
+    """The frozen network. Nothing is loaded before the first call of `features`.
+
+    Parameters
+    ----------
+    weights : Weights
+    fingerprint : TrunkFingerprint
+    precision : {"float32", "bfloat16"}
+        In which the network computes.
+    dtype : {"float16", "float32"}
+        Of the features that come out.
+    batch : int
+        Pictures in a batch.
+    runtime : {"tensorflow", "winograd", "openvino"}
+        What computes it.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        fingerprint: TrunkFingerprint,
+        *,
+        precision: str = "float32",
+        dtype: str = "float16",
+        batch: int = BATCH,
+        runtime: str = "tensorflow",
+    ) -> None:
+        self.weights = weights
+        self.fingerprint = fingerprint
+        self.precision = precision
+        self.dtype = dtype
+        self.batch = batch
+        self.runtime = runtime
+
+    @functools.cached_property
+    def _network(self) -> Callable[[np.ndarray], np.ndarray]:
+        return compiled(
+            self.runtime, self.weights.arrays(), self.fingerprint, self.precision, self.batch
+        )
+
+    def features(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the features of pictures at the cut.
+
+        Parameters
+        ----------
+        pixels : ndarray of uint8, shape (n, size, size, 3)
+            Upright RGB, as `decode.decode` makes it. Any n; the last batch is padded.
+
+        Returns
+        -------
+        ndarray of float16 or float32, shape (n, *fingerprint.shape)
+            A picture whose features are not finite (only odd weights do that) has none finite.
+
+        Raises
+        ------
+        CorruptError
+            When the weights are not VGG16's.
+        InputError
+            When features are too large for float16, or the runtime lacks the precision here.
+        """
+        found = np.empty((len(pixels), *self.fingerprint.shape), self.dtype)
+        for start in range(0, len(pixels), self.batch):
+            block = pixels[start : start + self.batch]
+            padding = self.batch - len(block)
+            if padding:
+                block = np.concatenate([block, np.zeros((padding, *block.shape[1:]), np.uint8)])
+            out = self._network(block)[: self.batch - padding]
+            with np.errstate(over="ignore"):  # told below
+                kept = found[start : start + len(out)] = out.astype(self.dtype)
+            finite, fits = (np.isfinite(some).all(axis=(1, 2, 3)) for some in (out, kept))
+            if (finite & ~fits).any():
+                raise InputError(
+                    f"Features at {self.fingerprint.cut} are beyond float16's 65,504. "
+                    "Use --dtype float32."
+                )
+        return found

@@ -1,0 +1,233 @@
+"""A model tried on pictures whose labels are known: figures, intervals, mistakes."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..dataset.catalog import NO_LABEL, SPLITS, Catalog, Source
+from ..errors import InputError, shown
+from ..metrics import Figures, class_figures, figures, intervals
+from ..model.model import Bundle
+from . import rows as sources
+from .rows import KNOWN, Rows
+
+__all__ = ["EvaluateSettings", "Evaluation", "Mistake", "Progress", "evaluate"]
+
+#: Called with the number of pictures done and of all pictures.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """Which pictures a model is tried on, and how.
+
+    Attributes
+    ----------
+    split : {"train", "val", "test"}, optional
+        By default the test pictures of a source that has a test split, else those of `val`, else
+        all. Pictures that the model was trained on are left out in any case.
+    tta : int
+        See `scoring.ScoreSettings`.
+    mistakes : int
+        How many of the worst mistakes are reported.
+    seed : int
+        Of the bootstrap samples.
+    """
+
+    split: str | None = None
+    tta: int = 0
+    mistakes: int = 10
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A picture that was taken for another class, and how confidently."""
+
+    path: str
+    true: str
+    predicted: str
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes
+    ----------
+    classes : tuple of str
+    figures : Figures
+    intervals : dict
+        95 % bootstrap intervals, see `metrics.intervals`.
+    by_class : list of dict
+        See `metrics.class_figures`; in the order of `classes`.
+    mistakes : list of Mistake
+        The most confident ones.
+    rule : str
+        Which pictures these are, in words.
+    trained_on : int
+        Pictures left out because the model was trained on their very bytes.
+    unlabelled : int
+        Pictures left out because they have no label.
+    skipped : list of (str, str)
+        Path and reason of the pictures that cannot be read.
+    seconds : float
+    """
+
+    classes: tuple[str, ...]
+    figures: Figures
+    intervals: dict[str, tuple[float, float]]
+    by_class: list[dict[str, float]]
+    mistakes: list[Mistake]
+    rule: str
+    trained_on: int
+    unlabelled: int
+    skipped: list[tuple[str, str]]
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values, for JSON."""
+        rows = zip(self.classes, self.by_class, strict=True)
+        return {
+            "classes": list(self.classes),
+            **self.figures.as_dict(),
+            "intervals": {name: list(interval) for name, interval in self.intervals.items()},
+            "by_class": [{"class": name, **row} for name, row in rows],
+            "mistakes": [dict(vars(mistake)) for mistake in self.mistakes],
+            "split": self.rule,
+            "trained_on": self.trained_on,
+            "unlabelled": self.unlabelled,
+            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "seconds": self.seconds,
+        }
+
+
+def evaluate(
+    model: Bundle,
+    source: Source,
+    settings: EvaluateSettings | None = None,
+    *,
+    progress: Progress | None = None,
+    **changes: Any,
+) -> Evaluation:
+    """Compare what a model says of pictures with their labels.
+
+    Pictures that the model was trained on, byte for byte, are left out and counted.
+
+    Parameters
+    ----------
+    model : Bundle
+    source : path, several paths, or Catalog
+        Class folders, a manifest with labels, or a cache made with the model's network.
+    settings : EvaluateSettings, optional
+    progress : callable, optional
+        See `Progress`.
+    **changes
+        Fields of `EvaluateSettings`, over those of `settings`.
+
+    Raises
+    ------
+    InputError
+        When a setting is wrong, no picture is left, or there are classes that the model does not
+        know.
+    CorruptError, IncompatibleError
+        When a cache cannot be read, or is not of the model's network.
+    """
+    settings = replace(settings or EvaluateSettings(), **changes)
+    begun = time.monotonic()
+    trained = {row.tobytes().hex() for row in model.training["digests"]}
+    with sources.opened(model, source, copies=settings.tta, labelled=True) as opened:
+        listed = opened.catalog
+        chosen, rule = _chosen(listed, settings.split)
+        labelled = chosen[listed.labels[chosen] != NO_LABEL]
+        labels = _labels(listed, labelled, model)
+        rows = opened.picked(labelled, trained, _counted(progress, len(labelled)))
+    ok = rows.is_ok
+    if not ok.any():
+        raise InputError(
+            f"No picture is left to evaluate on ({rule}): {len(chosen) - len(labelled)} have no "
+            f"label, {rows.reasons.count(KNOWN)} were trained on, "
+            f"{len(labelled) - rows.reasons.count(KNOWN)} cannot be read. Give others."
+        )
+    y, probabilities = labels[ok], model.predict_proba_rows(rows.X)
+    skipped = [
+        (path, reason)
+        for path, reason in zip(rows.paths, rows.reasons, strict=True)
+        if reason not in ("", KNOWN)
+    ]
+    return Evaluation(
+        classes=model.classes,
+        figures=figures(y, probabilities),
+        intervals=intervals(y, probabilities, settings.seed),
+        by_class=class_figures(y, probabilities),
+        mistakes=_mistakes(rows, model.classes, y, probabilities, settings.mistakes),
+        rule=rule,
+        trained_on=rows.reasons.count(KNOWN),
+        unlabelled=len(chosen) - len(labelled),
+        skipped=skipped,
+        seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+def _chosen(listed: Catalog, split: str | None) -> tuple[np.ndarray, str]:
+    """Return the indices of the pictures to evaluate on, and which these are in words."""
+    present = set(listed.splits)
+    if split is None:
+        split = listed.test_split
+        if not split:
+            return np.arange(len(listed)), "all pictures"
+    elif SPLITS.get(split) not in present:
+        there = ", ".join(sorted(filter(None, present))) or "none"
+        raise InputError(f"There is no split {shown(split)!r} here. The splits are: {there}.")
+    name = SPLITS[split]
+    return np.flatnonzero(listed.splits == name), f"the {name} split"
+
+
+def _labels(listed: Catalog, pictures: np.ndarray, model: Bundle) -> np.ndarray:
+    """Return the labels of pictures as indices into the model's classes."""
+    if not len(pictures):
+        raise InputError(
+            "The pictures have no labels to compare with. Put them into one folder a class, or "
+            "give a manifest with a label column."
+        )
+    used = sorted(set(listed.labels[pictures].tolist()))
+    unknown = sorted({listed.classes[label] for label in used} - set(model.classes))
+    if unknown:
+        raise InputError(
+            f"The model does not know the class {shown(unknown[0])!r}. It knows "
+            f"{', '.join(map(shown, model.classes))}. Leave such pictures out, or rename them."
+        )
+    index = {name: label for label, name in enumerate(model.classes)}
+    translated = {label: index[listed.classes[label]] for label in used}
+    return np.array([translated[label] for label in listed.labels[pictures].tolist()], np.int32)
+
+
+def _counted(progress: Progress | None, total: int) -> sources.Progress:
+    done = 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        if progress:
+            progress(done, total)
+
+    advance(0)
+    return advance
+
+
+def _mistakes(
+    rows: Rows, classes: tuple[str, ...], y: np.ndarray, probabilities: np.ndarray, most: int
+) -> list[Mistake]:
+    """Return the wrong predictions, the most confident first."""
+    paths = [path for path, reason in zip(rows.paths, rows.reasons, strict=True) if not reason]
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != y)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
+    return [
+        Mistake(paths[at], classes[y[at]], classes[predicted[at]], float(confidence[at]))
+        for at in worst.tolist()
+    ]

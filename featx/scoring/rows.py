@@ -1,0 +1,349 @@
+"""Rows for a head, from pictures or from a cache: block by block, whatever there are of them."""
+
+import contextlib
+import copy
+import hashlib
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ..cache.file import Cache
+from ..dataset import catalog
+from ..dataset.catalog import Catalog, Source
+from ..errors import IncompatibleError, InputError, shown
+from ..images import augment
+from ..images.reader import Read, Reader
+from ..images.sandbox import Job
+from ..network.fingerprint import Fingerprint
+from ..network.trunk import Trunk
+
+__all__ = ["KNOWN", "CacheSource", "FileSource", "Model", "Rows", "opened"]
+
+#: In place of a reason: the picture's digest is one of those that were not wanted.
+KNOWN = "known"
+
+#: Called with how many more pictures are done.
+Progress = Callable[[int], None]
+
+
+class Model(Protocol):
+    """What is asked of a model to make rows for its head."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Of the features that the head was fitted on."""
+
+    @property
+    def trunk(self) -> Trunk:
+        """The network."""
+
+    def rows(self, features: np.ndarray) -> np.ndarray:
+        """Return features at the cut as rows (n, d)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some pictures of a source, in its order.
+
+    Attributes
+    ----------
+    paths : list of str
+    reasons : list of str
+        "" where all is well, else a key of `decode.REASONS`, or `KNOWN`.
+    digests : list of str
+        SHA-256 of each file; "" where it could not be read.
+    X : ndarray of float32, shape (pictures that are well, 1 + copies, d)
+    """
+
+    paths: list[str]
+    reasons: list[str]
+    digests: list[str]
+    X: np.ndarray
+
+    @property
+    def is_ok(self) -> np.ndarray:
+        """Which pictures have rows in `X`, shape (pictures,)."""
+        return np.array([not reason for reason in self.reasons], bool)
+
+
+class FileSource:
+    """Pictures in files.
+
+    Parameters
+    ----------
+    model : Model
+    pictures : Catalog
+    copies : int
+        Augmented copies beside each original, by the policy that the model was fitted with.
+    """
+
+    #: Pictures in a block: half a minute's work without a GPU.
+    block = 128
+
+    def __init__(self, model: Model, pictures: Catalog, *, copies: int = 0) -> None:
+        self.catalog = pictures
+        self._copies = copies
+        self._model = model
+        self._trunk = model.trunk
+        fingerprint = model.fingerprint
+        policy = augment.POLICIES["none"]
+        if copies:
+            if not fingerprint.copies:
+                raise InputError(
+                    "The model was fitted without augmented copies, so there is no policy to make "
+                    "any by. Leave --tta out, or extract with --copies and fit again."
+                )
+            policy = augment.POLICIES[augment.described(fingerprint.augment)]
+            if policy == augment.POLICIES["flip"] and copies > 1:
+                raise InputError("A picture has one mirror image: ask for 1 copy, not more.")
+        trunk = fingerprint.trunk
+        self._reader = Reader(Job(trunk.size, trunk.resize, policy, fingerprint.seed, copies))
+
+    def __len__(self) -> int:
+        return len(self.catalog)
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of what is listed."""
+        digest = hashlib.sha256(os.path.abspath(self.catalog.root).encode("utf-8", "replace"))
+        for path in self.catalog.paths:
+            digest.update(os.fsencode(path) + b"\0")
+        return digest.hexdigest()
+
+    def rows(self, blocks: Sequence[range], progress: Progress) -> Iterator[Rows]:
+        """Yield the rows of each block of pictures, in order."""
+        paths = (self.catalog.file(index) for block in blocks for index in block)
+        reads = self._reader.ahead(paths, window=4 * self._trunk.batch)
+        for block in blocks:
+            yield self._block(block, reads, progress)
+
+    def picked(self, pictures: np.ndarray, known: Collection[str], progress: Progress) -> Rows:
+        """Return rows of some pictures, by their index, but not of those with a known digest."""
+        source = copy.copy(self)
+        source.catalog = self.catalog.take(pictures)
+        source._reader = replace(self._reader, known=known)
+        blocks = [
+            range(start, min(start + self.block, len(pictures)))
+            for start in range(0, len(pictures), self.block)
+        ]
+        found = list(source.rows(blocks, progress))
+        return Rows(
+            [path for rows in found for path in rows.paths],
+            [reason for rows in found for reason in rows.reasons],
+            [digest for rows in found for digest in rows.digests],
+            _joined([rows.X for rows in found], 1 + self._copies),
+        )
+
+    def _block(self, block: range, reads: Iterator[Read], progress: Progress) -> Rows:
+        found: list[Read] = []
+        rows: list[np.ndarray] = []
+        pending: list[np.ndarray] = []
+        told = 0
+        for _ in block:
+            read = next(reads)
+            known = not read.reason and not len(read.pixels)
+            found.append(Read(read.digest, read.reason or (KNOWN if known else "")))
+            if not found[-1].reason:
+                pending.append(read.pixels)
+            if len(pending) == self._trunk.batch:
+                rows.append(self._pooled(pending))
+                pending = []
+                progress(len(found) - told)
+                told = len(found)
+        if pending:
+            rows.append(self._pooled(pending))
+        progress(len(found) - told)
+        return _checked(
+            [str(path) for path in self.catalog.paths[block.start : block.stop]],
+            [read.reason for read in found],
+            [read.digest for read in found],
+            _joined(rows, 1 + self._copies),
+        )
+
+    def _pooled(self, pictures: list[np.ndarray]) -> np.ndarray:
+        features = self._trunk.features(np.concatenate(pictures))
+        rows = self._model.rows(features)
+        return rows.reshape(len(pictures), 1 + self._copies, rows.shape[1])
+
+
+class CacheSource:
+    """Pictures of a cache, and those that were skipped when it was made, in the order of paths.
+
+    Of a large cache only the block at hand is in memory.
+
+    Parameters
+    ----------
+    model : Model
+    cache : Cache
+    copies : int
+        Augmented copies beside each original, as they are cached.
+
+    Raises
+    ------
+    IncompatibleError
+        When its features are not of the model's trunk, or its copies of another policy.
+    """
+
+    block = 4096
+
+    def __init__(self, model: Model, cache: Cache, *, copies: int = 0) -> None:
+        _check_trunk(model, cache)
+        if copies > cache.fingerprint.copies:
+            raise InputError(
+                f"{shown(cache.path)} has {cache.fingerprint.copies} copies of each picture, and "
+                f"{copies} are asked for."
+            )
+        if copies and cache.fingerprint.augment != model.fingerprint.augment:
+            raise IncompatibleError(
+                f"{shown(cache.path)} has copies by {cache.fingerprint.augment}, and the model "
+                f"was fitted with {model.fingerprint.augment or 'none'}."
+            )
+        self._cache = cache
+        self._copies = copies
+        self._model = model
+        self._places = _places(cache)
+
+    def __len__(self) -> int:
+        return len(self._cache) + len(self._places)
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the cache, as the file says it."""
+        return self._cache.recorded_digest()
+
+    def rows(self, blocks: Sequence[range], progress: Progress) -> Iterator[Rows]:
+        """Yield the rows of each block of pictures, in order."""
+        for block in blocks:
+            yield self._block(block)
+            progress(len(block))
+
+    @property
+    def catalog(self) -> Catalog:
+        """The cached pictures."""
+        return self._cache.catalog
+
+    def picked(self, pictures: np.ndarray, known: Collection[str], progress: Progress) -> Rows:
+        """Return rows of some pictures, by their index, but not of those with a known digest."""
+        digests = self._cache.digests[pictures]
+        reasons = [KNOWN if digest in known else "" for digest in digests]
+        wanted = pictures[[not reason for reason in reasons]]
+        X = self._rows(wanted)
+        progress(len(pictures))
+        return _checked(
+            list(self.catalog.paths[pictures]),
+            reasons,
+            list(digests),
+            X,
+        )
+
+    def _rows(self, pictures: np.ndarray) -> np.ndarray:
+        found = [
+            self._model.rows(block.reshape(-1, *block.shape[2:]))
+            for _, block in self._cache.blocks(pictures, self._copies)
+        ]
+        rows = _joined(found, 1)
+        return rows.reshape(len(pictures), 1 + self._copies, rows.shape[-1])
+
+    def _block(self, block: range) -> Rows:
+        # Skipped picture j stands before cached picture places[j], so at places[j] + j of all.
+        skipped = self._places + np.arange(len(self._places))
+        first, last = np.searchsorted(skipped, [block.start, block.stop]).tolist()
+        start, stop = block.start - first, block.stop - last
+        images = self._cache.rows(start, stop)
+        at = (self._places[first:last] - start).tolist()
+        missing = self._cache.skipped[first:last]
+        return _checked(
+            _with(list(images.catalog.paths), at, [row.path for row in missing]),
+            _with([""] * (stop - start), at, [row.reason for row in missing]),
+            _with(list(images.digests), at, [row.digest for row in missing]),
+            self._rows(np.arange(start, stop)),
+        )
+
+
+def _check_trunk(model: Model, cache: Cache) -> None:
+    """Check that the features of a cache are those of the model's trunk.
+
+    Raises
+    ------
+    IncompatibleError
+        When they are not; the message names what differs.
+    """
+    different = model.fingerprint.trunk.differences(cache.fingerprint.trunk)
+    if different:
+        listed = "\n".join(
+            f"  {name}: {mine} in the model, {other} in the cache"
+            for name, (mine, other) in different.items()
+        )
+        raise IncompatibleError(
+            f"{shown(cache.path)} does not hold features of the model's network:\n{listed}\n"
+            "Score the pictures themselves, or extract them again with those settings."
+        )
+
+
+def _places(cache: Cache) -> np.ndarray:
+    """Return before which cached picture each skipped one stands, in the order of paths."""
+    skipped = np.array([os.fsencode(row.path) for row in cache.skipped], dtype=object)
+    places = np.zeros(len(skipped), np.int64)
+    for paths in cache.path_blocks() if len(skipped) else ():
+        places += np.searchsorted(np.array(paths, dtype=object), skipped)
+    return places
+
+
+def _with(items: list[str], at: list[int], more: list[str]) -> list[str]:
+    """Return the items with one more before each of the places `at`, which ascend."""
+    for place, item in zip(reversed(at), reversed(more), strict=True):
+        items.insert(place, item)
+    return items
+
+
+def _checked(paths: list[str], reasons: list[str], digests: list[str], X: np.ndarray) -> Rows:
+    """Return rows without those that are not finite numbers, which have the reason then."""
+    fine = np.isfinite(X).all(axis=(1, 2))
+    if not fine.all():
+        well = [index for index, reason in enumerate(reasons) if not reason]
+        for position in np.flatnonzero(~fine):
+            reasons[well[position]] = "nonfinite"
+        X = X[fine]
+    return Rows(paths, reasons, digests, X)
+
+
+def _joined(rows: list[np.ndarray], each: int) -> np.ndarray:
+    filled = [some for some in rows if len(some)]
+    return np.concatenate(filled) if filled else np.empty((0, each, 1), np.float32)
+
+
+@contextlib.contextmanager
+def opened(
+    model: Model, source: Source, *, copies: int = 0, labelled: bool = False
+) -> Iterator[FileSource | CacheSource]:
+    """Open a source of rows.
+
+    Parameters
+    ----------
+    model : Model
+    source : path, several paths, or Catalog
+        A cache; or pictures: see `catalog.scan`.
+    copies : int
+    labelled : bool
+        Whether folders mean classes and splits.
+
+    Raises
+    ------
+    InputError
+        When there is no such source, or it has no such copies.
+    CorruptError, IncompatibleError
+        When a cache cannot be read, or is not of the model's network.
+    """
+    if copies < 0:
+        raise InputError(f"The number of copies is {copies}. Expected 0 or more.")
+    if not isinstance(source, Catalog):
+        source = [source] if isinstance(source, str | os.PathLike) else list(source)
+        if len(source) == 1 and Cache.is_cache(Path(source[0])):
+            with Cache.open(source[0]) as cache:
+                yield CacheSource(model, cache, copies=copies)
+            return
+    yield FileSource(model, catalog.listed(source, labelled=labelled), copies=copies)

@@ -1,0 +1,347 @@
+"""Every picture of a source in, exactly one row out: in blocks, so that a killed run goes on."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..dataset.catalog import Source
+from ..errors import InputError, shown
+from ..storage import files
+from ..storage.unfinished import Shards
+from . import rows as sources
+from .rows import CacheSource, FileSource, Rows
+from .tables import DIGITS, Table, table_for
+
+__all__ = ["Progress", "ScoreSettings", "Scored", "Scorer", "score"]
+
+#: Called with the number of pictures done, of all pictures, and of those done in this run.
+Progress = Callable[[int, int, int], None]
+
+OK = "ok"
+
+
+class Scorer(sources.Model, Protocol):
+    """What is asked of a model to score with it."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the model's file."""
+
+    @property
+    def novelty(self) -> Any:
+        """What tells novelty; None where the model cannot."""
+
+    def predict_proba_rows(self, X: np.ndarray) -> np.ndarray:
+        """Return probabilities (n, classes) for rows (n, d) or (n, 1 + copies, d)."""
+
+    def novelty_rows(self, X: np.ndarray) -> np.ndarray:
+        """Return the novelty (n,) of the originals of such rows; not a number where unknown."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the model is, as plain values."""
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """What is written of each picture.
+
+    Attributes
+    ----------
+    top : int, optional
+        Write the so many most probable classes in place of the probability of each.
+    digest : bool
+        Write the SHA-256 of each file.
+    tta : int
+        Test-time copies: the probabilities are the mean over the picture and so many augmented
+        copies of it, by the policy that the model was fitted with.
+    abstain : float, optional
+        Write no label below this confidence.
+    max_novelty : float, optional
+        Write no label above this novelty.
+    overwrite : bool
+        Start again, whatever is there.
+    """
+
+    top: int | None = None
+    digest: bool = False
+    tta: int = 0
+    abstain: float | None = None
+    max_novelty: float | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What `score` did.
+
+    Attributes
+    ----------
+    listed : int
+        Pictures in the source, and rows in the output.
+    ok : int
+        Those that have scores.
+    failed : dict of int
+        Those that have none, by reason.
+    labels : dict of int
+        Pictures by label.
+    undecided : int
+        Pictures with scores and without a label, because of `abstain` or `max_novelty`.
+    resumed : int
+        Rows that a run before this one had finished.
+    out : Path
+    seconds : float
+    """
+
+    listed: int
+    ok: int
+    failed: dict[str, int]
+    labels: dict[str, int]
+    undecided: int
+    resumed: int
+    out: Path
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values, for JSON."""
+        return {**self.__dict__, "out": str(self.out)}
+
+
+def score(
+    model: Scorer,
+    source: Source,
+    out: str | os.PathLike[str],
+    settings: ScoreSettings | None = None,
+    *,
+    progress: Progress | None = None,
+    **changes: Any,
+) -> Scored:
+    """Write a row for every picture of a source, in the order of the bytes of their paths.
+
+    Pictures that cannot be read have a row with the reason and no scores. Rows go out in blocks
+    that are kept beside `out` until all are done: the same call goes on where a killed one was and
+    ends with the same bytes. Memory does not grow with the pictures, but for their paths.
+
+    Parameters
+    ----------
+    model : Scorer
+        From `bundle.load`.
+    source : path, several paths, or Catalog
+        A folder (every picture below it, whatever the folders mean), a manifest, pictures, or a
+        cache made with the model's network, which is then not run.
+    out : path
+        Ends in ``.csv``, ``.jsonl`` or ``.parquet``.
+    settings : ScoreSettings, optional
+    progress : callable, optional
+        See `Progress`.
+    **changes
+        Fields of `ScoreSettings`, over those of `settings`.
+
+    Raises
+    ------
+    InputError
+        When a setting or the source is wrong, or `out` exists.
+    IncompatibleError
+        When a cache or the weights at hand are not those of the model, or the unfinished rows
+        beside `out` are of another run.
+    CorruptError
+        When a cache or an unfinished row is damaged.
+    StorageError, LockedError
+        When the rows cannot be written.
+    """
+    settings = replace(settings or ScoreSettings(), **changes)
+    begun = time.monotonic()
+    out = Path(out)
+    _check(settings, model, source, out)
+    table = table_for(out, _columns(model, settings), _about(model, settings))
+    with sources.opened(model, source, copies=settings.tta) as opened, files.claimed(out):
+        shards = Shards(out, _identity(model, opened, settings))
+        if settings.overwrite:
+            shards.remove()
+        elif out.exists() and not shards.folder.exists():
+            raise InputError(
+                f"{shown(out)} exists. Give another output, or add --overwrite to replace it."
+            )
+        done = shards.begin()
+        blocks = [
+            range(start, min(start + opened.block, len(opened)))
+            for start in range(0, len(opened), opened.block)
+        ]
+        _write_missing(model, opened, settings, table, shards, blocks, done, progress)
+        with files.published(out) as partial:
+            table.join(partial, shards.blocks(len(blocks)))
+        total = [shards.summary(number) for number in range(len(blocks))]
+        shards.remove()
+    return _total(total, blocks, done, out, begun)
+
+
+def _check(settings: ScoreSettings, model: Scorer, source: Source, out: Path) -> None:
+    if not model.digest:
+        raise InputError("The model is not saved. Save it, and score with featx.load of the file.")
+    if settings.top is not None and settings.top < 1:
+        raise InputError(f"--top is {settings.top}. Expected 1 or more classes.")
+    for name in ("abstain", "max_novelty"):
+        value = getattr(settings, name)
+        if value is not None and not 0 <= value <= 1:
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} is {value:g}. Expected a number from 0 to 1.")
+    if settings.max_novelty is not None and model.novelty is None:
+        raise InputError(
+            "The model cannot tell novelty: its training pictures have no others. Leave "
+            "--max-novelty out."
+        )
+    if out.is_dir():
+        raise InputError(f"{shown(out)} is a folder. Give the name of a file, such as scores.csv.")
+    if isinstance(source, str | os.PathLike) and Path(source).resolve() == out.resolve():
+        raise InputError(f"{shown(out)} is the source itself. Give another output.")
+
+
+def _columns(model: Scorer, settings: ScoreSettings) -> dict[str, type]:
+    """Return the columns of the output, name → type, in order."""
+    columns: dict[str, type] = {"path": str, "status": str, "label": str, "confidence": float}
+    if settings.top is None:
+        columns |= {f"p_{name}": float for name in model.classes}
+    else:
+        for rank in range(1, min(settings.top, len(model.classes)) + 1):
+            columns |= {f"class_{rank}": str, f"p_{rank}": float}
+    columns["novelty"] = float
+    if settings.digest:
+        columns["sha256"] = str
+    return columns
+
+
+def _about(model: Scorer, settings: ScoreSettings) -> dict[str, Any]:
+    kept = asdict(settings)
+    del kept["overwrite"]
+    return {"model": model.as_dict(), "model_sha256": model.digest, "settings": kept}
+
+
+def _identity(
+    model: Scorer, opened: FileSource | CacheSource, settings: ScoreSettings
+) -> dict[str, Any]:
+    """Return what must be equal for the rows of two runs to be put together."""
+    kept = asdict(settings)
+    del kept["overwrite"]
+    listed = {"pictures": len(opened), "source": opened.identity, "block": opened.block}
+    return {"format": 1, "model": model.digest, **listed, **kept}
+
+
+def _write_missing(
+    model: Scorer,
+    opened: FileSource | CacheSource,
+    settings: ScoreSettings,
+    table: Table,
+    shards: Shards,
+    blocks: Sequence[range],
+    done: set[int],
+    progress: Progress | None,
+) -> None:
+    """Write the shards that are not there yet."""
+    missing = [number for number in range(len(blocks)) if number not in done]
+    resumed = sum(len(block) for number, block in enumerate(blocks) if number in done)
+    now = 0
+
+    def advance(more: int) -> None:
+        nonlocal now
+        now += more
+        if progress:
+            progress(resumed + now, len(opened), now)
+
+    advance(0)
+    found = opened.rows([blocks[number] for number in missing], advance)
+    for number, rows in zip(missing, found, strict=True):
+        content, summary = _content(model, rows, settings)
+        shards.write(number, summary, table.encode(content))
+
+
+def _content(
+    model: Scorer, rows: Rows, settings: ScoreSettings
+) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+    """Return the columns of some rows, and a summary of them."""
+    probabilities = model.predict_proba_rows(rows.X)
+    novelty = model.novelty_rows(rows.X)
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    confidence = np.take_along_axis(probabilities, order[:, :1], axis=1)[:, 0]
+    decided = np.ones(len(rows.X), bool)
+    if settings.abstain is not None:
+        decided &= confidence >= settings.abstain
+    if settings.max_novelty is not None:
+        decided &= ~(novelty > settings.max_novelty)
+    names = np.array(model.classes, dtype=object)
+    labels = names[order[:, 0]]
+    labels[~decided] = None
+    ok = rows.is_ok
+    content: dict[str, list[Any]] = {
+        "path": rows.paths,
+        "status": [reason or OK for reason in rows.reasons],
+        "label": _spread(labels, ok),
+        "confidence": _numbers(confidence, ok),
+    }
+    if settings.top is None:
+        for index, name in enumerate(model.classes):
+            content[f"p_{name}"] = _numbers(probabilities[:, index], ok)
+    else:
+        for rank in range(min(settings.top, len(names))):
+            best = order[:, rank]
+            content[f"class_{rank + 1}"] = _spread(names[best], ok)
+            content[f"p_{rank + 1}"] = _numbers(probabilities[np.arange(len(best)), best], ok)
+    content["novelty"] = _numbers(novelty, ok)
+    if settings.digest:
+        content["sha256"] = [digest or None for digest in rows.digests]
+    summary = {
+        "failed": Counter(reason for reason in rows.reasons if reason),
+        "labels": Counter(labels[decided].tolist()),
+        "undecided": int((~decided).sum()),
+    }
+    return content, summary
+
+
+def _spread(values: np.ndarray, ok: np.ndarray) -> list[Any]:
+    """Return a value for each row, None where there are no scores."""
+    found = np.full(len(ok), None, dtype=object)
+    found[ok] = values
+    return found.tolist()
+
+
+def _numbers(values: np.ndarray, ok: np.ndarray) -> list[float | None]:
+    rounded = np.round(values, DIGITS).astype(object)
+    rounded[~np.isfinite(values)] = None
+    return _spread(rounded, ok)
+
+
+def _total(
+    summaries: Sequence[dict[str, Any]],
+    blocks: Sequence[range],
+    done: set[int],
+    out: Path,
+    begun: float,
+) -> Scored:
+    failed: Counter[str] = Counter()
+    labels: Counter[str] = Counter()
+    for summary in summaries:
+        failed.update(summary["failed"])
+        labels.update(summary["labels"])
+    undecided = sum(summary["undecided"] for summary in summaries)
+    listed = sum(map(len, blocks))
+    ok = labels.total() + undecided
+    if listed != ok + failed.total():
+        raise AssertionError("a listed picture is not accounted for")
+    return Scored(
+        listed=listed,
+        ok=ok,
+        failed=dict(sorted(failed.items())),
+        labels=dict(sorted(labels.items())),
+        undecided=undecided,
+        resumed=sum(len(block) for number, block in enumerate(blocks) if number in done),
+        out=out,
+        seconds=round(time.monotonic() - begun, 3),
+    )

@@ -1,0 +1,194 @@
+"""Rows of results as CSV, JSON Lines or Parquet: encoded in blocks, joined into one file.
+
+A value is a text, a number, or None where there is none; numbers are rounded to `DIGITS` decimals,
+so that the three formats hold the same ones.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, shown
+
+__all__ = ["DIGITS", "FORMATS", "CsvTable", "JsonLinesTable", "ParquetTable", "Table", "table_for"]
+
+DIGITS = 6
+
+#: The values of each column of a block, all of one length.
+Block = Mapping[str, Sequence[Any]]
+
+# What makes a spreadsheet take a cell for a formula, and the mark itself, so that taking one mark
+# off gives back every text (OWASP, "CSV Injection").
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+_ROW_GROUP = 1 << 16
+
+
+class Table:
+    """A file of rows that is made of encoded blocks.
+
+    Parameters
+    ----------
+    columns : mapping
+        Name → `str` or `float`, in order.
+    about : mapping
+        What the rows come of, in plain values; kept where the format has a place for it.
+    """
+
+    def __init__(self, columns: Mapping[str, type], about: Mapping[str, Any]) -> None:
+        self.columns = columns
+        self.about = about
+
+    def encode(self, block: Block) -> bytes:
+        """Return a block of rows as bytes, for `join`."""
+        raise NotImplementedError
+
+    def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
+        """Write all the blocks into a file, one in memory at a time."""
+        raise NotImplementedError
+
+
+class CsvTable(Table):
+    """Comma-separated values in UTF-8, with a header.
+
+    A text that a spreadsheet would run as a formula has an apostrophe put before it, and so has
+    one that starts with an apostrophe: reading, take one away. A name that is not UTF-8 keeps its
+    own bytes (Python reads them with ``errors="surrogateescape"``).
+    """
+
+    def encode(self, block: Block) -> bytes:
+        """Return the lines of a block."""
+        columns = [
+            list(map(_neutral, block[name])) if kind is str else block[name]
+            for name, kind in self.columns.items()
+        ]
+        return _csv(zip(*columns, strict=True))
+
+    def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
+        """Write the header and the lines of all blocks."""
+        _write(file, _csv([list(map(_neutral, self.columns))]), blocks)
+
+
+def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _neutral(text: str | None) -> str | None:
+    return f"'{text}" if text and text.startswith(_FORMULA) else text
+
+
+def _write(file: io.RawIOBase, head: bytes, blocks: Iterable[bytes]) -> None:
+    file.write(head)
+    for block in blocks:
+        file.write(block)
+
+
+class JsonLinesTable(Table):
+    r"""One JSON object a line, null where there is no value.
+
+    All is ASCII; bytes of a name that are not UTF-8 are escaped as Python does (``\udcXX``).
+    """
+
+    def encode(self, block: Block) -> bytes:
+        """Return the lines of a block."""
+        names = list(self.columns)
+        rows = zip(*(block[name] for name in names), strict=True)
+        lines = (json.dumps(dict(zip(names, row, strict=True))) for row in rows)
+        return "".join(f"{line}\n" for line in lines).encode()
+
+    def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
+        """Write the lines of all blocks."""
+        _write(file, b"", blocks)
+
+
+class ParquetTable(Table):
+    r"""Parquet: texts are strings, numbers doubles; `about` is in the schema's metadata.
+
+    A Parquet string is UTF-8: bytes of a name that are not are written as ``\xNN``.
+    """
+
+    def __init__(self, columns: Mapping[str, type], about: Mapping[str, Any]) -> None:
+        super().__init__(columns, about)
+        try:
+            import pyarrow
+        except ImportError as error:
+            raise InputError(
+                "Parquet needs pyarrow. Install it with: pip install 'featx[parquet]', or give "
+                "an output that ends in .csv or .jsonl."
+            ) from error
+        kinds = {str: pyarrow.string(), float: pyarrow.float64()}
+        self._schema = pyarrow.schema(
+            [(name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
+              kinds[kind]) for name, kind in columns.items()],
+            {"featx": json.dumps(about)},
+        )  # fmt: skip
+
+    def encode(self, block: Block) -> bytes:
+        """Return a block as an Arrow stream."""
+        import pyarrow
+
+        columns = [
+            pyarrow.array(list(map(_utf8, block[name])) if kind is str else block[name], field.type)
+            for (name, kind), field in zip(self.columns.items(), self._schema, strict=True)
+        ]
+        out = io.BytesIO()
+        with pyarrow.ipc.new_stream(out, self._schema) as stream:
+            stream.write_batch(pyarrow.record_batch(columns, schema=self._schema))
+        return out.getvalue()
+
+    def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
+        """Write all blocks, in row groups of some size."""
+        import pyarrow
+        from pyarrow import parquet
+
+        with parquet.ParquetWriter(file, self._schema, compression="zstd") as writer:
+            for group in _groups(pyarrow.ipc.open_stream(block).read_all() for block in blocks):
+                writer.write_table(pyarrow.concat_tables(group), row_group_size=2 * _ROW_GROUP)
+
+
+def _utf8(text: str | None) -> str | None:
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _groups(tables: Iterable[Any]) -> Iterator[list[Any]]:
+    """Yield lists of tables that have enough rows together for a row group."""
+    group, rows = [], 0
+    for table in tables:
+        group.append(table)
+        rows += table.num_rows
+        if rows >= _ROW_GROUP:
+            yield group
+            group, rows = [], 0
+    if group:
+        yield group
+
+
+#: The end of a file's name → its format.
+FORMATS: Mapping[str, type[Table]] = {
+    ".csv": CsvTable,
+    ".jsonl": JsonLinesTable,
+    ".parquet": ParquetTable,
+}
+
+
+def table_for(path: Path, columns: Mapping[str, type], about: Mapping[str, Any]) -> Table:
+    """Return the table that the end of a file's name asks for.
+
+    Raises
+    ------
+    InputError
+        When there is no such format, or its library is not installed.
+    """
+    kind = path.suffix.lower()
+    if kind not in FORMATS:
+        raise InputError(
+            f"{shown(path)}: the format cannot be told. Expected a name that ends in "
+            f"{', '.join(FORMATS)}."
+        )
+    return FORMATS[kind](columns, about)

@@ -1,0 +1,377 @@
+"""Atomic writes, locks, digests: the only module that replaces, locks, syncs or deletes files.
+
+Whatever it does to a file goes through `disk`, one method for each kind of call, so that tests can
+put a disk that fails, one that keeps a record, or one that kills the process in its place.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import io
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import LockedError, StorageError, shown
+
+__all__ = [
+    "Disk",
+    "Partial",
+    "Stamp",
+    "claimed",
+    "digest",
+    "disk",
+    "file_digest",
+    "file_size",
+    "make_folder",
+    "published",
+    "read_bytes",
+    "remove",
+    "remove_folder",
+    "remove_partials",
+    "require_space",
+    "stamp",
+    "storage_errors",
+    "write_bytes",
+]
+
+
+class Disk:
+    """The calls that change what is on a disk; each raises `OSError`."""
+
+    def open(self, path: Path, flags: int) -> int:
+        """Return a descriptor."""
+        return os.open(path, flags | os.O_CLOEXEC, 0o644)
+
+    def lock(self, descriptor: int) -> None:
+        """Lock the whole file, or fail at once."""
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> int:
+        """Write at the descriptor's position and return how many bytes were written."""
+        return os.write(descriptor, data)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Set the size of a file."""
+        os.ftruncate(descriptor, size)
+
+    def sync(self, descriptor: int) -> None:
+        """Wait until a file, or the entries of a folder, are on the disk."""
+        os.fsync(descriptor)
+
+    def replace(self, old: Path, new: Path) -> None:
+        """Give a file another name, in place of what has that name."""
+        os.replace(old, new)
+
+    def remove(self, path: Path) -> None:
+        """Delete a file."""
+        os.unlink(path)
+
+    def make_folder(self, path: Path) -> None:
+        """Make a folder; one that is there already is fine."""
+        path.mkdir(exist_ok=True)
+
+    def remove_folder(self, path: Path) -> None:
+        """Delete an empty folder."""
+        path.rmdir()
+
+
+_AGAIN = "Free some space and run the same command again; finished work is kept."
+
+#: What all of this module works on.
+disk = Disk()
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of `data` as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def file_digest(path: Path, skip: int = 0) -> str:
+    """Return the SHA-256 of a file from byte `skip` on, as 64 hexadecimal digits."""
+    with storage_errors(path), path.open("rb") as file:
+        file.seek(skip)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_size(path: Path) -> int:
+    """Return the size of a file in bytes."""
+    with storage_errors(path):
+        return path.stat().st_size
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return all bytes of a file."""
+    with storage_errors(path):
+        return path.read_bytes()
+
+
+class Stamp(NamedTuple):
+    """What changes when a file does: bytes, times of data and inode in nanoseconds, inode."""
+
+    size: int
+    modified: int
+    changed: int
+    inode: int
+
+
+def stamp(status: os.stat_result) -> Stamp:
+    """Return the stamp of a file from what `os.stat` says."""
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` into a `StorageError` that names the path and, on a full disk, the space.
+
+    Raises
+    ------
+    StorageError
+        In place of any `OSError` of the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason += f" ({_free(path):,} bytes are free there now, and more are needed). {_AGAIN}"
+        raise StorageError(f"{shown(path)}: {reason}") from error
+
+
+def _free(path: Path) -> int:
+    """Return the bytes that are free where `path` lies or would lie."""
+    folder = path
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def require_space(path: Path, needed: int) -> None:
+    """Check that `needed` bytes are free where `path` will be written.
+
+    HDF5 can crash the interpreter on a full disk, so this is asked before and not found out after.
+
+    Raises
+    ------
+    StorageError
+        When they are not.
+    """
+    with storage_errors(path):
+        free = _free(path)
+    if free < needed:
+        raise StorageError(
+            f"{shown(path)}: {needed:,} bytes are needed and {free:,} are free. {_AGAIN}"
+        )
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents; one that is there already is fine."""
+    with storage_errors(path):
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        for folder in reversed(missing):
+            disk.make_folder(folder)
+            _sync_folder(folder.parent)
+    if not path.is_dir():
+        raise StorageError(f"{shown(path)} is a file; a folder is needed there.")
+
+
+class Partial(io.RawIOBase):
+    """A file under way, open for writing and reading, that nobody sees by its name yet.
+
+    An error of a write is kept, and nothing is written after it: `published` raises it. So HDF5,
+    which crashes the interpreter where a write fails, is never told; `check` stops early.
+
+    Attributes
+    ----------
+    path : Path
+        Where it lies until then.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._error: OSError | None = None
+        self._descriptor = disk.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+
+    def check(self) -> None:
+        """Raise the first error of a write.
+
+        Raises
+        ------
+        OSError
+        """
+        if self._error:
+            raise self._error
+
+    def sync(self) -> None:
+        """Wait until all that was written is on the disk, and see to it that it could be."""
+        self.check()
+        disk.sync(self._descriptor)
+
+    # What `io` asks of a file.
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
+        """Write all of the data."""
+        view = memoryview(data).cast("B")
+        done = 0
+        while done < len(view) and not self._error:
+            try:
+                done += disk.write(self._descriptor, view[done:])
+            except OSError as error:
+                self._error = error
+        return len(view)
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Read into a buffer and return how many bytes there were."""
+        data = os.read(self._descriptor, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a position."""
+        return os.lseek(self._descriptor, offset, whence)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the size, by default to the position."""
+        size = self.tell() if size is None else size
+        if not self._error:
+            try:
+                disk.truncate(self._descriptor, size)
+            except OSError as error:
+                self._error = error
+        return size
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+
+@contextlib.contextmanager
+def published(path: Path) -> Iterator[Partial]:
+    """Yield a file beside `path`; on success it becomes `path`, on failure it goes.
+
+    The order is: flush to disk, close, replace, flush the folder. Whoever looks at `path` sees
+    the old file or the whole new one, whenever the process or the machine stops.
+
+    Raises
+    ------
+    StorageError
+        In place of any `OSError` of the block.
+    """
+    name = path.parent / f"{_partial_prefix(path)}{secrets.token_hex(4)}.partial"
+    with storage_errors(path):
+        partial = Partial(name)
+        try:
+            with partial:
+                yield partial
+                partial.sync()
+            disk.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                disk.remove(name)
+            raise
+        _sync_folder(path.parent)
+
+
+def _partial_prefix(path: Path) -> str:
+    # A name may already have the 255 bytes that a file system allows.
+    return f".{digest(os.fsencode(path.name))[:16]}."
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = disk.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        disk.sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file atomically.
+
+    Raises
+    ------
+    StorageError
+        When it cannot be written; what was there before is then untouched.
+    """
+    require_space(path, len(data))
+    with published(path) as partial:
+        partial.write(data)
+
+
+def remove(path: Path) -> None:
+    """Delete a file; one that is gone already is fine."""
+    with storage_errors(path), contextlib.suppress(FileNotFoundError):
+        disk.remove(path)
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder of files, in the order of their names; one that is gone already is fine."""
+    with storage_errors(path):
+        if path.is_dir():
+            for file in sorted(path.iterdir()):
+                remove(file)
+            disk.remove_folder(path)
+
+
+def remove_partials(path: Path) -> None:
+    """Delete what killed writers of `path` left behind. Call it under the lock."""
+    with storage_errors(path):
+        for partial in path.parent.glob(f"{_partial_prefix(path)}*.partial"):
+            remove(partial)
+
+
+@contextlib.contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Make the folder of `path`, hold `<path>.lock`, and delete what killed writers left behind.
+
+    So one run at a time writes `path`. The lock file stays on purpose: the lock is the kernel's,
+    freed when the process ends however it ends, and removing the file would let two runs lock two
+    files of one name.
+
+    Raises
+    ------
+    LockedError
+        When another process holds it; the message names its process id and host.
+    StorageError
+        When the folder cannot be written to.
+    """
+    make_folder(path.parent)
+    name = path.with_name(path.name + ".lock")
+    with storage_errors(name):
+        descriptor = disk.open(name, os.O_RDWR | os.O_CREAT)
+    try:
+        with storage_errors(name):
+            try:
+                disk.lock(descriptor)
+            except (PermissionError, BlockingIOError) as error:
+                holder = os.pread(descriptor, 1000, 0).decode("utf-8", "replace") or "another run"
+                raise LockedError(
+                    f"{shown(path)} is being written by {shown(holder)}. "
+                    "Wait for it to end, or give another output."
+                ) from error
+            disk.truncate(descriptor, 0)
+            me = f"process {os.getpid()} on {socket.gethostname()}"
+            disk.write(descriptor, me.encode())
+        remove_partials(path)
+        yield
+    finally:
+        os.close(descriptor)
