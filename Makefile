@@ -30,14 +30,14 @@ test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 fault: $(READY) ## Kill, crash, corrupt and race, in minutes
-	$(BIN)/python -m pytest -n 2 -m fault tests/test_fault.py
+	$(BIN)/python -m pytest -n 2 -m fault tests/whole/test_fault.py
 
 fault-long: $(READY) ## The same with the full numbers, in an hour or two
-	FEATX_FAULTS=long $(BIN)/python -m pytest -n 2 -m fault tests/test_fault.py
+	FEATX_FAULTS=long $(BIN)/python -m pytest -n 2 -m fault tests/whole/test_fault.py
 
 bench: $(READY) ## Measure beside other tools, for an hour or two: make bench PHOTOS=folder
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	for bench in extract recipe precision finetune score_pictures reader reliability start memory; do \
+	for bench in extract recipe precision finetune score_images reader reliability start memory; do \
 	  $(BIN)/python benchmarks/bench_$$bench.py $(PHOTOS) || exit 1; done
 	for bench in runtimes compare score_cache; do $(BIN)/python benchmarks/bench_$$bench.py || exit 1; done
 
@@ -54,7 +54,7 @@ format: $(READY) ## Format the code and mend what the linter can
 	$(BIN)/ruff format
 
 readme: $(READY) ## Run the README's commands in an empty folder
-	$(BIN)/python tests/run_readme.py $(BIN)
+	$(BIN)/python tests/whole/run_readme.py $(BIN)
 
 clean: ## Delete .venv and everything that was made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

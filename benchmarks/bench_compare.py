@@ -1,6 +1,6 @@
 """Time `featx compare` beside a plain scikit-learn loop that does the same work.
 
-2,000 synthetic pictures of 10 classes with 512 features, 8 heads, 5 folds, each head's grid on 3
+2,000 synthetic images of 10 classes with 512 features, 8 heads, 5 folds, each head's grid on 3
 inner folds and temperature scaling. The plain loop is GridSearchCV (2 jobs) in every fold, then
 CalibratedClassifierCV of what it found. Both in turn, several rounds; medians and the ratio.
 
@@ -58,7 +58,7 @@ def synthetic(out: Path) -> None:
 def plain(path: Path) -> dict[str, float]:
     """Do what people write by hand; returns the mean accuracy of each head."""
     with Cache.open(path) as cache:
-        X, y, picture = cache.matrix("avg")
+        X, y, image = cache.matrix("avg")
     outer = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
     inner = StratifiedGroupKFold(3, shuffle=True, random_state=0)
     found = {}
@@ -68,8 +68,8 @@ def plain(path: Path) -> dict[str, float]:
         step = model.steps[-1][0]
         grid = {f"{step}__{option}": list(values) for option, values in head.grid.items()}
         scores = []
-        for inside, outside in outer.split(X, y, picture):
-            folds = list(inner.split(X[inside], y[inside], picture[inside]))
+        for inside, outside in outer.split(X, y, image):
+            folds = list(inner.split(X[inside], y[inside], image[inside]))
             search = GridSearchCV(model, grid, cv=folds, n_jobs=2).fit(X[inside], y[inside])
             fitted = search.best_estimator_
             if head.calibrated:
@@ -122,7 +122,7 @@ def main() -> None:
         "seconds of compare": statistics.median(times["featx"]),
         "peak GiB of compare": peaks["featx"] / 1024,
     }
-    measure.tell("compare", options, rows, ratios, pictures=PICTURES, features=WIDTH,
+    measure.tell("compare", options, rows, ratios, images=PICTURES, features=WIDTH,
                  classes=CLASSES, folds=FOLDS, rounds=options.rounds)  # fmt: skip
 
 

@@ -1,11 +1,11 @@
-"""(a) Pictures to features: featx beside what people would use instead.
+"""(a) Images to features: featx beside what people would use instead.
 
 First the network alone, pixels in memory: featx's compiled function by each of its runtimes,
 PyTorch, ONNX Runtime. Then from files to features: `featx extract` by each, Keras's dataset of a
 directory with `predict`, and PyTorch with a DataLoader. All with the same weights, from building
 the network to the last feature; only imports are left out. All features are compared at the end.
 
-    python benchmarks/bench_extract.py SOURCE [--pictures 128] [--rounds 5] [--defaults]
+    python benchmarks/bench_extract.py SOURCE [--images 128] [--rounds 5] [--defaults]
 
 With `--defaults` only what `featx extract` does by default, its function, and the ways from files.
 """
@@ -24,32 +24,32 @@ from featx import backend
 from featx.images import decode
 from featx.network import weights
 from featx.network.fingerprint import TrunkFingerprint
-from featx.network.runtime import RUNTIMES, runtime
-from featx.network.trunk import BATCH, Trunk, precision
+from featx.network.runtime import RUNTIMES, choose_runtime
+from featx.network.trunk import BATCH, Trunk, choose_precision
 
 SIZE = 224
 
 
 def batches(network: networks.Network, pixels: np.ndarray) -> np.ndarray:
-    """Send pictures through a network, batch by batch."""
+    """Send images through a network, batch by batch."""
     return np.concatenate([network(pixels[i : i + BATCH]) for i in range(0, len(pixels), BATCH)])
 
 
 def main() -> None:
     """Print and write the table."""
-    parser = measure.arguments(__doc__, source=True, pictures=128, rounds=5)
-    parser.add_argument("--defaults", action="store_true", help="fewer rows, for more pictures")
+    parser = measure.arguments(__doc__, source=True, images=128, rounds=5)
+    parser.add_argument("--defaults", action="store_true", help="fewer rows, for more images")
     options = parser.parse_args()
-    chosen = weights.resolve()
+    chosen = weights.resolve_weights()
     fingerprint = TrunkFingerprint(chosen.digest, chosen.preprocessing, "block5_pool", SIZE, "crop")
-    native = precision("auto")
+    native = choose_precision("auto")
     found: dict[str, Any] = {}
     tf, keras = backend.tensorflow(), backend.keras()
     import torch
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        photos = measure.copied(options.source, folder / "photos", options.pictures)
+        photos = measure.copied(options.source, folder / "photos", options.images)
         listed = featx.scan(photos)
         paths = [str(listed.file(i)) for i in range(len(listed))]
         pixels = np.stack([decode.load(path, SIZE, "crop").pixels for path in paths])
@@ -97,7 +97,7 @@ def main() -> None:
             calls[f"PyTorch and a DataLoader, {kind}"] = lambda kind=kind: loader(kind)
         calls["ONNX Runtime, float32"] = onnx
         calls["Keras dataset and predict, float32"] = dataset
-        ours = f"by {runtime('auto', precision=native)}, {native}"
+        ours = f"by {choose_runtime('auto', precision=native)}, {native}"
         if options.defaults:
             calls = {
                 what: call for what, call in calls.items() if what.endswith(ours) or " and " in what
@@ -111,12 +111,12 @@ def main() -> None:
         off = np.linalg.norm(found[what] - truth, axis=1)
         off = float(np.median(off / np.linalg.norm(truth, axis=1)))
         median = np.median(times[what])
-        rate = {"pictures/s": round(options.pictures / median, 2)}
+        rate = {"images/s": round(options.images / median, 2)}
         distance = {"features off by": f"{off:.1e}"}
         rows.append({"": what, **measure.spread(times[what]), **rate, **distance})
     ratios = {}
     for kind in kinds:
-        default = runtime("auto", precision=kind)
+        default = choose_runtime("auto", precision=kind)
         for by in RUNTIMES[1:]:
             ours = f"featx extract by {by}, {kind}"
             if ours not in times:
@@ -135,7 +135,7 @@ def main() -> None:
                 ratios[f"the function by {by} against by tensorflow, {kind}"] = measure.ratio(
                     times, first, f"featx's function by {by}, {kind}"
                 )
-    measure.tell("extract", options, rows, ratios, pictures=options.pictures,
+    measure.tell("extract", options, rows, ratios, images=options.images,
                  rounds=options.rounds, precision=native)  # fmt: skip
 
 

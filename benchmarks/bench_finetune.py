@@ -1,14 +1,14 @@
 """An epoch on cached features of the cut against epochs of the whole network.
 
-The same pictures, batch and trained layers (the last four and a softmax on mean-pooled features):
+The same images, batch and trained layers (the last four and a softmax on mean-pooled features):
 
-- featx: features at block4_pool from its cache, a random copy of each picture;
-- the whole network, pictures in memory at 224 pixels, decoded once, without augmentation, compiled
+- featx: features at block4_pool from its cache, a random copy of each image;
+- the whole network, images in memory at 224 pixels, decoded once, without augmentation, compiled
   as Keras does it by itself and by XLA, as featx does it;
 - the classic recipe: the same with Keras's random rotation, shift, zoom and flip on the fly (which
   XLA cannot compile).
 
-    python benchmarks/bench_finetune.py SOURCE [--pictures 64] [--rounds 5] [--copies 4]
+    python benchmarks/bench_finetune.py SOURCE [--images 64] [--rounds 5] [--copies 4]
 """
 
 import statistics
@@ -23,9 +23,9 @@ import numpy as np
 import featx
 from featx import backend
 from featx.finetuning.epochs import Recipe, Tuning, epoch_of
-from featx.heads.dense import KerasHead
+from featx.heads.dense import DenseClassifier
 from featx.images import decode
-from featx.model.keras_network import assembled, classified
+from featx.model.keras_network import apply_head, build_network
 from featx.network import layers as vgg16
 from featx.network.runtime import normalization
 
@@ -38,7 +38,7 @@ WHOLE = {
 }
 
 
-def network_of_pixels(model: featx.Bundle, augmented: bool, dtype: str) -> object:
+def network_of_pixels(model: featx.Model, augmented: bool, dtype: str) -> object:
     """Return the whole VGG16 with a softmax, the last four layers trainable."""
     keras = backend.keras()
     trunk = model.fingerprint.trunk
@@ -55,9 +55,11 @@ def network_of_pixels(model: featx.Bundle, augmented: bool, dtype: str) -> objec
             x = layer(x)
     x = keras.layers.Rescaling(scale, offset)(x)
     names = vgg16.layers_between(vgg16.INPUT, "block5_pool")
-    x = vgg16.connected(x, names, arrays, keras.DTypePolicy(dtype))
-    head = KerasHead.of_softmax(np.zeros((512, len(model.classes))), np.zeros(len(model.classes)))
-    network = keras.Model(pixels, classified(x, "avg", head))
+    x = vgg16.apply_layers(x, names, arrays, keras.DTypePolicy(dtype))
+    head = DenseClassifier.of_softmax(
+        np.zeros((512, len(model.classes))), np.zeros(len(model.classes))
+    )
+    network = keras.Model(pixels, apply_head(x, "avg", head))
     for layer in network.layers:
         if layer.name in names:
             layer.trainable = layer.name.startswith("block5")
@@ -73,11 +75,11 @@ def timed(step: Callable[[], object]) -> float:
 
 def main() -> None:
     """Print seconds an epoch and ratios."""
-    numbers = {"pictures": 64, "rounds": 5, "copies": 4}
+    numbers = {"images": 64, "rounds": 5, "copies": 4}
     options = measure.arguments(__doc__, source=True, **numbers).parse_args()
     listed = featx.scan(options.source)
-    step = max(1, len(listed) // options.pictures)
-    chosen = np.arange(0, len(listed), step)[: options.pictures]
+    step = max(1, len(listed) // options.images)
+    chosen = np.arange(0, len(listed), step)[: options.images]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         some = listed.take(chosen)
@@ -88,7 +90,7 @@ def main() -> None:
         with featx.Cache.open(folder / "f.h5") as cache:
             dtype = "mixed_bfloat16" if cache.fingerprint.precision == "bfloat16" else "float32"
             fitted = featx.fit(folder / "f.h5", folder / "m.featx", head="nearest-centroid")
-            model, y = fitted.bundle, cache.labels
+            model, y = fitted.model, cache.labels
             whole = {
                 what: network_of_pixels(model, "augmentation" in what, dtype) for what in WHOLE
             }
@@ -121,18 +123,18 @@ def main() -> None:
         {
             "an epoch": what,
             **measure.spread(found),
-            "pictures/s": round(len(chosen) / statistics.median(found), 1),
+            "images/s": round(len(chosen) / statistics.median(found), 1),
             "times as long": round(measure.ratio(times, what, first), 1),
         }
         for what, found in times.items()
     ]
     ratios = {f"{what} against featx": measure.ratio(times, what, first) for what in whole}
-    measure.tell("finetune", options, rows, ratios, pictures=len(chosen), batch=BATCH, dtype=dtype,
+    measure.tell("finetune", options, rows, ratios, images=len(chosen), batch=BATCH, dtype=dtype,
                  rounds=options.rounds, caching=f"{caching:.0f} s", copies=options.copies,
                  cache=f"{size:.0f} MB")  # fmt: skip
 
 
-def tail_network(model: featx.Bundle, dtype: str) -> object:
+def tail_network(model: featx.Model, dtype: str) -> object:
     """Return block 5 with a softmax."""
     from dataclasses import replace
 
@@ -140,9 +142,9 @@ def tail_network(model: featx.Bundle, dtype: str) -> object:
     moved = replace(model, fingerprint=replace(model.fingerprint, trunk=trunk))
     tail = moved.tail_after("block4_pool")
     classes = len(model.classes)
-    head = KerasHead.of_softmax(np.zeros((512, classes)), np.zeros(classes))
+    head = DenseClassifier.of_softmax(np.zeros((512, classes)), np.zeros(classes))
     policy = backend.keras().DTypePolicy(dtype)
-    return assembled(tail, "avg", head, trainable=tail.layers, dtype=policy)
+    return build_network(tail, "avg", head, trainable=tail.layers, dtype=policy)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Heads × pools on caches that `featx extract` made, for docs/results.md.
 
-For each head and pool: accuracy on inner folds of the training pictures (of the settings chosen
-there, so slightly rosy), and on the test pictures. Trees and networks are left out on flattened
+For each head and pool: accuracy on inner folds of the training images (of the settings chosen
+there, so slightly rosy), and on the test images. Trees and networks are left out on flattened
 features.
 
     python benchmarks/bench_heads.py CACHE... [--originals] [--heads a,b] [--pools a,b]
@@ -44,9 +44,9 @@ def main() -> None:
         with Cache.open(path) as cache:
             used = 0 if options.originals else cache.fingerprint.copies
             split = splits.train_test(cache.catalog, cache.digests, 0.2, 0)
-            units = splits.units(cache.catalog, cache.digests)
+            units = splits.leakage_groups(cache.catalog, cache.digests)
             size = cache.fingerprint.trunk.size
-            counts = f"{len(split.train)} / {len(split.test)} pictures"
+            counts = f"{len(split.train)} / {len(split.test)} images"
             print(f"\n**{path.stem}**: {counts}, {size} px, {used} copies\n")
             print("| head | " + " | ".join(wanted) + " |")
             print("|---" * (1 + len(wanted)) + "|")

@@ -1,7 +1,7 @@
-"""(c) Memory and time of `featx extract` against the number of pictures.
+"""(c) Memory and time of `featx extract` against the number of images.
 
 The real network sees the first batch; then one answers at once that gives features as sparse as
-VGG16's, so that everything but the network is measured. The pictures are a hundred photographs at
+VGG16's, so that everything but the network is measured. The images are a hundred photographs at
 256 pixels a side with other bytes, as many as wanted.
 
     python benchmarks/bench_memory.py SOURCE [--counts 1000,10000,100000]
@@ -40,7 +40,7 @@ def child(photos: str, out: str) -> None:
     seconds = time.perf_counter() - begun
     status = Path("/proc/self/status").read_text().splitlines()
     peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-    print(json.dumps({"pictures": done.cached, "seconds": seconds, "peak": peak}))
+    print(json.dumps({"images": done.cached, "seconds": seconds, "peak": peak}))
 
 
 def small(source: Path, folder: Path) -> Path:
@@ -49,9 +49,9 @@ def small(source: Path, folder: Path) -> Path:
     for index in np.linspace(0, len(listed) - 1, 100).astype(int).tolist():
         place = folder / listed.classes[listed.labels[index]] / f"{index}.jpg"
         place.parent.mkdir(parents=True, exist_ok=True)
-        with Image.open(listed.file(index)) as picture:
-            picture.thumbnail((256, 256))
-            picture.convert("RGB").save(place, quality=85)
+        with Image.open(listed.file(index)) as image:
+            image.thumbnail((256, 256))
+            image.convert("RGB").save(place, quality=85)
     return folder
 
 
@@ -75,17 +75,17 @@ def main() -> None:
             shutil.rmtree(folder / "p")
         rows.append(
             {
-                "pictures": found["pictures"],
+                "images": found["images"],
                 "seconds": round(found["seconds"], 1),
-                "pictures/s": round(found["pictures"] / found["seconds"]),
+                "images/s": round(found["images"] / found["seconds"]),
                 "peak MiB": round(found["peak"] / 1024),
             }
         )
         measure.note(str(rows[-1]))
     ratios = {
-        "peak memory of the most pictures against a tenth": rows[-1]["peak MiB"]
+        "peak memory of the most images against a tenth": rows[-1]["peak MiB"]
         / rows[-2]["peak MiB"],
-        "peak GiB of the most pictures": rows[-1]["peak MiB"] / 1024,
+        "peak GiB of the most images": rows[-1]["peak MiB"] / 1024,
     }
     measure.tell("memory", options, rows, ratios)
 

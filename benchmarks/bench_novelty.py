@@ -1,6 +1,6 @@
-"""Novelty of each set of pictures to a model of each other set, for docs/scoring.md.
+"""Novelty of each set of images to a model of each other set, for docs/scoring.md.
 
-A model is fitted on each cache; its own pictures are those that it was not trained on.
+A model is fitted on each cache; its own images are those that it was not trained on.
 
     python benchmarks/bench_novelty.py CACHE... [--head logreg] [--pool avg]
 """
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--head", default="logreg")
     parser.add_argument("--pool", default=None)
     options = parser.parse_args()
-    print("| model of | pictures of | | novelty above 0.99 | mean | confidence above 0.9 |")
+    print("| model of | images of | | novelty above 0.99 | mean | confidence above 0.9 |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -32,7 +32,7 @@ def main() -> None:
             trained = {row.tobytes().hex() for row in model.training["digests"]}
             for other in options.caches:
                 out = folder / "s.jsonl"
-                model.score_folder(other, out, overwrite=True, digest=True, top=1)
+                featx.score(model, other, out, overwrite=True, digest=True, top=1)
                 rows = [json.loads(line) for line in out.read_text().splitlines()]
                 rows = [row for row in rows if row["sha256"] not in trained]
                 novelty = np.array([row["novelty"] for row in rows])

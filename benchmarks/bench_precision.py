@@ -1,6 +1,6 @@
 """bfloat16 beside float32: features of the same photographs, and accuracy on 4 × 5 folds.
 
-All pictures of the source are taken: of a few hundred, one is a third of a point.
+All images of the source are taken: of a few hundred, one is a third of a point.
 
     python benchmarks/bench_precision.py SOURCE
 """
@@ -50,7 +50,7 @@ def main() -> None:
         "points of accuracy apart, mean": 100 * mean,
     }
     name = f"precision-{options.source.name}"
-    measure.tell(name, options, rows, ratios, pictures=len(apart))
+    measure.tell(name, options, rows, ratios, images=len(apart))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How fast pictures come to the network, and what copies cost, with the network replaced.
+"""How fast images come to the network, and what copies cost, with the network replaced.
 
 Photographs brought to 500 × 375 and to 4000 × 3000 pixels, as JPEG; read, digested, decoded and
 copied by the reader of `featx extract`, from files that the system has in memory. Then the whole of
 `extract` with a network that answers at once.
 
-    python benchmarks/bench_reader.py SOURCE [--pictures 600] [--large 40] [--rounds 5]
+    python benchmarks/bench_reader.py SOURCE [--images 600] [--large 40] [--rounds 5]
 """
 
 import tempfile
@@ -31,13 +31,13 @@ def resized(source: Path, folder: Path, count: int, size: tuple[int, int]) -> Pa
     for kind, index in enumerate(np.linspace(0, len(listed) - 1, kinds).astype(int).tolist()):
         place = folder / "kinds" / listed.classes[listed.labels[index]] / f"{kind}.jpg"
         place.parent.mkdir(parents=True, exist_ok=True)
-        with Image.open(listed.file(index)) as picture:
-            ImageOps.fit(picture.convert("RGB"), size).save(place, quality=90)
+        with Image.open(listed.file(index)) as image:
+            ImageOps.fit(image.convert("RGB"), size).save(place, quality=90)
     return measure.copied(folder / "kinds", folder / "all", count)
 
 
 def reading(photos: Path, copies: int) -> Callable[[], None]:
-    """Return what reads all pictures with copies."""
+    """Return what reads all images with copies."""
     listed = featx.scan(photos)
     policy = augment.POLICIES["mild" if copies else "none"]
     reader = Reader(Job(224, "crop", policy, 0, copies))
@@ -52,19 +52,19 @@ def reading(photos: Path, copies: int) -> Callable[[], None]:
 
 def main() -> None:
     """Print and write the table."""
-    numbers = {"pictures": 600, "large": 40, "rounds": 5}
+    numbers = {"images": 600, "large": 40, "rounds": 5}
     options = measure.arguments(__doc__, source=True, **numbers).parse_args()
     sparse = measure.sparse_features(128)
     trunk.Trunk.features = lambda self, pixels: sparse[: len(pixels)]  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        usual = resized(options.source, folder / "usual", options.pictures, (500, 375))
+        usual = resized(options.source, folder / "usual", options.images, (500, 375))
         large = resized(options.source, folder / "large", options.large, (4000, 3000))
         counts = {
-            "500 × 375": options.pictures,
-            f"500 × 375 with {COPIES} copies": options.pictures,
+            "500 × 375": options.images,
+            f"500 × 375 with {COPIES} copies": options.images,
             "4000 × 3000": options.large,
-            "extract without a network, 500 × 375": options.pictures,
+            "extract without a network, 500 × 375": options.images,
         }
         calls = dict(
             zip(
@@ -81,14 +81,14 @@ def main() -> None:
         times = measure.in_turns(calls, options.rounds)
     rates = {what: counts[what] / np.median(found) for what, found in times.items()}
     rows = [
-        {"": what, **measure.spread(times[what]), "pictures/s": round(rate)}
+        {"": what, **measure.spread(times[what]), "images/s": round(rate)}
         for what, rate in rates.items()
     ]
     each = (1 / rates[f"500 × 375 with {COPIES} copies"] - 1 / rates["500 × 375"]) / COPIES
     cores = measure.machine()["cores"]
     ratios = {
-        "pictures/s of 500 × 375 for two cores": rates["500 × 375"] * 2 / cores,
-        "pictures/s of 4000 × 3000 for two cores": rates["4000 × 3000"] * 2 / cores,
+        "images/s of 500 × 375 for two cores": rates["500 × 375"] * 2 / cores,
+        "images/s of 4000 × 3000 for two cores": rates["4000 × 3000"] * 2 / cores,
         "core milliseconds a copy": 1000 * each * cores,
     }
     measure.tell("reader", options, rows, ratios, rounds=options.rounds)

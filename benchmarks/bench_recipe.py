@@ -42,7 +42,7 @@ def recipe(source: Path) -> tuple[Callable[[], None], Callable[[], float]]:
         rotation_range=40, width_shift_range=0.2, height_shift_range=0.2, shear_range=0.2,
         zoom_range=0.2, horizontal_flip=True,
     )  # fmt: skip
-    base = networks.keras_model(weights.resolve(), SIZE)
+    base = networks.keras_model(weights.resolve_weights(), SIZE)
     convolutions = base.layers[-1]
     for layer in convolutions.layers[:-4]:
         layer.trainable = False

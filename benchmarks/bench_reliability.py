@@ -1,7 +1,7 @@
 """What syncs, locks, digests and the reading-back take of an extraction.
 
 The real extraction of real photographs, but the network answers at once with features as sparse as
-VGG16's; the time inside each safeguard is summed, and set against 25 pictures a second.
+VGG16's; the time inside each safeguard is summed, and set against 25 images a second.
 
     python benchmarks/bench_reliability.py SOURCE [--rounds 5]
 """
@@ -23,7 +23,7 @@ from featx.cache import parts, writer
 from featx.network import trunk
 from featx.storage import files
 
-RATE = 25  # pictures a second
+RATE = 25  # images a second
 spent: Counter[str] = Counter()
 inside = 0
 
@@ -47,13 +47,13 @@ def timed(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def main() -> None:
-    """Print milliseconds a picture."""
+    """Print milliseconds an image."""
     options = measure.arguments(__doc__, source=True, rounds=5).parse_args()
     sparse = measure.sparse_features(64)
     trunk.Trunk.features = lambda self, pixels: sparse[: len(pixels)]  # type: ignore[method-assign]
     for name in ("sync", "lock", "replace", "open", "truncate"):
         setattr(files.Disk, name, timed("syncs, locks, names", getattr(files.Disk, name)))
-    files.digest = timed("digest of each picture and part", files.digest)
+    files.digest = timed("digest of each image and part", files.digest)
     parts._check = timed("digest of each row", parts._check)
     cache.files.file_digest = timed("digest of the cache", files.file_digest)
     writer._check_written = timed("reading the cache back", writer._check_written)
@@ -69,10 +69,10 @@ def main() -> None:
         found = [one.total() if name == "all" else one[name] for one in rounds]
         each = [1000 * seconds / count for seconds in found]
         median = statistics.median(each)
-        row = {"": name, "median ms a picture": median, "min": min(each), "max": max(each)}
-        rows.append({**row, f"% at {RATE} pictures/s": median * RATE / 10})
-    ratios = {"percent of the time at 25 pictures/s": rows[-1][f"% at {RATE} pictures/s"]}
-    measure.tell("reliability", options, rows, ratios, pictures=count, rounds=options.rounds)
+        row = {"": name, "median ms an image": median, "min": min(each), "max": max(each)}
+        rows.append({**row, f"% at {RATE} images/s": median * RATE / 10})
+    ratios = {"percent of the time at 25 images/s": rows[-1][f"% at {RATE} images/s"]}
+    measure.tell("reliability", options, rows, ratios, images=count, rounds=options.rounds)
 
 
 if __name__ == "__main__":

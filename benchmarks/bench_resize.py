@@ -1,6 +1,6 @@
-"""Compare the two ways of making pictures square, squash and crop.
+"""Compare the two ways of making images square, squash and crop.
 
-Cross-validated accuracy of the default head on all pictures of each folder, 5 folds, 4 repeats, the
+Cross-validated accuracy of the default head on all images of each folder, 5 folds, 4 repeats, the
 same folds for both; the difference with its 95 % interval (Nadeau and Bengio 2003).
 
     python benchmarks/bench_resize.py FOLDER... [--size 224]
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224)
     options = parser.parse_args()
     count = FOLDS * REPEATS
-    print("| pictures | pool | squash | crop | crop - squash |\n|---|---|---|---|---|")
+    print("| images | pool | squash | crop | crop - squash |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as scratch:
         for source in options.folders:
             for pool in ("avg", "avgmax"):

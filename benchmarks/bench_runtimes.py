@@ -15,7 +15,7 @@ import numpy as np
 from featx import backend
 from featx.network import layers
 from featx.network.fingerprint import TrunkFingerprint
-from featx.network.runtime import RUNTIMES, compiled
+from featx.network.runtime import RUNTIMES, compile_network
 from featx.network.trunk import BATCH
 
 SIZES = (64, 96, 128, 160, 224, 320)
@@ -35,7 +35,7 @@ def main() -> None:
         calls, first, features = {}, {}, {}
         for by in RUNTIMES[1:]:
             begun = time.perf_counter()
-            network = compiled(by, arrays, fingerprint, "float32", BATCH)
+            network = compile_network(by, arrays, fingerprint, "float32", BATCH)
             features[by] = network(pixels)
             first[by] = time.perf_counter() - begun
             calls[by] = functools.partial(network, pixels)
@@ -49,7 +49,7 @@ def main() -> None:
                     "size": size,
                     "runtime": by,
                     **measure.spread(found),
-                    "pictures/s": round(BATCH / median, 2),
+                    "images/s": round(BATCH / median, 2),
                     "compiling s": round(first[by] - median, 1),
                     "off by": f"{off:.1e}",
                 }

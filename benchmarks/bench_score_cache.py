@@ -1,6 +1,6 @@
 """(f) Rows scored from a cache: rate and peak memory, for 100,000 and for 1,000,000 rows.
 
-The cache is synthetic: random features of the shape that 32-pixel pictures have at block5_pool,
+The cache is synthetic: random features of the shape that 32-pixel images have at block5_pool,
 (1, 1, 512), a sixth of them not zero, ten classes; the head is a logistic regression.
 
     python benchmarks/bench_score_cache.py [--rows 100000,1000000]
@@ -29,14 +29,14 @@ _PART = 20_000
 
 
 def fingerprint() -> Fingerprint:
-    """Return that of 32-pixel pictures on random weights."""
-    chosen = weights.resolve("random")
+    """Return that of 32-pixel images on random weights."""
+    chosen = weights.resolve_weights("random")
     trunk = TrunkFingerprint(chosen.digest, chosen.preprocessing, "block5_pool", 32, "crop")
     return Fingerprint(trunk, 0, "", 0, "float16", "float32")
 
 
 def make(path: Path, count: int, seed: int) -> None:
-    """Write a cache of `count` pictures that are not there."""
+    """Write a cache of `count` images that are not there."""
     if path.exists():
         return
     random = np.random.default_rng(seed)

@@ -1,8 +1,8 @@
-"""What costs nothing: help, a rerun of unchanged pictures, scikit-learn heads on a cache.
+"""What costs nothing: help, a rerun of unchanged images, scikit-learn heads on a cache.
 
 Whole processes of the command line; the last column says whether TensorFlow was imported.
 
-    python benchmarks/bench_start.py SOURCE [--pictures 10000] [--rounds 5]
+    python benchmarks/bench_start.py SOURCE [--images 10000] [--rounds 5]
 """
 
 import subprocess
@@ -26,11 +26,11 @@ finally:
 
 def main() -> None:
     """Print and write the table."""
-    options = measure.arguments(__doc__, source=True, pictures=10_000, rounds=5).parse_args()
+    options = measure.arguments(__doc__, source=True, images=10_000, rounds=5).parse_args()
     imported: dict[str, bool] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        photos = measure.copied(options.source, folder / "photos", options.pictures)
+        photos = measure.copied(options.source, folder / "photos", options.images)
         few = measure.copied(options.source, folder / "few", 100)
         small = ["--weights", "random", "--size", "32", "-q"]
         cache, model = folder / "few.h5", folder / "m.featx"
@@ -48,7 +48,7 @@ def main() -> None:
         heads = "nearest-centroid,lda,logreg"
         commands = {
             "featx --help": ["--help"],
-            f"extract, {options.pictures:,} unchanged pictures": many,
+            f"extract, {options.images:,} unchanged images": many,
             f"compare --heads {heads}": ["compare", cache, "--heads", heads],
             "fit --head logreg": ["fit", cache, "-o", model, "--head", "logreg"],
             "score from a cache": ["score", model, cache, "-o", folder / "s.csv", "--overwrite"],
@@ -63,10 +63,10 @@ def main() -> None:
         {"": what, **measure.spread(found), "TensorFlow": "yes" if imported[what] else "no"}
         for what, found in times.items()
     ]
-    rerun = f"extract, {options.pictures:,} unchanged pictures"
+    rerun = f"extract, {options.images:,} unchanged images"
     ratios = {
         "seconds of --help": float(np.median(times["featx --help"])),
-        "seconds of a rerun of 10,000": float(np.median(times[rerun])) * 10_000 / options.pictures,
+        "seconds of a rerun of 10,000": float(np.median(times[rerun])) * 10_000 / options.images,
         "commands that imported TensorFlow": float(sum(imported[what] for what in times)),
     }
     measure.tell("start", options, rows, ratios, rounds=options.rounds)

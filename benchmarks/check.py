@@ -59,10 +59,10 @@ PROMISES = (
     ),
     Promise("recipe-hymenoptera", _EPOCHS, least=15),
     Promise("recipe-hymenoptera", _MORE, least=0.01),
-    Promise("memory", "peak memory of the most pictures against a tenth", most=1.1),
-    Promise("memory", "peak GiB of the most pictures", most=3),
-    Promise("reader", "pictures/s of 500 × 375 for two cores", least=300),
-    Promise("reader", "pictures/s of 4000 × 3000 for two cores", least=40),
+    Promise("memory", "peak memory of the most images against a tenth", most=1.1),
+    Promise("memory", "peak GiB of the most images", most=3),
+    Promise("reader", "images/s of 500 × 375 for two cores", least=300),
+    Promise("reader", "images/s of 4000 × 3000 for two cores", least=40),
     Promise("reader", "core milliseconds a copy", most=3),
     Promise("start", "seconds of --help", most=0.3),
     Promise("start", "seconds of a rerun of 10,000", most=1),
@@ -76,7 +76,7 @@ PROMISES = (
     Promise("finetune", "the whole network against featx", least=3, native=False),
     Promise("finetune", "the whole network against featx", least=5, native=True),
     Promise("score", "score against extract", least=0.95),
-    Promise("reliability", "percent of the time at 25 pictures/s", most=2),
+    Promise("reliability", "percent of the time at 25 images/s", most=2),
 )
 
 

@@ -139,7 +139,7 @@ def machine() -> dict[str, Any]:
         "processor": cpu[0].partition(": ")[2] if cpu else platform.processor(),
         "cores": os.cpu_count(),
         "memory GiB": round(int(memory[0].split()[1]) / 2**20, 1) if memory else None,
-        "native bfloat16": trunk.precision("auto") == "bfloat16",
+        "native bfloat16": trunk.choose_precision("auto") == "bfloat16",
         "system": platform.platform(),
         "python": platform.python_version(),
         **versions,
@@ -156,7 +156,7 @@ def _lines(path: str) -> list[str]:
 def copied(source: Path, folder: Path, count: int) -> Path:
     """Make class folders of `count` photographs of a source, taken evenly, with other bytes.
 
-    A JPEG ends at its end mark; a number after it changes the digest and not the picture. So a few
+    A JPEG ends at its end mark; a number after it changes the digest and not the image. So a few
     hundred photographs become as many different ones as are wanted.
     """
     import featx

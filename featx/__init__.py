@@ -1,6 +1,6 @@
-"""Find the best model for few labelled pictures, and score the next ten thousand with it.
+"""Find the best model for few labelled images, and score the next ten thousand with it.
 
-The whole way, here on random weights and small pictures, so that it takes seconds; leave both out
+The whole way, here on random weights and small images, so that it takes seconds; leave both out
 for real work:
 
 >>> import tempfile, featx
@@ -12,7 +12,7 @@ for real work:
 >>> extraction.listed, extraction.cached, extraction.forward
 (100, 100, 100)
 >>> with featx.Cache.open(cache) as opened:
-...     X, y, picture = opened.matrix("avg")
+...     X, y, image = opened.matrix("avg")
 ...     classes = opened.catalog.classes
 >>> X.shape, classes[:3]
 ((100, 512), ('0', '1', '2'))
@@ -25,7 +25,7 @@ for real work:
 >>> model = featx.load(f"{folder.name}/model.featx")
 >>> model.predict_proba([photos / "train/0/0000.png"]).shape
 (1, 10)
->>> scored = model.score_folder(photos / "test", f"{folder.name}/scores.csv")
+>>> scored = featx.score(model, photos / "test", f"{folder.name}/scores.csv")
 >>> scored.listed, scored.failed
 (20, {})
 >>> folder.cleanup()
@@ -39,7 +39,6 @@ __version__ = "0.1.0"
 # Where each public name lives. Imported when first asked for, so that `featx --help` needs neither
 # numpy nor TensorFlow.
 _HOMES = {
-    "Bundle": "model.model",
     "Cache": "cache.file",
     "CompareSettings": "heads.leaderboard",
     "EvaluateSettings": "scoring.evaluate",
@@ -47,6 +46,7 @@ _HOMES = {
     "FinetuneSettings": "finetuning.finetune",
     "FeatxError": "errors",
     "FitSettings": "model.fit",
+    "Model": "model.model",
     "ScoreSettings": "scoring.score",
     "compare": "heads.compare",
     "evaluate": "scoring.evaluate",
@@ -71,13 +71,12 @@ if TYPE_CHECKING:
     from .model.export import export
     from .model.file import load
     from .model.fit import FitSettings, fit
-    from .model.model import Bundle
+    from .model.model import Model
     from .model.verify import verify
     from .scoring.evaluate import EvaluateSettings, evaluate
     from .scoring.score import ScoreSettings, score
 
 __all__ = [
-    "Bundle",
     "Cache",
     "CompareSettings",
     "EvaluateSettings",
@@ -85,6 +84,7 @@ __all__ = [
     "FeatxError",
     "FinetuneSettings",
     "FitSettings",
+    "Model",
     "ScoreSettings",
     "compare",
     "evaluate",
@@ -100,6 +100,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "Bundle":  # the name that `Model` had until now; it goes with version 0.2
+        name = "Model"
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)

@@ -10,7 +10,7 @@ __all__ = [
     "InputError",
     "LockedError",
     "StorageError",
-    "shown",
+    "printable",
 ]
 
 
@@ -50,7 +50,7 @@ class LockedError(FeatxError):
     exit_code = 11
 
 
-def shown(name: object) -> str:
+def printable(name: object) -> str:
     r"""Return a name of any bytes as one printable line.
 
     File names may hold newlines, terminal escapes or bytes that are not UTF-8; a message may not.

@@ -1,4 +1,4 @@
-"""Probabilities → figures."""
+"""Probabilities and true labels → scores, and how sure they are."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from .errors import InputError
 
 __all__ = [
     "METRICS",
-    "Figures",
     "Metric",
     "Paired",
+    "Scores",
     "Threshold",
-    "at_confidence",
-    "class_figures",
+    "class_scores",
+    "compare_paired",
+    "compute_scores",
     "corrected_half_width",
-    "figures",
+    "coverage_at",
+    "get_metric",
     "intervals",
-    "metric",
-    "paired",
     "threshold",
 ]
 
@@ -29,14 +29,14 @@ _BINS = 10
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure by which models are compared.
+    """A metric by which models are compared.
 
     Attributes
     ----------
     score : callable
         (true labels (n,), probabilities (n, classes)) → float; more is always better.
     sign : int
-        −1 where less of the figure itself is better: `score` is its negative.
+        −1 where less of the metric itself is better: `score` is its negative.
     """
 
     score: Callable[[np.ndarray, np.ndarray], float]
@@ -79,7 +79,7 @@ def _exact(probabilities: np.ndarray) -> np.ndarray:
     return exact / exact.sum(axis=1, keepdims=True)
 
 
-#: The figures that models can be compared by.
+#: The metrics that models can be compared by.
 METRICS = {
     "accuracy": Metric(_accuracy),
     "balanced-accuracy": Metric(_balanced_accuracy),
@@ -89,7 +89,7 @@ METRICS = {
 }
 
 
-def metric(name: str) -> Metric:
+def get_metric(name: str) -> Metric:
     """Return the metric called `name`.
 
     Raises
@@ -106,14 +106,14 @@ def corrected_half_width(values: np.ndarray, test_share: float) -> float:
     """Return half the 95 % interval of the mean of scores from overlapping training sets.
 
     Nadeau and Bengio, "Inference for the Generalization Error" (2003): folds share training
-    pictures, so their scores vary less than independent ones would.
+    images, so their scores vary less than independent ones would.
 
     Parameters
     ----------
     values : ndarray, shape (folds,)
         Scores, or differences of scores, a fold each; at least 2.
     test_share : float
-        Pictures tested on for each one trained on: 1 / (k − 1) for k folds.
+        Images tested on for each one trained on: 1 / (k − 1) for k folds.
     """
     from scipy import stats
 
@@ -123,22 +123,22 @@ def corrected_half_width(values: np.ndarray, test_share: float) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Figures:
+class Scores:
     """How well predictions meet the truth.
 
     Attributes
     ----------
     images : int
-        Pictures that were predicted.
+        Images that were predicted.
     accuracy, balanced_accuracy, macro_f1 : float
         As scikit-learn defines them, 0 to 1.
     log_loss : float
         Mean negative logarithm of the probability of the true class; 0 is best.
     calibration_error : float
         Expected calibration error (Naeini et al. 2015): how far confidence and accuracy are apart,
-        over ten bins of confidence, weighted by pictures.
+        over ten bins of confidence, weighted by images.
     reliability : list of dict
-        For each bin with pictures: its `pictures`, mean `confidence` and `accuracy`.
+        For each bin with images: its `images`, mean `confidence` and `accuracy`.
     confusion : ndarray of int, shape (classes, classes)
         Rows are true classes, columns predicted ones.
     """
@@ -153,11 +153,11 @@ class Figures:
     confusion: np.ndarray
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures as plain values, for JSON."""
+        """Return the result as plain values, for JSON."""
         return {**self.__dict__, "confusion": self.confusion.tolist()}
 
 
-def figures(y: np.ndarray, probabilities: np.ndarray) -> Figures:
+def compute_scores(y: np.ndarray, probabilities: np.ndarray) -> Scores:
     """Compare the true labels with predicted probabilities.
 
     Parameters
@@ -170,15 +170,15 @@ def figures(y: np.ndarray, probabilities: np.ndarray) -> Figures:
     Examples
     --------
     >>> import numpy as np
-    >>> figures(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]])).accuracy
+    >>> compute_scores(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]])).accuracy
     1.0
     """
     from sklearn.metrics import confusion_matrix
 
     predicted = probabilities.argmax(axis=1)
     reliability = _reliability(probabilities.max(axis=1), predicted == y)
-    gaps = [abs(row["confidence"] - row["accuracy"]) * row["pictures"] for row in reliability]
-    return Figures(
+    gaps = [abs(row["confidence"] - row["accuracy"]) * row["images"] for row in reliability]
+    return Scores(
         images=len(y),
         accuracy=_accuracy(y, probabilities),
         balanced_accuracy=_balanced_accuracy(y, probabilities),
@@ -194,7 +194,7 @@ def _reliability(confidence: np.ndarray, right: np.ndarray) -> list[dict[str, fl
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
     return [
         {
-            "pictures": int((bins == number).sum()),
+            "images": int((bins == number).sum()),
             "confidence": float(confidence[bins == number].mean()),
             "accuracy": float(right[bins == number].mean()),
         }
@@ -202,13 +202,13 @@ def _reliability(confidence: np.ndarray, right: np.ndarray) -> list[dict[str, fl
     ]
 
 
-def class_figures(y: np.ndarray, probabilities: np.ndarray) -> list[dict[str, float]]:
+def class_scores(y: np.ndarray, probabilities: np.ndarray) -> list[dict[str, float]]:
     """Return `precision`, `recall`, `f1` and `images` of each class, 0 where nothing is counted.
 
     Parameters
     ----------
     y, probabilities
-        See `figures`.
+        See `compute_scores`.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -225,15 +225,15 @@ def class_figures(y: np.ndarray, probabilities: np.ndarray) -> list[dict[str, fl
 def intervals(
     y: np.ndarray, probabilities: np.ndarray, seed: int, resamples: int = 1000
 ) -> dict[str, tuple[float, float]]:
-    """Return 95 % intervals of the figures, from bootstrap samples of the pictures.
+    """Return 95 % intervals of the scores, from bootstrap samples of the images.
 
-    Efron's percentile intervals (1979): they say how far the figures would differ with other
-    pictures of the same kind, for this very model.
+    Efron's percentile intervals (1979): they say how far the scores would differ with other
+    images of the same kind, for this very model.
 
     Parameters
     ----------
     y, probabilities
-        See `figures`.
+        See `compute_scores`.
     seed : int
     resamples : int
 
@@ -276,7 +276,7 @@ class Threshold:
     precision : float
         Share of the labels given that are right.
     share : float
-        Share of the pictures that are given a label.
+        Share of the images that are given a label.
     """
 
     confidence: float
@@ -290,7 +290,7 @@ def threshold(y: np.ndarray, probabilities: np.ndarray, precision: float) -> Thr
     Parameters
     ----------
     y, probabilities
-        See `figures`; of models that were not trained on the pictures.
+        See `compute_scores`; of models that were not trained on the images.
     precision : float
         The wanted share of right labels, 0 to 1.
 
@@ -314,8 +314,8 @@ def threshold(y: np.ndarray, probabilities: np.ndarray, precision: float) -> Thr
     return Threshold(float(ordered[at]), float(right[at] / given[at]), float(given[at] / len(y)))
 
 
-def at_confidence(y: np.ndarray, probabilities: np.ndarray, confidence: float) -> Threshold:
-    """Return what a confidence threshold gives on other pictures."""
+def coverage_at(y: np.ndarray, probabilities: np.ndarray, confidence: float) -> Threshold:
+    """Return what a confidence threshold gives on other images."""
     given = probabilities.max(axis=1) >= confidence
     right = (probabilities.argmax(axis=1) == y)[given]
     return Threshold(confidence, float(right.mean()) if len(right) else 1.0, float(given.mean()))
@@ -323,18 +323,18 @@ def at_confidence(y: np.ndarray, probabilities: np.ndarray, confidence: float) -
 
 @dataclass(frozen=True)
 class Paired:
-    """Two models on the same pictures, which neither was trained on.
+    """Two models on the same images, which neither was trained on.
 
     Attributes
     ----------
-    pictures : int
+    images : int
     accuracy_before, accuracy_after, log_loss_before, log_loss_after : float
     difference, standard_error : float
-        Of the log losses, after less before, picture by picture: the mean, and how far it may be
-        off (the standard deviation over the root of the number of pictures).
+        Of the log losses, after less before, image by image: the mean, and how far it may be
+        off (the standard deviation over the root of the number of images).
     """
 
-    pictures: int
+    images: int
     accuracy_before: float
     accuracy_after: float
     log_loss_before: float
@@ -344,7 +344,7 @@ class Paired:
 
     def __str__(self) -> str:
         return (
-            f"on {self.pictures} pictures that neither was trained on, the log loss goes from "
+            f"on {self.images} images that neither was trained on, the log loss goes from "
             f"{self.log_loss_before:.4f} to {self.log_loss_after:.4f} "
             f"({self.difference:+.4f}, standard error {self.standard_error:.4f}) and the "
             f"accuracy from {self.accuracy_before:.4f} to {self.accuracy_after:.4f}."
@@ -359,8 +359,8 @@ class Paired:
         return self.difference < 0 and self.accuracy_after >= self.accuracy_before
 
 
-def paired(before: np.ndarray, after: np.ndarray, y: np.ndarray) -> Paired:
-    """Compare the probabilities of two models for the same pictures.
+def compare_paired(before: np.ndarray, after: np.ndarray, y: np.ndarray) -> Paired:
+    """Compare the probabilities of two models for the same images.
 
     Parameters
     ----------
@@ -371,11 +371,11 @@ def paired(before: np.ndarray, after: np.ndarray, y: np.ndarray) -> Paired:
     losses = [-np.log(np.maximum(found[at, y], 1e-15)) for found in (before, after)]
     accuracies = [float((found.argmax(axis=1) == y).mean()) for found in (before, after)]
     difference = losses[1] - losses[0]
-    standard_error = abs(float(difference[0]))  # one picture tells nothing
+    standard_error = abs(float(difference[0]))  # one image tells nothing
     if len(y) > 1:
         standard_error = float(difference.std(ddof=1) / np.sqrt(len(y)))
     return Paired(
-        pictures=len(y),
+        images=len(y),
         accuracy_before=accuracies[0],
         accuracy_after=accuracies[1],
         log_loss_before=float(losses[0].mean()),

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from featx.metrics import class_figures, figures, intervals
+from featx.metrics import class_scores, compute_scores, intervals
 
 
 def test_figures_of_a_small_example() -> None:
     y = np.array([0, 0, 0, 1])
     probabilities = np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9], [0.3, 0.7]], np.float32)
-    found = figures(y, probabilities)
+    found = compute_scores(y, probabilities)
     assert found.images == 4
     assert found.accuracy == 0.75
     assert found.balanced_accuracy == pytest.approx((2 / 3 + 1) / 2)
@@ -17,18 +17,18 @@ def test_figures_of_a_small_example() -> None:
     assert found.as_dict()["confusion"] == [[2, 1], [0, 1]]
 
 
-def test_a_class_without_test_pictures() -> None:
-    found = figures(np.array([0, 1]), np.array([[0.9, 0.1, 0], [0.2, 0.8, 0]]))
+def test_a_class_without_test_images() -> None:
+    found = compute_scores(np.array([0, 1]), np.array([[0.9, 0.1, 0], [0.2, 0.8, 0]]))
     assert found.balanced_accuracy == found.macro_f1 == 1
     assert found.confusion.shape == (3, 3)
 
 
-def test_intervals_are_of_the_figures_on_samples_of_the_pictures() -> None:
+def test_intervals_are_of_the_figures_on_samples_of_the_images() -> None:
     random = np.random.default_rng(0)
     probabilities = random.dirichlet(np.ones(4), 30)
     y = random.integers(0, 3, 30)  # one class is never true
     drawn = np.random.default_rng(5).integers(30, size=30)
-    expected = figures(y[drawn], probabilities[drawn])
+    expected = compute_scores(y[drawn], probabilities[drawn])
     for name, (low, high) in intervals(y, probabilities, seed=5, resamples=1).items():
         assert low == high == pytest.approx(getattr(expected, name))
 
@@ -47,7 +47,7 @@ def test_intervals_cover_the_truth() -> None:
 def test_figures_of_each_class() -> None:
     y = np.array([0, 0, 1, 1])
     probabilities = np.array([[0.8, 0.2, 0], [0.3, 0.7, 0], [0.1, 0.9, 0], [0.3, 0.7, 0]])
-    rows = class_figures(y, probabilities)
+    rows = class_scores(y, probabilities)
     assert rows[0] == {"precision": 1, "recall": 0.5, "f1": pytest.approx(2 / 3), "images": 2}
     assert rows[1]["precision"] == pytest.approx(2 / 3) and rows[1]["recall"] == 1
     assert rows[2] == {"precision": 0, "recall": 0, "f1": 0, "images": 0}

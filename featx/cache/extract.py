@@ -1,4 +1,4 @@
-"""Stage 1: every picture through the frozen trunk once, into a cache."""
+"""Stage 1: every image through the frozen trunk once, into a cache."""
 
 import logging
 import os
@@ -12,36 +12,36 @@ import numpy as np
 
 from ..dataset import catalog
 from ..dataset.catalog import Catalog, Source
-from ..errors import CorruptError, IncompatibleError, InputError, shown
+from ..errors import CorruptError, IncompatibleError, InputError, printable
 from ..images import augment, decode
 from ..images.reader import Read, Reader
 from ..images.sandbox import Job
 from ..network import weights
 from ..network.fingerprint import DTYPES, Fingerprint, TrunkFingerprint
-from ..network.runtime import runtime
-from ..network.trunk import BATCH, Trunk, precision
+from ..network.runtime import choose_runtime
+from ..network.trunk import BATCH, Trunk, choose_precision
 from ..storage import files
-from .file import Cache, Images, Skipped
+from .file import Cache, CacheRows, Skipped
 from .parts import Parts
 from .stamps import Stamps
 from .writer import assemble
 
-__all__ = ["ExtractSettings", "Extraction", "extract"]
+__all__ = ["ExtractResult", "ExtractSettings", "extract"]
 
 log = logging.getLogger("featx")
 
 #: Rows that a part has about: what a killed run loses at most.
 _PART_ROWS = 128
-#: Bad pictures that are always tolerated, however few are listed.
+#: Bad images that are always tolerated, however few are listed.
 _TOLERATED = 10
 
-#: Called with the number of pictures done, of all pictures, and sent through the network.
+#: Called with the number of images done, of all images, and sent through the network.
 Progress = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True)
 class ExtractSettings:
-    """How pictures become features.
+    """How images become features.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class ExtractSettings:
     seed : int
         Of the copies.
     weights : str
-        "auto", "keras", "torchvision", "random", or a path. See `weights.resolve`.
+        "auto", "keras", "torchvision", "random", or a path. See `weights.resolve_weights`.
     preprocessing : {"caffe", "torch"}, optional
         For a weights file that is not a known one.
     precision : {"auto", "float32", "bfloat16"}
@@ -66,13 +66,14 @@ class ExtractSettings:
     dtype : {"float16", "float32"}
         Of the cached features.
     runtime : {"auto", "tensorflow", "winograd", "openvino"}
-        What computes the network; auto is what `out` was made with, else as `runtime.runtime` says.
+        What computes the network; auto is what `out` was made with, else as
+        `runtime.choose_runtime` says.
     batch : int
-        Pictures in a batch of the network.
+        Images in a batch of the network.
     max_bad : float, optional
-        Largest share of pictures that may be skipped; by default a tenth, and always ten.
+        Largest share of images that may be skipped; by default a tenth, and always ten.
     strict : bool
-        Stop at the first picture that cannot be used.
+        Stop at the first image that cannot be used.
     overwrite : bool
         Make an existing cache anew, whatever its settings. An interrupted run with the same
         settings goes on all the same.
@@ -96,7 +97,7 @@ class ExtractSettings:
 
 
 @dataclass(frozen=True)
-class Extraction:
+class ExtractResult:
     """What `extract` did.
 
     ``listed == cached + duplicates + len(skipped)``, always.
@@ -104,19 +105,19 @@ class Extraction:
     Attributes
     ----------
     listed : int
-        Pictures in the source.
+        Images in the source.
     cached : int
-        Different pictures that are in the cache.
+        Different images that are in the cache.
     reused : int
         Those of `cached` whose features were there before.
     forward : int
         Copies that went through the network.
     duplicates : int
-        Pictures with the very bytes of a cached one; each has its own row all the same.
+        Images with the very bytes of a cached one; each has its own row all the same.
     skipped : list of Skipped
-        Pictures that could not be used, with the reason.
+        Images that could not be used, with the reason.
     ignored : int
-        Files that do not look like pictures.
+        Files that do not look like images.
     out : Path
         The cache.
     seconds : float
@@ -136,7 +137,7 @@ class Extraction:
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures as plain values, for JSON."""
+        """Return the result as plain values, for JSON."""
         return {
             "listed": self.listed,
             "cached": self.cached,
@@ -161,11 +162,11 @@ def extract(
     progress: Progress | None = None,
     download_progress: weights.Progress | None = None,
     **changes: Any,
-) -> Extraction:
-    """Put the features of all pictures of a source into a cache.
+) -> ExtractResult:
+    """Put the features of all images of a source into a cache.
 
     What the cache has already is reused, by the digest of each file: an unchanged folder costs no
-    forward pass, and added pictures cost only themselves. A stopped run goes on where it was.
+    forward pass, and added images cost only themselves. A stopped run goes on where it was.
 
     Parameters
     ----------
@@ -188,11 +189,11 @@ def extract(
     Raises
     ------
     InputError
-        When the source or a setting is wrong, or no picture could be used.
+        When the source or a setting is wrong, or no image could be used.
     IncompatibleError
         When `out` was made with other settings; the message names those that differ.
     CorruptError
-        When `out` is damaged, or too many pictures are.
+        When `out` is damaged, or too many images are.
     StorageError
         When the disk fails, or the weights cannot be had.
     LockedError
@@ -200,9 +201,9 @@ def extract(
     """
     settings = replace(settings or ExtractSettings(), **changes)
     begun = time.monotonic()
-    listed = catalog.listed(source)
+    listed = catalog.as_catalog(source)
     out = _checked_out(Path(out))
-    with files.claimed(out):
+    with files.lock_output(out):
         old = Cache.open(out) if out.exists() and not settings.overwrite else None
         try:
             run = _Run(listed, settings, out, old, progress, download_progress)
@@ -214,9 +215,11 @@ def extract(
 
 def _checked_out(out: Path) -> Path:
     if out.is_dir():
-        raise InputError(f"{shown(out)} is a folder. Give the name of a file, such as features.h5.")
+        raise InputError(
+            f"{printable(out)} is a folder. Give the name of a file, such as features.h5."
+        )
     if out.exists() and not Cache.is_cache(out):
-        raise InputError(f"{shown(out)} exists and is not a featx cache. Give another name.")
+        raise InputError(f"{printable(out)} exists and is not a featx cache. Give another name.")
     return out
 
 
@@ -244,7 +247,7 @@ class _Run:
         self.stamps = Stamps(out)
         left = self.parts.fingerprint()
         before = old.fingerprint if old else left
-        self.weights = weights.resolve(
+        self.weights = weights.resolve_weights(
             settings.weights,
             preprocessing=settings.preprocessing,
             wanted=before.trunk.weights if before else None,
@@ -256,7 +259,7 @@ class _Run:
         elif not settings.overwrite:
             _check_compatible(self.fingerprint, old.fingerprint if old else None, out)
             _check_compatible(self.fingerprint, left, self.parts.folder)
-        # Where the features and sizes of known pictures are: digest → (width, height).
+        # Where the features and sizes of known images are: digest → (width, height).
         self.known: dict[str, tuple[int, int]] = {}
         if old:
             self.known.update(zip(old.digests, map(tuple, old.sizes.tolist()), strict=True))
@@ -279,8 +282,8 @@ class _Run:
         self.forward = 0
         self.pending: list[Read] = []
 
-    def finish(self, begun: float) -> Extraction:
-        """Go through all pictures, make the cache, and say what was done."""
+    def finish(self, begun: float) -> ExtractResult:
+        """Go through all images, make the cache, and say what was done."""
         each = self.fingerprint.copies + 1
         in_part = self.settings.batch * max(1, _PART_ROWS // (self.settings.batch * each))
         self.progress(0, len(self.listed), 0)
@@ -298,7 +301,7 @@ class _Run:
         return self._publish(begun)
 
     def _reads(self, window: int) -> Iterator[Read]:
-        """Yield every picture; those that are known and as they were are not read."""
+        """Yield every image; those that are known and as they were are not read."""
         paths = self.listed.paths
         digests = self.stamps.digests(self.listed.root, paths)
         others = (
@@ -331,23 +334,21 @@ class _Run:
         settings = self.settings
         path = str(self.listed.paths[index])
         self.skipped[index] = Skipped(path, digest, reason)
-        meaning = f"{shown(path)}: {reason}, {decode.REASONS[reason]}"
+        meaning = f"{printable(path)}: {reason}, {decode.REASONS[reason]}"
         log.debug("Skipped %s", meaning)
         if settings.strict:
-            raise CorruptError(
-                f"{meaning}. Remove it, or leave --strict out to skip such pictures."
-            )
+            raise CorruptError(f"{meaning}. Remove it, or leave --strict out to skip such images.")
         share = 0.1 if settings.max_bad is None else settings.max_bad
         tolerated = _TOLERATED if settings.max_bad is None else 0
         if len(self.skipped) > max(share * len(self.listed), tolerated):
             raise CorruptError(
-                f"{len(self.skipped)} of {len(self.listed)} listed pictures cannot be used, more "
+                f"{len(self.skipped)} of {len(self.listed)} listed images cannot be used, more "
                 f"than --max-bad {share:g} allows; the last is {meaning}. Finished work is kept."
             )
 
     def _write_part(self, done: int) -> None:
-        """Send the pending pictures through the network and write them as a part."""
-        pixels = np.concatenate([picture.pixels for picture in self.pending])
+        """Send the pending images through the network and write them as a part."""
+        pixels = np.concatenate([image.pixels for image in self.pending])
         features = np.empty((len(pixels), *self.fingerprint.trunk.shape), self.fingerprint.dtype)
         for start in range(0, len(pixels), self.settings.batch):
             stop = min(start + self.settings.batch, len(pixels))
@@ -357,14 +358,14 @@ class _Run:
             self.progress(done - left, len(self.listed), self.forward)
         features = features.reshape(len(self.pending), *self.fingerprint.shape)
         finite = [bool(np.isfinite(rows).all()) for rows in features]
-        good = [picture for picture, fine in zip(self.pending, finite, strict=True) if fine]
+        good = [image for image, fine in zip(self.pending, finite, strict=True) if fine]
         bad = {p.digest for p, fine in zip(self.pending, finite, strict=True) if not fine}
         self.pending = []
         if good:
             self.parts.write(
                 features[finite],
-                [picture.digest for picture in good],
-                [(picture.width, picture.height) for picture in good],
+                [image.digest for image in good],
+                [(image.width, image.height) for image in good],
                 self.fingerprint,
             )
         for index, digest in [row for row in self.rows if row[1] in bad]:
@@ -372,15 +373,15 @@ class _Run:
             self.sizes.pop(digest, None)
             self._skip(index, digest, "nonfinite")
 
-    def _publish(self, begun: float) -> Extraction:
+    def _publish(self, begun: float) -> ExtractResult:
         skipped = [self.skipped[index] for index in sorted(self.skipped)]
         if not self.rows:
             raise InputError(
-                f"None of the {len(self.listed)} listed pictures can be used; the first is "
-                f"{shown(skipped[0].path)}: {decode.REASONS[skipped[0].reason]}."
+                f"None of the {len(self.listed)} listed images can be used; the first is "
+                f"{printable(skipped[0].path)}: {decode.REASONS[skipped[0].reason]}."
             )
         digests = [digest for _, digest in self.rows]
-        rows = Images(
+        rows = CacheRows(
             self.listed.take(np.array([index for index, _ in self.rows])),
             np.array(digests, dtype=object),
             np.array([self.sizes[digest] for digest in digests], np.int32),
@@ -388,12 +389,12 @@ class _Run:
         cached = len(set(digests))
         duplicates = len(digests) - cached
         if len(self.listed) != cached + duplicates + len(skipped):
-            raise AssertionError("a listed picture is not accounted for")
+            raise AssertionError("a listed image is not accounted for")
         if not (self.old and self.old.holds(rows, skipped)):
             assemble(self.out, rows, skipped, self.fingerprint, parts=self.parts, old=self.old)
         self.parts.remove()
         self.stamps.save()
-        return Extraction(
+        return ExtractResult(
             listed=len(self.listed),
             cached=cached,
             reused=self.reused,
@@ -411,20 +412,22 @@ class _Run:
 
 def _policy(settings: ExtractSettings) -> augment.Policy:
     name = settings.augment or ("mild" if settings.copies else "none")
-    return augment.policy(name, settings.copies)
+    return augment.get_policy(name, settings.copies)
 
 
 def _fingerprint(
     settings: ExtractSettings, chosen: weights.Weights, before: Fingerprint | None, n: int
 ) -> Fingerprint:
-    """Return the fingerprint of what n pictures are asked for; "auto" follows what is there."""
+    """Return the fingerprint of what n images are asked for; "auto" follows what is there."""
     if settings.dtype not in DTYPES:
         raise InputError(f"Unknown dtype {settings.dtype!r}. Expected one of {', '.join(DTYPES)}.")
     if settings.batch < 1:
         raise InputError(f"The batch size is {settings.batch}. Expected 1 or more.")
     was, by = (before.precision, before.runtime) if before else ("auto", None)
     wanted = was if settings.precision == "auto" else settings.precision
-    chosen_runtime = runtime(settings.runtime, by, precision=wanted, size=settings.size, pictures=n)
+    chosen_runtime = choose_runtime(
+        settings.runtime, by, precision=wanted, size=settings.size, images=n
+    )
     return Fingerprint(
         TrunkFingerprint(
             weights=chosen.digest,
@@ -437,7 +440,7 @@ def _fingerprint(
         augment=_policy(settings).as_json() if settings.copies else "",
         seed=settings.seed if settings.copies else 0,
         dtype=settings.dtype,
-        precision=precision(wanted, chosen_runtime),
+        precision=choose_precision(wanted, chosen_runtime),
         runtime=chosen_runtime,
     )
 
@@ -448,6 +451,6 @@ def _check_compatible(wanted: Fingerprint, before: Fingerprint | None, out: Path
             f"  {name}: {was} there, {now} now" for name, (was, now) in different.items()
         )
         raise IncompatibleError(
-            f"{shown(out)} was made with other settings:\n{listed}\n"
+            f"{printable(out)} was made with other settings:\n{listed}\n"
             "Use those, give another output, or add --overwrite to make it anew."
         )

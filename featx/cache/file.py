@@ -1,11 +1,11 @@
-"""The cache: one HDF5 file with the features of every picture, read by any HDF5 tool.
+"""The cache: one HDF5 file with the features of every image, read by any HDF5 tool.
 
 ::
 
     (512 bytes ahead of HDF5)       "featx-cache", and the SHA-256 of all that follows
     /                               attributes: format, version, fingerprint (JSON), source, featx
     /features                       (N, 1+K, height, width, channels), one copy a chunk, gzip 1
-    /images/path, digest, label, split, group, width, height      one row a picture
+    /images/path, digest, label, split, group, width, height      one row an image
     /classes                        class names, index = label
     /skipped/path, digest, reason   what was listed and is not in /features
 
@@ -25,12 +25,21 @@ import h5py
 import numpy as np
 
 from ..dataset.catalog import NO_LABEL, Catalog
-from ..errors import CorruptError, IncompatibleError, InputError, shown
+from ..errors import CorruptError, IncompatibleError, InputError, printable
 from ..network.fingerprint import Fingerprint
-from ..network.pools import pooled
+from ..network.pools import pool_features
 from ..storage import files, hdf5
 
-__all__ = ["FORMAT", "USER_BLOCK", "VERSION", "Cache", "Images", "Matrix", "Skipped", "user_block"]
+__all__ = [
+    "FORMAT",
+    "USER_BLOCK",
+    "VERSION",
+    "Cache",
+    "CacheRows",
+    "Matrix",
+    "Skipped",
+    "user_block",
+]
 
 FORMAT = "featx-cache"
 VERSION = 1
@@ -41,7 +50,7 @@ _READ_PATHS = 1 << 14
 
 
 class Skipped(NamedTuple):
-    """A listed picture that is not in the cache."""
+    """A listed image that is not in the cache."""
 
     path: str
     digest: str
@@ -51,20 +60,25 @@ class Skipped(NamedTuple):
 class Matrix(NamedTuple):
     """Features as scikit-learn takes them.
 
-    `X` is float32 of shape (rows, d), `y` the int32 labels (rows,), and `picture` the index of
-    the picture in the cache that each row comes from (rows,).
+    `X` is float32 of shape (rows, d), `y` the int32 labels (rows,), and `image` the index of
+    the image in the cache that each row comes from (rows,).
     """
 
     X: np.ndarray
     y: np.ndarray
-    picture: np.ndarray
+    image: np.ndarray
+
+    @property
+    def picture(self) -> np.ndarray:
+        """`image` by the name that it had until now; it goes with version 0.2."""
+        return self.image
 
 
 # Reading ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
+class CacheRows:
     """The rows of a cache.
 
     Attributes
@@ -73,7 +87,7 @@ class Images:
     digests : ndarray of str, shape (n,)
         SHA-256 of the bytes that were decoded, in hexadecimal.
     sizes : ndarray of int32, shape (n, 2)
-        Width and height of the upright picture.
+        Width and height of the upright image.
     """
 
     catalog: Catalog
@@ -123,16 +137,18 @@ class Cache:
         """
         path = Path(path)
         if not path.is_file():
-            raise InputError(f"{shown(path)} does not exist. Make it with: featx extract FOLDER")
+            raise InputError(
+                f"{printable(path)} does not exist. Make it with: featx extract FOLDER"
+            )
         version = _version(path)
         if not version:
             raise CorruptError(
-                f"{shown(path)} is not a whole featx cache: its bytes are not those that were "
+                f"{printable(path)} is not a whole featx cache: its bytes are not those that were "
                 "written. Copy it again, or make it anew with: featx extract --overwrite"
             )
         if version != VERSION:
             raise IncompatibleError(
-                f"{shown(path)} has the cache version {version}; this featx reads {VERSION}. "
+                f"{printable(path)} has the cache version {version}; this featx reads {VERSION}. "
                 "Extract it again."
             )
         with _damage(path):
@@ -159,8 +175,8 @@ class Cache:
         if len(labels) and not -1 <= labels.min() <= labels.max() < classes:
             raise ValueError(f"a label is outside the {classes} classes")
 
-    def rows(self, start: int, stop: int) -> "Images":
-        """Return what pictures `start` to `stop` are; only these are read.
+    def rows(self, start: int, stop: int) -> "CacheRows":
+        """Return what images `start` to `stop` are; only these are read.
 
         Raises
         ------
@@ -180,29 +196,29 @@ class Cache:
             self._classes,
         )
         sizes = np.stack([columns["width"], columns["height"]], axis=1).astype(np.int32)
-        return Images(catalog, _texts(columns["digest"]), sizes)
+        return CacheRows(catalog, _texts(columns["digest"]), sizes)
 
     def _check_open(self) -> None:
         if not self._file:
-            raise ValueError(f"{shown(self.path)} is closed; read from it before that.")
+            raise ValueError(f"{printable(self.path)} is closed; read from it before that.")
 
     @functools.cached_property
-    def _images(self) -> "Images":
+    def _images(self) -> "CacheRows":
         return self.rows(0, len(self))
 
     @property
     def catalog(self) -> Catalog:
-        """All pictures of the cache."""
+        """All images of the cache."""
         return self._images.catalog
 
     @property
     def digests(self) -> np.ndarray:
-        """SHA-256 of each picture's file, in hexadecimal."""
+        """SHA-256 of each image's file, in hexadecimal."""
         return self._images.digests
 
     @property
     def sizes(self) -> np.ndarray:
-        """Width and height of each upright picture, in pixels."""
+        """Width and height of each upright image, in pixels."""
         return self._images.sizes
 
     @functools.cached_property
@@ -244,11 +260,11 @@ class Cache:
             "skipped": [{"path": row.path, "reason": row.reason} for row in self.skipped],
         }
 
-    def holds(self, images: Images, skipped: Sequence[Skipped]) -> bool:
-        """Tell whether the file has exactly these rows, labels and skipped pictures."""
-        mine, other = self.catalog, images.catalog
+    def holds(self, rows: CacheRows, skipped: Sequence[Skipped]) -> bool:
+        """Tell whether the file has exactly these rows, labels and skipped images."""
+        mine, other = self.catalog, rows.catalog
         return (
-            np.array_equal(self.digests, images.digests)
+            np.array_equal(self.digests, rows.digests)
             and np.array_equal(mine.paths, other.paths)
             and np.array_equal(mine.labels, other.labels)
             and np.array_equal(mine.splits, other.splits)
@@ -263,45 +279,45 @@ class Cache:
         return {digest: row for row, digest in enumerate(self.digests)}
 
     def matrix(
-        self, pool: str = "avg", *, pictures: np.ndarray | None = None, copies: int | None = None
+        self, pool: str = "avg", *, images: np.ndarray | None = None, copies: int | None = None
     ) -> Matrix:
-        """Return features as a matrix, with labels and the picture of each row.
+        """Return features as a matrix, with labels and the image of each row.
 
         Parameters
         ----------
         pool : {"avg", "max", "avgmax", "flatten"}
             Over the two spatial axes.
-        pictures : ndarray of int, optional
-            Which pictures, in which order; all by default.
+        images : ndarray of int, optional
+            Which images, in which order; all by default.
         copies : int, optional
             How many augmented copies are rows too, after their original; all by default.
 
         Returns
         -------
         Matrix
-            `X` float32 (rows, d), `y` int32 (rows,), `picture` int64 (rows,).
+            `X` float32 (rows, d), `y` int32 (rows,), `image` int64 (rows,).
 
         Raises
         ------
         InputError
             When there is no such pool.
         """
-        chosen = np.arange(len(self)) if pictures is None else np.asarray(pictures, dtype=np.int64)
+        chosen = np.arange(len(self)) if images is None else np.asarray(images, dtype=np.int64)
         each = 1 + (self.fingerprint.copies if copies is None else copies)
-        width = pooled(np.zeros((1, *self.fingerprint.trunk.shape)), pool).shape[1]
+        width = pool_features(np.zeros((1, *self.fingerprint.trunk.shape)), pool).shape[1]
         X = np.empty((len(chosen) * each, width), np.float32)
         for start, block in self.blocks(chosen, each - 1):
             rows = block.reshape(-1, *block.shape[2:])
-            X[start * each : start * each + len(rows)] = pooled(rows, pool)
-        picture = np.repeat(chosen, each)
-        return Matrix(X, self.labels[picture], picture)
+            X[start * each : start * each + len(rows)] = pool_features(rows, pool)
+        image = np.repeat(chosen, each)
+        return Matrix(X, self.labels[image], image)
 
-    def blocks(self, pictures: np.ndarray, copies: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield features of pictures in blocks, with the position of the first in `pictures`.
+    def blocks(self, images: np.ndarray, copies: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield features of images in blocks, with the position of the first in `images`.
 
         Parameters
         ----------
-        pictures : ndarray of int
+        images : ndarray of int
             Runs of them are read as one slice.
         copies : int
             How many augmented copies of each.
@@ -310,21 +326,21 @@ class Cache:
         ------
         (int, ndarray of shape (n, 1 + copies, height, width, channels))
         """
-        for start in range(0, len(pictures), _READ_PICTURES):
-            wanted = pictures[start : start + _READ_PICTURES]
+        for start in range(0, len(images), _READ_PICTURES):
+            wanted = images[start : start + _READ_PICTURES]
             runs = np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1)
             with _damage(self.path):
                 block = [self.features[run[0] : run[-1] + 1, : 1 + copies] for run in runs]
             yield start, np.concatenate(block)
 
     def chunks(self, row: int) -> Iterator[bytes]:
-        """Yield the compressed features of each copy of a picture, as they lie in the file."""
+        """Yield the compressed features of each copy of an image, as they lie in the file."""
         for copy in range(1 + self.fingerprint.copies):
             _, chunk = self.features.id.read_direct_chunk((row, copy, 0, 0, 0))
             yield chunk
 
     def path_blocks(self) -> Iterator[list[bytes]]:
-        """Yield the paths of all pictures as bytes, in blocks."""
+        """Yield the paths of all images as bytes, in blocks."""
         for start in range(0, len(self), _READ_PATHS):
             with _damage(self.path):
                 yield self._file["images/path"][start : start + _READ_PATHS].tolist()
@@ -364,7 +380,7 @@ def _damage(path: Path) -> Iterator[None]:
     try:
         yield
     except (LookupError, ValueError, TypeError, OSError, RuntimeError, InputError) as error:
-        raise CorruptError(f"{shown(path)} is not a whole featx cache: {error}.") from error
+        raise CorruptError(f"{printable(path)} is not a whole featx cache: {error}.") from error
 
 
 def _check_structure(file: h5py.File, size: int) -> None:
@@ -383,7 +399,7 @@ def _check_structure(file: h5py.File, size: int) -> None:
             raise ValueError(f"/{name} is larger than the file")
     features = file["features"]
     if features.ndim != 5 or features.chunks != (1, 1, *features.shape[2:]):
-        raise ValueError("/features is not kept picture by picture")
+        raise ValueError("/features is not kept image by image")
     if features.id.get_num_chunks() != features.shape[0] * features.shape[1]:
         raise ValueError("/features has rows without data")
 

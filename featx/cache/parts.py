@@ -1,9 +1,9 @@
-"""Parts: files with the features of some pictures, written while a cache is being made.
+"""Parts: files with the features of some images, written while a cache is being made.
 
 A part is a safetensors file, written atomically and never changed. A stopped run goes on from its
 parts; they are removed when the cache stands. Tensors: `features` (n, 1 + copies, *cut), `digests`
-uint8 (n, 32) of the pictures' files, `sizes` int32 (n, 2) with width and height, and `checks` uint8
-(n, 32), the SHA-256 of each picture's features. The metadata has the fingerprint, and the SHA-256
+uint8 (n, 32) of the images' files, `sizes` int32 (n, 2) with width and height, and `checks` uint8
+(n, 32), the SHA-256 of each image's features. The metadata has the fingerprint, and the SHA-256
 of the last three.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import CorruptError, InputError, shown
+from ..errors import CorruptError, InputError, printable
 from ..network.fingerprint import Fingerprint
 from ..storage import files
 
@@ -23,7 +23,7 @@ __all__ = ["PartReader", "Parts", "Place"]
 
 
 class Place(NamedTuple):
-    """Where a picture's features are, their SHA-256, and the upright original's size in pixels."""
+    """Where an image's features are, their SHA-256, and the upright original's size in pixels."""
 
     path: Path
     row: int
@@ -55,14 +55,14 @@ class Parts:
         return None
 
     def index(self) -> dict[str, Place]:
-        """Return where each picture is, by its digest."""
+        """Return where each image is, by its digest."""
         found = {}
         for path in self.paths():
             found.update(self.places(path))
         return found
 
     def places(self, path: Path) -> dict[str, Place]:
-        """Return where the pictures of one part are, by their digests."""
+        """Return where the images of one part are, by their digests."""
         with _reading(path):
             part = _opened(path)
             Fingerprint.from_json(part.metadata()["fingerprint"])
@@ -89,7 +89,7 @@ class Parts:
         ----------
         features : ndarray, shape (n, 1 + copies, *cut)
         digests : sequence of str
-            SHA-256 of each picture's file.
+            SHA-256 of each image's file.
         sizes : sequence of (width, height)
         fingerprint : Fingerprint
         """
@@ -142,7 +142,7 @@ def _digest(small: Mapping[str, np.ndarray]) -> str:
 
 
 def _damaged(path: Path, reason: object) -> CorruptError:
-    return CorruptError(f"{shown(path)} is damaged: {reason}. Delete it and run again.")
+    return CorruptError(f"{printable(path)} is damaged: {reason}. Delete it and run again.")
 
 
 def _opened(path: Path) -> Any:
@@ -163,14 +163,14 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 class PartReader:
-    """Reads single pictures from parts, holding the last part open: rows mostly follow parts."""
+    """Reads single images from parts, holding the last part open: rows mostly follow parts."""
 
     def __init__(self) -> None:
         self._path: Path | None = None
         self._features: Any = None
 
     def features(self, place: Place) -> np.ndarray:
-        """Return the features of one picture, shape (1 + copies, height, width, channels)."""
+        """Return the features of one image, shape (1 + copies, height, width, channels)."""
         with _reading(place.path):
             if place.path != self._path:
                 self._features = _opened(place.path).get_slice("features")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import shown
+from ..errors import printable
 from ..storage import files
 from ..storage.files import Stamp
 
@@ -48,7 +48,7 @@ class Stamps:
             rows = enumerate(zip(paths, stamps, strict=True))
             return {path: (stamp, digests[64 * n : 64 * n + 64]) for n, (path, stamp) in rows}
         except (SafetensorError, LookupError, ValueError, TypeError, AttributeError) as error:
-            log.info("%s is damaged and not used: %s", shown(self._path), error)
+            log.info("%s is damaged and not used: %s", printable(self._path), error)
             return {}
 
     def digests(self, root: Path, paths: Iterable[str]) -> list[str]:

@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 
 from .. import __version__
-from ..errors import StorageError, shown
+from ..errors import StorageError, printable
 from ..network.fingerprint import Fingerprint
 from ..storage import files
-from .file import FORMAT, USER_BLOCK, VERSION, Cache, Images, Skipped, user_block
+from .file import FORMAT, USER_BLOCK, VERSION, Cache, CacheRows, Skipped, user_block
 from .parts import PartReader, Parts
 
 __all__ = ["assemble"]
@@ -23,7 +23,7 @@ _GZIP = 1
 
 def assemble(
     out: Path,
-    images: Images,
+    rows: CacheRows,
     skipped: Sequence[Skipped],
     fingerprint: Fingerprint,
     *,
@@ -32,7 +32,7 @@ def assemble(
 ) -> None:
     """Make the cache file from parts and from the rows of an old cache, atomically.
 
-    Every digest in `images` must be in one of them.
+    Every digest in `rows` must be in one of them.
 
     Raises
     ------
@@ -41,21 +41,21 @@ def assemble(
     """
     in_parts = parts.index()
     in_old = old.index() if old else {}
-    files.require_space(out, _bytes_needed(len(images.digests), fingerprint))
-    with files.published(out) as partial:
+    files.require_space(out, _bytes_needed(len(rows.digests), fingerprint))
+    with files.atomic_write(out) as partial:
         written = hashlib.sha256()
         with h5py.File(partial, "w", userblock_size=USER_BLOCK) as file:
-            _write_tables(file, images, skipped, fingerprint)
+            _write_tables(file, rows, skipped, fingerprint)
             features = file.create_dataset(
                 "features",
-                (len(images.digests), *fingerprint.shape),
+                (len(rows.digests), *fingerprint.shape),
                 fingerprint.dtype,
                 chunks=(1, 1, *fingerprint.trunk.shape),
                 compression="gzip",
                 compression_opts=_GZIP,
             )
             reader = PartReader()
-            for row, digest in enumerate(images.digests):
+            for row, digest in enumerate(rows.digests):
                 if digest in in_parts:
                     copies = reader.features(in_parts[digest])
                     chunks: Iterable[bytes] = (zlib.compress(copy, _GZIP) for copy in copies)
@@ -71,10 +71,10 @@ def assemble(
         partial.seek(0)
         partial.write(user_block(files.file_digest(partial.path, skip=USER_BLOCK)))
         partial.sync()
-        _check_written(partial.path, images, skipped, written.digest())
+        _check_written(partial.path, rows, skipped, written.digest())
 
 
-def _check_written(path: Path, images: Images, skipped: Sequence[Skipped], digest: bytes) -> None:
+def _check_written(path: Path, rows: CacheRows, skipped: Sequence[Skipped], digest: bytes) -> None:
     """Read the file as anybody will, and compare it with what was to be written.
 
     Raises
@@ -87,23 +87,23 @@ def _check_written(path: Path, images: Images, skipped: Sequence[Skipped], diges
         for row in range(len(cache)):
             for chunk in cache.chunks(row):
                 found.update(chunk)
-        if found.digest() != digest or not cache.holds(images, skipped):
-            raise StorageError(f"{shown(path)} does not hold what was written to it.")
+        if found.digest() != digest or not cache.holds(rows, skipped):
+            raise StorageError(f"{printable(path)} does not hold what was written to it.")
 
 
-def _bytes_needed(pictures: int, fingerprint: Fingerprint) -> int:
+def _bytes_needed(images: int, fingerprint: Fingerprint) -> int:
     # Real activations compress to about a quarter; a half leaves room for odd ones.
     copy = int(np.prod(fingerprint.shape)) * np.dtype(fingerprint.dtype).itemsize
-    return pictures * (copy // 2 + 1024) + (1 << 20)
+    return images * (copy // 2 + 1024) + (1 << 20)
 
 
 def _write_tables(
     file: h5py.File,
-    images: Images,
+    rows: CacheRows,
     skipped: Sequence[Skipped],
     fingerprint: Fingerprint,
 ) -> None:
-    catalog = images.catalog
+    catalog = rows.catalog
     file.attrs["format"] = FORMAT
     file.attrs["version"] = VERSION
     file.attrs["featx"] = __version__
@@ -111,12 +111,12 @@ def _write_tables(
     file.attrs["source"] = np.bytes_(os.fsencode(os.path.abspath(catalog.root)))
     _write_texts(file, "classes", catalog.classes)
     _write_texts(file, "images/path", catalog.paths)
-    _write_texts(file, "images/digest", images.digests)
+    _write_texts(file, "images/digest", rows.digests)
     _write_texts(file, "images/split", catalog.splits)
     _write_texts(file, "images/group", catalog.groups)
     file["images/label"] = catalog.labels
-    file["images/width"] = images.sizes[:, 0]
-    file["images/height"] = images.sizes[:, 1]
+    file["images/width"] = rows.sizes[:, 0]
+    file["images/height"] = rows.sizes[:, 1]
     for name in Skipped._fields:
         _write_texts(file, f"skipped/{name}", [getattr(row, name) for row in skipped])
 

@@ -22,8 +22,8 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="featx",
-    help="Find the best model for few labelled pictures, and score the next ten thousand with it."
-    "\n\nEvery picture goes through a frozen VGG16 once; its features are cached, and classifiers "
+    help="Find the best model for few labelled images, and score the next ten thousand with it."
+    "\n\nEvery image goes through a frozen VGG16 once; its features are cached, and classifiers "
     "are trained on the cache in seconds.",
     epilog="Start with:  featx extract PHOTOS   and then:  featx fit",
     no_args_is_help=True,

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 
 import typer
 
-from ..errors import FeatxError, shown
+from ..errors import FeatxError, printable
 from . import terminal
 
-__all__ = ["INTERRUPTED", "reported"]
+__all__ = ["INTERRUPTED", "exit_on_error"]
 
 _SIGNALS = {signal.SIGINT: ("Interrupted.", 130), signal.SIGTERM: ("Terminated.", 143)}
 _GRACE = 0.5  # seconds
@@ -29,7 +29,7 @@ class _Terminated(BaseException):
 
 
 @contextmanager
-def reported(
+def exit_on_error(
     json: bool, *, quiet: bool = False, resume: str = "", without: str = ""
 ) -> Iterator[None]:
     """Turn what goes wrong inside into a message and an exit code.
@@ -59,7 +59,7 @@ def reported(
     except MemoryError:
         _fail("The memory is full. Try a smaller --batch, or close other programs.", 7, json)
     except OSError as error:
-        _fail(f"{shown(error.filename or 'I/O')}: {error.strerror or error}", 6, json)
+        _fail(f"{printable(error.filename or 'I/O')}: {error.strerror or error}", 6, json)
     except typer.Exit:
         raise
     except Exception:
@@ -69,7 +69,7 @@ def reported(
 
 def _command(without: str) -> str:
     given = [argument for argument in sys.argv[1:] if argument != without]
-    return shown(shlex.join(["featx", *given]))
+    return printable(shlex.join(["featx", *given]))
 
 
 @contextmanager

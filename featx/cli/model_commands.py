@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from . import terminal
-from .exits import reported
+from .exits import exit_on_error
 from .options import (
     HEADS,
     POOLS,
@@ -59,13 +59,13 @@ def compare(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Find the best head: all of them on the same folds over pictures.
+    """Find the best head: all of them on the same folds over images.
 
     The choice of each head's settings is inside every fold, so the figure is of the whole
     procedure. Those that cannot be told from the best are marked as tied; of these the smallest is
     the choice. A test split is never touched.
     """
-    with reported(json, quiet=quiet):
+    with exit_on_error(json, quiet=quiet):
         from ..heads import compare as comparison
         from ..heads.leaderboard import CompareSettings
         from ..network.pools import POOLS
@@ -109,7 +109,7 @@ def fit(
         str | None,
         typer.Option(
             metavar=POOLS,
-            help="How the features of a picture become one row.",
+            help="How the features of an image become one row.",
             show_default="each head's own",
         ),
     ] = None,
@@ -136,10 +136,10 @@ def fit(
 ) -> None:
     """Choose and train a classifier on cached features, test it, and save it as one file.
 
-    It is tested once: on the test split, or on val, or on held-out pictures, and never on a
-    picture that it was chosen by or trained on.
+    It is tested once: on the test split, or on val, or on held-out images, and never on a
+    image that it was chosen by or trained on.
     """
-    with reported(json, quiet=quiet):
+    with exit_on_error(json, quiet=quiet):
         from ..model import fit as fitting
 
         settings = fitting.FitSettings(
@@ -175,9 +175,7 @@ def verify(
     ],
     against: Annotated[
         Path | None,
-        typer.Option(
-            metavar="SOURCE", help="The pictures it was made of: is each there, as it was?"
-        ),
+        typer.Option(metavar="SOURCE", help="The images it was made of: is each there, as it was?"),
     ] = None,
     quiet: Quiet = False,
     json: Json = False,
@@ -186,11 +184,11 @@ def verify(
 
     The exit code is 4 when something is wrong; what is, and what can still be used, is said.
     """
-    with reported(json, quiet=quiet):
+    with exit_on_error(json, quiet=quiet):
         from ..model.verify import verify as verified
 
         found = []
-        with terminal.Meter("Verifying", "pictures", quiet=quiet) as progress:
+        with terminal.Meter("Verifying", "images", quiet=quiet) as progress:
             for path in paths:
                 found.append(verified(path, against=against, progress=progress))
         if json:
@@ -207,11 +205,11 @@ def info(
     file: Annotated[Path, typer.Argument(help="A cache or a model.")], json: Json = False
 ) -> None:
     """Say what a cache or a model is, and what is in it."""
-    with reported(json):
+    with exit_on_error(json):
         from ..cache.file import Cache
-        from ..model.file import is_bundle, load
+        from ..model.file import is_model, load
 
-        if is_bundle(file):
+        if is_model(file):
             described = load(file).as_dict()
         else:
             with Cache.open(file) as cache:

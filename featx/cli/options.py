@@ -25,7 +25,7 @@ Runtime = Annotated[
         metavar="auto|tensorflow|winograd|openvino",
         help="What computes the network; winograd is TensorFlow with fewer multiplications, "
         "openvino an extra. auto is what computed the features before, else winograd for 64 and "
-        "more pictures of 128 and more pixels, in float32 on processors with AVX2 and not AVX-512, "
+        "more images of 128 and more pixels, in float32 on processors with AVX2 and not AVX-512, "
         "else tensorflow.",
     ),
 ]
@@ -35,7 +35,7 @@ Sources = Annotated[
     typer.Argument(
         metavar="SOURCE",
         help="A folder (of class folders, also under train/ val/ test/, or flat), a manifest "
-        "(.csv or .jsonl with path[,label][,split][,group]), or pictures.",
+        "(.csv or .jsonl with path[,label][,split][,group]), or images.",
         show_default=False,
     ),
 ]
@@ -55,7 +55,7 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 def sources(
     given: list[Path], allow_outside: bool, *, labelled: bool = True
 ) -> "list[Path] | Catalog":
-    """Return what is given, or the pictures of a manifest that may name files anywhere."""
+    """Return what is given, or the images of a manifest that may name files anywhere."""
     if not allow_outside:
         return given
     from ..dataset.catalog import scan
@@ -85,7 +85,7 @@ MetricName = Annotated[
         help="What heads and their settings are chosen by.",
     ),
 ]
-Folds = Annotated[int, typer.Option(help="Folds of the cross-validation over pictures.")]
+Folds = Annotated[int, typer.Option(help="Folds of the cross-validation over images.")]
 Repeats = Annotated[int, typer.Option(help="Repeats of it, with other folds each time.")]
 Budget = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="Start no further fold after that.")

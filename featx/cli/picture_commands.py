@@ -1,13 +1,13 @@
-"""Commands about pictures: sample, extract, preview."""
+"""Commands about images: sample, extract, preview."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..errors import shown
+from ..errors import printable
 from . import terminal
-from .exits import reported
+from .exits import exit_on_error
 from .options import Json, Outside, Quiet, Resize, Runtime, Seed, Size, Sources, sources
 
 __all__ = ["app"]
@@ -19,12 +19,12 @@ app = typer.Typer()
 def sample(
     folder: Annotated[Path, typer.Argument(help="Where to; empty or new.")],
     per_class: Annotated[
-        int | None, typer.Option(help="Pictures of each class.", show_default="all 1,797 pictures")
+        int | None, typer.Option(help="Images of each class.", show_default="all 1,797 images")
     ] = None,
     json: Json = False,
 ) -> None:
     """Write a real data set to try featx on: handwritten digits in class folders."""
-    with reported(json):
+    with exit_on_error(json):
         from ..dataset.sample import write_sample
 
         written = write_sample(folder, per_class)
@@ -32,7 +32,7 @@ def sample(
             terminal.write_json(written.as_dict())
         else:
             terminal.say(
-                f"{shown(written.out)}: {written.train} pictures to train, {written.test} to test"
+                f"{printable(written.out)}: {written.train} images to train, {written.test} to test"
             )
 
 
@@ -82,16 +82,16 @@ def extract(
         str, typer.Option(metavar="float16|float32", help="Of the cached features.")
     ] = "float16",
     runtime: Runtime = "auto",
-    batch: Annotated[int, typer.Option(help="Pictures in a batch of the network.")] = 16,
+    batch: Annotated[int, typer.Option(help="Images in a batch of the network.")] = 16,
     max_bad: Annotated[
         float | None,
         typer.Option(
-            help="Stop when more than this share of the pictures cannot be used.",
+            help="Stop when more than this share of the images cannot be used.",
             show_default="0.1, and never for 10 or fewer",
         ),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Stop at the first picture that cannot be used.")
+        bool, typer.Option("--strict", help="Stop at the first image that cannot be used.")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make an existing cache anew, with any settings.")
@@ -100,12 +100,12 @@ def extract(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Send pictures through VGG16 once and cache their features.
+    """Send images through VGG16 once and cache their features.
 
-    Run again, it computes only what is new. Interrupted, it goes on where it was. Pictures that
+    Run again, it computes only what is new. Interrupted, it goes on where it was. Images that
     cannot be used are skipped and listed, and the exit code is then 3.
     """
-    with reported(json, quiet=quiet, resume="Finished parts are kept."):
+    with exit_on_error(json, quiet=quiet, resume="Finished parts are kept."):
         from ..cache import extract as extraction
 
         settings = extraction.ExtractSettings(
@@ -127,7 +127,7 @@ def extract(
         )
         with (
             terminal.Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,
-            terminal.Meter("Extracting", "pictures", quiet=quiet) as progress,
+            terminal.Meter("Extracting", "images", quiet=quiet) as progress,
         ):
             listed = sources(source, allow_outside)
             done = extraction.extract(
@@ -147,7 +147,7 @@ def preview(
     out: Annotated[Path, typer.Option("-o", "--out", help="The sheet, .png or .jpg.")] = Path(
         "sheet.png"
     ),
-    pictures: Annotated[int, typer.Option(help="How many, taken evenly from the source.")] = 6,
+    images: Annotated[int, typer.Option(help="How many, taken evenly from the source.")] = 6,
     augment: Annotated[
         str, typer.Option(metavar="none|flip|mild|article", help="How copies differ.")
     ] = "mild",
@@ -161,20 +161,20 @@ def preview(
     allow_outside: Outside = False,
     json: Json = False,
 ) -> None:
-    """Draw a contact sheet of pictures and their augmented copies, as the network sees them."""
-    with reported(json):
+    """Draw a contact sheet of images and their augmented copies, as the network sees them."""
+    with exit_on_error(json):
         from ..images import preview as previewing
 
         if copies is None:
             copies = {"none": 0, "flip": 1}.get(augment, 5)
         settings = previewing.PreviewSettings(
-            pictures=pictures, augment=augment, copies=copies, seed=seed, size=size, resize=resize
+            images=images, augment=augment, copies=copies, seed=seed, size=size, resize=resize
         )
         drawn = previewing.preview(sources(source, allow_outside), out, settings)
         if json:
             terminal.write_json(drawn.as_dict())
         else:
-            terminal.say(f"{shown(drawn.out)}: {drawn.pictures} pictures")
+            terminal.say(f"{printable(drawn.out)}: {drawn.images} images")
             terminal.print_skipped(drawn.skipped)
         if drawn.skipped:
             raise typer.Exit(3)

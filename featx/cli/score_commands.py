@@ -9,7 +9,7 @@ import typer
 
 from ..errors import InputError
 from . import terminal
-from .exits import reported
+from .exits import exit_on_error
 from .options import Json, Model, Outside, Quiet, Runtime, Seed, Weights, sources
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def score(
         list[Path],
         typer.Argument(
             metavar="SOURCE",
-            help="A folder, a manifest (.csv or .jsonl), pictures, - for a list of paths on "
+            help="A folder, a manifest (.csv or .jsonl), images, - for a list of paths on "
             "standard input, or a cache made with the model's network.",
             show_default=False,
         ),
@@ -78,14 +78,14 @@ def score(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Write one row for every picture: what the model says of it, or why it cannot be read.
+    """Write one row for every image: what the model says of it, or why it cannot be read.
 
-    Interrupted, it goes on where it was. Pictures that cannot be read have a row with the reason,
-    and the exit code is then 3. Novelty is the fraction of training pictures that are less unlike
-    the others than this picture is: near 1, the model never saw anything like it.
+    Interrupted, it goes on where it was. Images that cannot be read have a row with the reason,
+    and the exit code is then 3. Novelty is the fraction of training images that are less unlike
+    the others than this image is: near 1, the model never saw anything like it.
     """
     kept = "Finished rows are kept."
-    with reported(json, quiet=quiet, resume=kept, without="--overwrite"):
+    with exit_on_error(json, quiet=quiet, resume=kept, without="--overwrite"):
         from ..model.file import load
         from ..scoring import score as scoring
 
@@ -99,11 +99,11 @@ def score(
         )
         with (
             terminal.Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,
-            terminal.Meter("Scoring", "pictures", quiet=quiet) as progress,
+            terminal.Meter("Scoring", "images", quiet=quiet) as progress,
         ):
-            bundle = load(model, weights=weights, runtime=runtime, download_progress=download)
+            loaded = load(model, weights=weights, runtime=runtime, download_progress=download)
             listed = _listed(source, null, allow_outside)
-            done = scoring.score(bundle, listed, out, settings, progress=progress)
+            done = scoring.score(loaded, listed, out, settings, progress=progress)
         if json:
             terminal.write_json(done.as_dict())
         else:
@@ -130,7 +130,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="train|val|test",
-            help="Which pictures.",
+            help="Which images.",
             show_default="test, else val, else all",
         ),
     ] = None,
@@ -143,23 +143,23 @@ def evaluate(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Compare what a model says of labelled pictures with their labels.
+    """Compare what a model says of labelled images with their labels.
 
-    Pictures that the model was trained on, byte for byte, are left out. The intervals are of 95 %,
-    from bootstrap samples of the pictures.
+    Images that the model was trained on, byte for byte, are left out. The intervals are of 95 %,
+    from bootstrap samples of the images.
     """
-    with reported(json, quiet=quiet):
+    with exit_on_error(json, quiet=quiet):
         from ..model.file import load
         from ..scoring import evaluate as evaluation
 
         settings = evaluation.EvaluateSettings(split=split, tta=tta, mistakes=mistakes, seed=seed)
         with (
             terminal.Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,
-            terminal.Meter("Evaluating", "pictures", quiet=quiet) as progress,
+            terminal.Meter("Evaluating", "images", quiet=quiet) as progress,
         ):
-            bundle = load(model, weights=weights, runtime=runtime, download_progress=download)
+            loaded = load(model, weights=weights, runtime=runtime, download_progress=download)
             listed = sources(source, allow_outside)
-            found = evaluation.evaluate(bundle, listed, settings, progress=progress)
+            found = evaluation.evaluate(loaded, listed, settings, progress=progress)
         if json:
             terminal.write_json(found.as_dict())
         else:
@@ -169,7 +169,7 @@ def evaluate(
 
 
 def _listed(source: list[Path], null: bool, allow_outside: bool) -> "list[Path] | Catalog":
-    """Return the sources, or the pictures that standard input lists."""
+    """Return the sources, or the images that standard input lists."""
     if [str(path) for path in source] != ["-"]:
         if null:
             raise InputError("-0 is for a list on standard input. Give - as the source.")

@@ -13,17 +13,17 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import shown
+from ..errors import printable
 
 if TYPE_CHECKING:
-    from ..cache.extract import Extraction
-    from ..finetuning.finetune import Finetuned
-    from ..heads.leaderboard import Leaderboard
-    from ..model.export import Exported
-    from ..model.fit import Fitted
-    from ..model.verify import Verified
-    from ..scoring.evaluate import Evaluation
-    from ..scoring.score import Scored
+    from ..cache.extract import ExtractResult
+    from ..finetuning.finetune import FinetuneResult
+    from ..heads.leaderboard import CompareResult
+    from ..model.export import ExportResult
+    from ..model.fit import FitResult
+    from ..model.verify import VerifyResult
+    from ..scoring.evaluate import EvaluateResult
+    from ..scoring.score import ScoreResult
 
 __all__ = [
     "Meter",
@@ -80,57 +80,59 @@ def _confusion_table(classes: Sequence[str], confusion: Sequence[Sequence[int]])
     """Write the confusion matrix; of many classes, the pairs that are confused most."""
     if len(classes) <= _MOST_CLASSES:
         rows = [
-            [shown(name), *(str(count) if count else "·" for count in counts)]
+            [printable(name), *(str(count) if count else "·" for count in counts)]
             for name, counts in zip(classes, confusion, strict=True)
         ]
-        _table("Confusion", ["true \\ predicted", *map(shown, classes)], rows)
+        _table("Confusion", ["true \\ predicted", *map(printable, classes)], rows)
         return
     pairs = [
-        (count, shown(classes[true]), shown(classes[predicted]))
+        (count, printable(classes[true]), printable(classes[predicted]))
         for true, counts in enumerate(confusion)
         for predicted, count in enumerate(counts)
         if count and true != predicted
     ]
     pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
     rows = [[true, predicted, str(count)] for count, true, predicted in pairs[:_MOST_PAIRS]]
-    _table("Confused most (all in --json)", ["true", "predicted", "pictures"], rows)
+    _table("Confused most (all in --json)", ["true", "predicted", "images"], rows)
 
 
 # Results of the stages ----------------------------------------------------------------------
 
 
-def print_extraction(done: "Extraction") -> None:
+def print_extraction(done: "ExtractResult") -> None:
     """Write what was cached, and what was not."""
     fingerprint = done.fingerprint
     shape = "×".join(map(str, fingerprint.trunk.shape))
     copies = f", {fingerprint.copies} copies of each" if fingerprint.copies else ""
     rate = f" ({done.forward / done.seconds:.1f} a second)" if done.forward else ""
-    say(f"{shown(done.out)}: {shape} features at {fingerprint.trunk.cut}{copies}")
+    say(f"{printable(done.out)}: {shape} features at {fingerprint.trunk.cut}{copies}")
     say(
         f"  {done.listed} listed = {done.cached} cached + {done.duplicates} duplicates "
         f"+ {len(done.skipped)} skipped; {len(done.classes)} classes"
     )
     say(f"  {done.reused} reused; {done.forward} through the network in {done.seconds:.1f} s{rate}")
     if done.ignored:
-        say(f"  {done.ignored} files that do not look like pictures were passed over")
+        say(f"  {done.ignored} files that do not look like images were passed over")
     print_skipped([(row.path, row.reason) for row in done.skipped])
 
 
-def print_leaderboard(board: "Leaderboard") -> None:
+def print_leaderboard(board: "CompareResult") -> None:
     """Write the heads, best first, and which of them is the choice."""
     sign = -1 if board.metric == "log-loss" else 1
     rows = []
     for entry in board.entries:
         if entry.error:
-            rows.append([entry.head, entry.pool, "failed", "", "", "", "", "", shown(entry.error)])
+            rows.append(
+                [entry.head, entry.pool, "failed", "", "", "", "", "", printable(entry.error)]
+            )
             continue
         mark = "chosen" if entry is board.choice else "tied" if entry.tied else ""
         settings = ", ".join(f"{name}={value}" for name, value in entry.settings.items())
-        figures = [f"{sign * entry.score:.4f}", f"± {entry.half_width:.4f}", mark]
+        shown = [f"{sign * entry.score:.4f}", f"± {entry.half_width:.4f}", mark]
         costs = [f"{entry.fit_seconds:.2f}", f"{entry.score_seconds:.3f}", f"{entry.size:,}"]
-        rows.append([entry.head, entry.pool, *figures, *costs, settings])
+        rows.append([entry.head, entry.pool, *shown, *costs, settings])
     heads = ["head", "pool", board.metric, "95 %", "", "fit s", "score s/1000", "bytes", "settings"]
-    _table(f"{board.pictures} pictures, {board.rule}", heads, rows)
+    _table(f"{board.images} images, {board.rule}", heads, rows)
     say(
         f"Tied ones cannot be told from the best; the smallest of them is chosen: "
         f"{board.choice.head} on {board.choice.pool}. ({board.seconds:.1f} s)"
@@ -138,40 +140,40 @@ def print_leaderboard(board: "Leaderboard") -> None:
 
 
 def print_skipped(skipped: Sequence[tuple[str, str]]) -> None:
-    """Write the first of the skipped pictures, (path, reason) each, to the error stream."""
+    """Write the first of the skipped images, (path, reason) each, to the error stream."""
     from ..images.decode import REASONS
 
     for path, reason in skipped[:_MOST_SKIPPED]:
-        warn(f"  skipped {shown(path)}: {reason}, {REASONS.get(reason, '')}")
+        warn(f"  skipped {printable(path)}: {reason}, {REASONS.get(reason, '')}")
     if len(skipped) > _MOST_SKIPPED:
         warn(f"  … and {len(skipped) - _MOST_SKIPPED} more (--json lists all)")
 
 
-def print_fitted(fitted: "Fitted") -> None:
+def print_fitted(fitted: "FitResult") -> None:
     """Write how well a model does, and where it is."""
-    bundle, test = fitted.bundle, fitted.test
+    model, test = fitted.model, fitted.test
     if fitted.leaderboard:
         print_leaderboard(fitted.leaderboard)
         say()
     say(
-        f"{bundle.head_name} on {bundle.pool} features: {fitted.train_images} pictures "
+        f"{model.head_name} on {model.pool} features: {fitted.train_images} images "
         f"({fitted.train_rows} rows) to train, {test.images} to test"
     )
     say(f"  {fitted.rule}")
     if fitted.left_out:
-        say(f"  {fitted.left_out} training pictures left out: they equal test pictures")
+        say(f"  {fitted.left_out} training images left out: they equal test images")
     if fitted.unlabelled:
-        say(f"  {fitted.unlabelled} pictures without a label left out")
-    if bundle.source == "random":
-        say("  on RANDOM weights: the figures mean nothing")
+        say(f"  {fitted.unlabelled} images without a label left out")
+    if model.source == "random":
+        say("  on RANDOM weights: the scores mean nothing")
     say()
-    _confusion_table(bundle.classes, test.confusion.tolist())
+    _confusion_table(model.classes, test.confusion.tolist())
     say()
     rows = [
-        [f"{row['confidence']:.3f}", f"{row['accuracy']:.3f}", str(int(row["pictures"]))]
+        [f"{row['confidence']:.3f}", f"{row['accuracy']:.3f}", str(int(row["images"]))]
         for row in test.reliability
     ]
-    _table("Reliability", ["confidence", "accuracy", "pictures"], rows)
+    _table("Reliability", ["confidence", "accuracy", "images"], rows)
     say()
     say(f"Test accuracy      {test.accuracy:.4f}")
     say(f"Balanced accuracy  {test.balanced_accuracy:.4f}")
@@ -180,34 +182,34 @@ def print_fitted(fitted: "Fitted") -> None:
     say(f"Calibration error  {test.calibration_error:.4f}")
     if fitted.target_precision is not None:
         _print_threshold(fitted)
-    say(f"Model              {shown(fitted.out)} ({fitted.seconds:.1f} s)")
+    say(f"Model              {printable(fitted.out)} ({fitted.seconds:.1f} s)")
 
 
-def _print_threshold(fitted: "Fitted") -> None:
+def _print_threshold(fitted: "FitResult") -> None:
     limit, test = fitted.threshold, fitted.threshold_test
     if limit is None or test is None:
         say(f"Threshold          none: a precision of {fitted.target_precision:g} is not reached")
         return
     confidence = math.floor(limit.confidence * 1e6) / 1e6
     say(
-        f"Threshold          --abstain {confidence:g} labels {limit.share:.1%} of the pictures and "
+        f"Threshold          --abstain {confidence:g} labels {limit.share:.1%} of the images and "
         f"is right on {limit.precision:.2%} of those (out of fold; test: {test.share:.1%}, "
         f"{test.precision:.2%})"
     )
 
 
-def print_scored(scored: "Scored") -> None:
+def print_scored(scored: "ScoreResult") -> None:
     """Write how many rows there are of what."""
     new = scored.listed - scored.resumed
     rate = f" ({new / scored.seconds:,.1f} a second)" if new and scored.seconds else ""
-    say(f"{shown(scored.out)}: {scored.listed:,} rows")
+    say(f"{printable(scored.out)}: {scored.listed:,} rows")
     failed = sum(scored.failed.values())
     say(f"  {scored.listed:,} listed = {scored.ok:,} scored + {failed:,} failed")
     if scored.resumed:
         say(f"  {scored.resumed:,} of them by a run before")
     counts = sorted(scored.labels.items(), key=lambda item: (-item[1], item[0]))
     for name, count in counts[:_MOST_CLASSES]:
-        say(f"  {count:>9,}  {shown(name)}")
+        say(f"  {count:>9,}  {printable(name)}")
     if len(counts) > _MOST_CLASSES:
         say(f"  … and {len(counts) - _MOST_CLASSES} more classes (--json lists all)")
     if scored.undecided:
@@ -222,9 +224,9 @@ def print_scored(scored: "Scored") -> None:
             warn(f"  {count:,} failed: {reason}, {REASONS.get(reason, '')}")
 
 
-def print_finetuned(found: "Finetuned") -> None:
+def print_finetuned(found: "FinetuneResult") -> None:
     """Write what fine-tuning came to."""
-    tuning = found.bundle.report["tuning"]
+    tuning = found.model.report["tuning"]
     say(found.reason)
     say()
     rows = [
@@ -232,44 +234,49 @@ def print_finetuned(found: "Finetuned") -> None:
          "kept" if (name == "tuned") == found.kept else ""]
         for name, test in (("head", found.head_test), ("tuned", found.tuned_test))
     ]  # fmt: skip
-    title = f"{found.head_test.images} test pictures"
+    title = f"{found.head_test.images} test images"
     _table(title, ["", "accuracy", "balanced accuracy", "log loss", ""], rows)
     say()
     say(f"Trained            {', '.join(tuning['layers'])} and the head, from {tuning['head']}")
     say(f"Epochs             {tuning['epochs']}")
-    say(f"Cache              {shown(found.cache)}")
-    say(f"Model              {shown(found.out)} ({found.seconds:.1f} s)")
+    say(f"Cache              {printable(found.cache)}")
+    say(f"Model              {printable(found.out)} ({found.seconds:.1f} s)")
 
 
-def print_exported(written: "Exported") -> None:
+def print_exported(written: "ExportResult") -> None:
     """Write what was exported."""
     side = written.size
-    say(f"{shown(written.out)}: {written.bytes / 1e6:.0f} MB")
-    say(f"  takes uint8 RGB pictures (n, {side}, {side}, 3), gives {len(written.classes)} classes")
+    say(f"{printable(written.out)}: {written.bytes / 1e6:.0f} MB")
+    say(f"  takes uint8 RGB images (n, {side}, {side}, 3), gives {len(written.classes)} classes")
 
 
-def print_evaluation(found: "Evaluation") -> None:
-    """Write how well a model does on labelled pictures."""
-    figures = found.figures
-    say(f"{figures.images} pictures: {found.rule}")
+def print_evaluation(found: "EvaluateResult") -> None:
+    """Write how well a model does on labelled images."""
+    scores = found.scores
+    say(f"{scores.images} images: {found.rule}")
     if found.trained_on:
         say(f"  {found.trained_on} left out: the model was trained on them")
     if found.unlabelled:
-        say(f"  {found.unlabelled} pictures without a label left out")
+        say(f"  {found.unlabelled} images without a label left out")
     print_skipped(found.skipped)
     say()
     rows = [
-        [shown(name), *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")),
+        [printable(name), *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")),
          f"{row['images']}"]
         for name, row in zip(found.classes, found.by_class, strict=True)
     ]  # fmt: skip
-    _table("Classes", ["class", "precision", "recall", "F1", "pictures"], rows)
+    _table("Classes", ["class", "precision", "recall", "F1", "images"], rows)
     say()
-    _confusion_table(found.classes, figures.confusion.tolist())
+    _confusion_table(found.classes, scores.confusion.tolist())
     if found.mistakes:
         say()
         rows = [
-            [shown(row.path), shown(row.true), shown(row.predicted), f"{row.confidence:.3f}"]
+            [
+                printable(row.path),
+                printable(row.true),
+                printable(row.predicted),
+                f"{row.confidence:.3f}",
+            ]
             for row in found.mistakes
         ]
         _table("Worst mistakes", ["path", "true", "predicted", "confidence"], rows)
@@ -277,7 +284,7 @@ def print_evaluation(found: "Evaluation") -> None:
     for name, title in _FIGURES.items():
         low, high = found.intervals.get(name, (None, None))
         interval = f"  {low:.4f} to {high:.4f}" if low is not None else ""
-        say(f"{title:<19}{getattr(figures, name):.4f}{interval}")
+        say(f"{title:<19}{getattr(scores, name):.4f}{interval}")
 
 
 _FIGURES = {
@@ -289,12 +296,12 @@ _FIGURES = {
 }
 
 
-def print_verified(found: "Verified") -> None:
+def print_verified(found: "VerifyResult") -> None:
     """Write what was found in a file, and what can be done."""
-    name = shown(found.path)
+    name = printable(found.path)
     if not found.problems:
         parts = f", and {found.parts} whole parts of an unfinished run" if found.parts else ""
-        of = "pictures" if found.kind == "cache" else "training pictures"
+        of = "images" if found.kind == "cache" else "training images"
         say(f"{name}: whole, a {found.kind} of {found.images:,} {of}{parts}")
         return
     say(f"{name}: not as it should be")
@@ -306,22 +313,22 @@ def print_verified(found: "Verified") -> None:
 
 def print_described(file: Path, described: Mapping[str, Any]) -> None:
     """Write what is known of a file, a line each."""
-    say(shown(file))
+    say(printable(file))
     for name, value in described.items():
         if isinstance(value, dict):
             inner = {f"{name}.{key}": item for key, item in value.items()}
         else:
             inner = {name: value}
         for key, item in inner.items():
-            say(f"  {shown(key):<26}{_in_short(item)}")
+            say(f"  {printable(key):<26}{_in_short(item)}")
 
 
 def _in_short(value: Any) -> str:
     if not isinstance(value, list):
-        return shown(value)
+        return printable(value)
     if any(isinstance(item, dict | list) for item in value):
         return f"{len(value)} (--json lists them)"
-    return ", ".join(map(shown, value)) or "none"
+    return ", ".join(map(printable, value)) or "none"
 
 
 # Progress -----------------------------------------------------------------------------------

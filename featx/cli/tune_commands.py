@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from . import terminal
-from .exits import reported
+from .exits import exit_on_error
 from .options import ClassWeight, Json, Model, Outside, Quiet, Seed, Weights
 
 __all__ = ["app"]
@@ -23,7 +23,7 @@ def finetune(
     source: Annotated[
         Path | None,
         typer.Argument(
-            help="A cache of the model's pictures, at the cut or at another, or their folder.",
+            help="A cache of the model's images, at the cut or at another, or their folder.",
             show_default="the cache that it was fitted on",
         ),
     ] = None,
@@ -45,7 +45,7 @@ def finetune(
     optimizer: Annotated[
         str, typer.Option(metavar="adam|sgd", help="SGD has a momentum of 0.9.")
     ] = "adam",
-    batch_size: Annotated[int, typer.Option(help="Pictures in a batch.")] = 32,
+    batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = 32,
     weight_decay: Annotated[float, typer.Option(help="Apart from the gradient.")] = 0.0,
     dropout: Annotated[
         float, typer.Option(help="Share of the last layer's inputs left out while training.")
@@ -57,7 +57,7 @@ def finetune(
         int, typer.Option(help="Epochs without a lower validation loss before it stops.")
     ] = 2,
     validation: Annotated[
-        float, typer.Option(help="Share of the training pictures to choose the epoch by.")
+        float, typer.Option(help="Share of the training images to choose the epoch by.")
     ] = 0.15,
     class_weight: ClassWeight = None,
     seed: Seed = 0,
@@ -79,10 +79,10 @@ def finetune(
 
     The layers before them are frozen, so their features are extracted once, beside the cache that
     the model was fitted on; an epoch then runs the last layers alone. The epoch is chosen, and the
-    head compared with, on training pictures held out from both; the test pictures are read once.
+    head compared with, on training images held out from both; the test images are read once.
     """
-    kept = "Finished epochs and extracted pictures are kept."
-    with reported(json, quiet=quiet, resume=kept, without="--overwrite"):
+    kept = "Finished epochs and extracted images are kept."
+    with exit_on_error(json, quiet=quiet, resume=kept, without="--overwrite"):
         from ..dataset.catalog import scan
         from ..finetuning import finetune as finetuning
         from ..finetuning.curves import check_plot, draw
@@ -109,7 +109,7 @@ def finetune(
         )
         with (
             terminal.Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,
-            terminal.Meter("Extracting", "pictures", quiet=quiet) as extracting,
+            terminal.Meter("Extracting", "images", quiet=quiet) as extracting,
             terminal.Meter("Tuning", "batches", quiet=quiet) as progress,
         ):
             listed = scan(source, allow_outside=True) if source and allow_outside else source
@@ -124,7 +124,7 @@ def finetune(
                 download_progress=download,
             )
         if plot:
-            draw(found.bundle.report["tuning"], out.with_suffix(".png"))
+            draw(found.model.report["tuning"], out.with_suffix(".png"))
         if json:
             terminal.write_json(found.as_dict())
         else:
@@ -141,17 +141,17 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     json: Json = False,
 ) -> None:
-    """Write a model as one plain Keras file, from uint8 pictures to class probabilities.
+    """Write a model as one plain Keras file, from uint8 images to class probabilities.
 
     Anything that runs Keras opens it, without featx. The head must be one that can become layers.
     """
-    with reported(json):
+    with exit_on_error(json):
         from ..model.export import export as write
         from ..model.file import load
 
         with terminal.Meter("Fetching weights", "MB", scale=1e6) as download:
-            bundle = load(model, weights=weights, download_progress=download)
-            written = write(bundle, out, overwrite=overwrite)
+            loaded = load(model, weights=weights, download_progress=download)
+            written = write(loaded, out, overwrite=overwrite)
         if json:
             terminal.write_json(written.as_dict())
         else:

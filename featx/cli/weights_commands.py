@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from ..errors import shown
+from ..errors import printable
 from . import terminal
-from .exits import reported
+from .exits import exit_on_error
 from .options import Json
 
 __all__ = ["app"]
@@ -23,12 +23,12 @@ def weights(context: typer.Context, json: Json = False) -> None:
     """Show where VGG16's ImageNet weights come from and which are on this machine."""
     if context.invoked_subcommand:
         return
-    with reported(json):
-        from ..network.weights import SOURCES, present
+    with exit_on_error(json):
+        from ..network.weights import SOURCES, find_weights
 
         sources = {
             name: {
-                "present": (path := present(name)) is not None,
+                "present": (path := find_weights(name)) is not None,
                 "path": str(path) if path else None,
                 "sha256": source.digest,
                 "preprocessing": source.preprocessing,
@@ -40,7 +40,7 @@ def weights(context: typer.Context, json: Json = False) -> None:
             terminal.write_json({"sources": sources})
             return
         for name, source in sources.items():
-            state = shown(source["path"]) if source["present"] else "not on this machine"
+            state = printable(source["path"]) if source["present"] else "not on this machine"
             terminal.say(f"{name}: {state}")
             for key in ("origin", "sha256", "preprocessing"):
                 terminal.say(f"  {key:<14}{source[key]}")
@@ -62,16 +62,16 @@ def fetch(
     json: Json = False,
 ) -> None:
     """Fetch weights into the cache folder, checked against their full SHA-256."""
-    with reported(json):
+    with exit_on_error(json):
         from ..network import weights as sources
 
         with terminal.Meter("Fetching weights", "MB", scale=1e6) as progress:
             if given:
                 sources.fetch(source, given=given)
-            found = sources.resolve(source, progress=progress)
+            found = sources.resolve_weights(source, progress=progress)
         if json:
             terminal.write_json(
                 {"source": found.source, "path": str(found.path), "sha256": found.digest}
             )
         else:
-            terminal.say(f"{found.source}: {shown(found.path)}")
+            terminal.say(f"{found.source}: {printable(found.path)}")

@@ -1,4 +1,4 @@
-"""The ordered list of pictures: path, label, split, group. No pixels."""
+"""The ordered list of images: path, label, split, group. No pixels."""
 
 import csv
 import itertools
@@ -12,11 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, shown
+from ..errors import InputError, printable
 
-__all__ = ["EXTENSIONS", "NO_LABEL", "SPLITS", "Catalog", "Source", "from_paths", "listed", "scan"]
+__all__ = [
+    "EXTENSIONS",
+    "NO_LABEL",
+    "SPLITS",
+    "Catalog",
+    "Source",
+    "as_catalog",
+    "from_paths",
+    "scan",
+]
 
-#: File name extensions that make a file a listed picture, in lower case. HEIC and AVIF cannot be
+#: File name extensions that make a file a listed image, in lower case. HEIC and AVIF cannot be
 #: decoded; they are listed all the same, so that they are reported and not overlooked.
 EXTENSIONS = frozenset(
     f".{name}"
@@ -35,7 +44,7 @@ SPLITS = {
     "test": "test",
 }
 
-#: The label of a picture that has none.
+#: The label of an image that has none.
 NO_LABEL = -1
 
 _COLUMNS = ("path", "label", "split", "group")
@@ -43,7 +52,7 @@ _COLUMNS = ("path", "label", "split", "group")
 
 @dataclass(frozen=True, eq=False)
 class Catalog:
-    """Pictures in the order of the bytes of their paths.
+    """Images in the order of the bytes of their paths.
 
     Attributes
     ----------
@@ -54,13 +63,13 @@ class Catalog:
     labels : ndarray of int32, shape (n,)
         Index into `classes`; `NO_LABEL` where there is none.
     splits : ndarray of str, shape (n,)
-        ``"train"``, ``"val"``, ``"test"``, or ``""`` when the pictures are not split.
+        ``"train"``, ``"val"``, ``"test"``, or ``""`` when the images are not split.
     groups : ndarray of str, shape (n,)
-        Pictures of one group never stand on both sides of a split; ``""`` is no group.
+        Images of one group never stand on both sides of a split; ``""`` is no group.
     classes : tuple of str
         Sorted class names. They never depend on the order in which files were found.
     ignored : int
-        Files that were passed over because their extension is not a picture's.
+        Files that were passed over because their extension is not an image's.
     """
 
     root: Path
@@ -75,11 +84,11 @@ class Catalog:
         return len(self.paths)
 
     def file(self, index: int) -> Path:
-        """Return the path of picture `index`, with the root."""
+        """Return the path of image `index`, with the root."""
         return self.root / self.paths[index]
 
     def take(self, indices: np.ndarray) -> "Catalog":
-        """Return a catalog of the pictures at `indices`, with the same classes."""
+        """Return a catalog of the images at `indices`, with the same classes."""
         return Catalog(
             self.root,
             self.paths[indices],
@@ -95,18 +104,18 @@ class Catalog:
         return next((split for split in ("test", "val") if split in self.splits), "")
 
     def class_counts(self) -> dict[str, int]:
-        """Return the number of pictures of each class, in the order of `classes`."""
+        """Return the number of images of each class, in the order of `classes`."""
         counts = Counter(self.labels.tolist())
         return {name: counts[index] for index, name in enumerate(self.classes)}
 
 
-#: What pictures are taken from.
+#: What images are taken from.
 Source = str | os.PathLike[str] | Catalog | Iterable[str | os.PathLike[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One picture while a catalog is being made; None where a value is missing."""
+    """One image while a catalog is being made; None where a value is missing."""
 
     path: str
     label: str | None = None
@@ -117,7 +126,7 @@ class _Entry:
 def scan(
     *sources: str | os.PathLike[str], labelled: bool = True, allow_outside: bool = False
 ) -> Catalog:
-    """List the pictures of a folder, a manifest, or one by one.
+    """List the images of a folder, a manifest, or one by one.
 
     Parameters
     ----------
@@ -125,9 +134,9 @@ def scan(
         One folder: with class folders, with class folders under ``train/``,
         ``val/`` (or ``valid/``, ``validation/``) and ``test/``, or flat. Or one manifest, ``.csv``
         or ``.jsonl``, with the columns ``path[,label][,split][,group]`` and paths relative to it.
-        Or any number of picture files.
+        Or any number of image files.
     labelled : bool
-        False takes every picture of a folder, however deep, and no label from its path.
+        False takes every image of a folder, however deep, and no label from its path.
     allow_outside : bool
         Whether a manifest may name files that are not below its own folder, by ``..``, from the
         root, or through symbolic links.
@@ -141,15 +150,15 @@ def scan(
     Raises
     ------
     InputError
-        When there is no such source, it has no picture, or what it means cannot be told.
+        When there is no such source, it has no image, or what it means cannot be told.
     """
     if not sources:
-        raise InputError("No source was given. Give a folder, a manifest or pictures.")
+        raise InputError("No source was given. Give a folder, a manifest or images.")
     files = [Path(source) for source in sources]
     for file in files:
         if not file.exists():
             raise InputError(
-                f"{shown(file)} does not exist. Expected a folder, manifest or picture."
+                f"{printable(file)} does not exist. Expected a folder, manifest or image."
             )
     ignored = 0
     root = files[0]
@@ -169,8 +178,8 @@ def scan(
     return _build(root, entries, ignored)
 
 
-def listed(source: Source, *, labelled: bool = True) -> Catalog:
-    """Return the pictures of a source: see `scan`; a catalog is what it is."""
+def as_catalog(source: Source, *, labelled: bool = True) -> Catalog:
+    """Return the images of a source: see `scan`; a catalog is what it is."""
     if isinstance(source, Catalog):
         return source
     sources = [source] if isinstance(source, str | os.PathLike) else source
@@ -187,7 +196,7 @@ def from_paths(paths: Iterable[str]) -> Catalog:
     """
     entries = [_Entry(path) for path in paths]
     if not entries:
-        raise InputError("The list of pictures is empty. Expected a path for each picture.")
+        raise InputError("The list of images is empty. Expected a path for each image.")
     return _build(Path(), entries, 0)
 
 
@@ -195,15 +204,15 @@ def _build(root: Path, entries: Sequence[_Entry], ignored: int) -> Catalog:
     entries = sorted(entries, key=lambda entry: os.fsencode(entry.path))
     for one, two in itertools.pairwise(entries):
         if one.path == two.path:
-            raise InputError(f"{shown(one.path)} is listed twice. List every picture once.")
+            raise InputError(f"{printable(one.path)} is listed twice. List every image once.")
     classes = tuple(sorted({entry.label for entry in entries if entry.label is not None}))
     index = {name: label for label, name in enumerate(classes)}
     splits = [entry.split or "" for entry in entries]
     if any(splits) and not all(splits):
         first = entries[splits.index("")].path
         raise InputError(
-            f"{splits.count('')} of {len(entries)} pictures have no split while others have one, "
-            f"for example {shown(first)}. Give every picture a split, or none."
+            f"{splits.count('')} of {len(entries)} images have no split while others have one, "
+            f"for example {printable(first)}. Give every image a split, or none."
         )
     return Catalog(
         root,
@@ -226,12 +235,12 @@ def _texts(values: Iterable[str]) -> np.ndarray:
 
 
 def _walk(root: Path) -> tuple[list[str], list[str]]:
-    """Return the relative paths of pictures, and of other files, below `root`."""
-    pictures: list[str] = []
+    """Return the relative paths of images, and of other files, below `root`."""
+    images: list[str] = []
     other: list[str] = []
 
     def unreadable(error: OSError) -> None:
-        raise InputError(f"{shown(error.filename)} cannot be listed: {error.strerror}.")
+        raise InputError(f"{printable(error.filename)} cannot be listed: {error.strerror}.")
 
     for folder, folders, names in os.walk(root, onerror=unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -239,11 +248,11 @@ def _walk(root: Path) -> tuple[list[str], list[str]]:
         prefix = "" if below == os.curdir else os.path.join(below, "")
         for name in names:
             if not name.startswith("."):
-                (pictures if _is_picture(name) else other).append(prefix + name)
-    return pictures, other
+                (images if _is_image(name) else other).append(prefix + name)
+    return images, other
 
 
-def _is_picture(name: str) -> bool:
+def _is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
@@ -251,10 +260,10 @@ def _nothing_found(root: Path, other: list[str]) -> str:
     known = " ".join(sorted(EXTENSIONS))
     if other:
         return (
-            f"{shown(root)} has no pictures, only {len(other)} other files such as "
-            f"{shown(min(other))}. Expected files that end in {known}."
+            f"{printable(root)} has no images, only {len(other)} other files such as "
+            f"{printable(min(other))}. Expected files that end in {known}."
         )
-    return f"{shown(root)} is empty. Expected pictures: files that end in {known}."
+    return f"{printable(root)} is empty. Expected images: files that end in {known}."
 
 
 def _layout(paths: Sequence[str]) -> str:
@@ -265,9 +274,9 @@ def _layout(paths: Sequence[str]) -> str:
         return "flat"
     if beside:
         raise InputError(
-            f"{len(beside)} pictures, for example {shown(beside[0])}, lie beside the folders with "
-            f"the other {len(paths) - len(beside)}, so their class cannot be told. Move them into "
-            "a class folder, or list the pictures in a manifest."
+            f"{len(beside)} images, for example {printable(beside[0])}, lie beside the folders "
+            f"with the other {len(paths) - len(beside)}, so their class cannot be told. Move them "
+            "into a class folder, or list the images in a manifest."
         )
     depths: dict[str, set[int]] = {}
     for part in parts:
@@ -278,9 +287,9 @@ def _layout(paths: Sequence[str]) -> str:
     strangers = sorted(name for name in depths if name.lower() not in SPLITS)
     if strangers:
         raise InputError(
-            f"The folder {shown(min(split_like))!r} looks like a split, but beside it is "
-            f"{shown(strangers[0])!r}, which does not. Keep only train, val and test folders "
-            "there, or list the pictures in a manifest."
+            f"The folder {printable(min(split_like))!r} looks like a split, but beside it is "
+            f"{printable(strangers[0])!r}, which does not. Keep only train, val and test folders "
+            "there, or list the images in a manifest."
         )
     return "splits"
 
@@ -296,10 +305,10 @@ def _from_path(path: str, layout: str) -> _Entry:
 
 
 def _listed_file(file: Path) -> str:
-    if file.is_dir() or not _is_picture(file.name):
+    if file.is_dir() or not _is_image(file.name):
         raise InputError(
-            f"{shown(file)} is not a picture. Give one folder, one manifest (.csv or .jsonl), "
-            "or only pictures."
+            f"{printable(file)} is not an image. Give one folder, one manifest (.csv or .jsonl), "
+            "or only images."
         )
     return str(file)
 
@@ -314,13 +323,14 @@ def _read_manifest(file: Path, allow_outside: bool) -> Iterator[_Entry]:
     root = os.path.realpath(file.parent)
     with file.open("rb") as start:
         if start.read(2) in (b"\xff\xfe", b"\xfe\xff"):
-            raise InputError(f"{shown(file)}, line 1: this is UTF-16. Save the file as UTF-8.")
+            raise InputError(f"{printable(file)}, line 1: this is UTF-16. Save the file as UTF-8.")
     for line, row in rows(file):
-        where = f"{shown(file)}, line {line}"
+        where = f"{printable(file)}, line {line}"
         unknown = [str(name) for name in row if name not in _COLUMNS]
         if unknown:
             raise InputError(
-                f"{where}: unknown column {shown(unknown[0])!r}. Expected {', '.join(_COLUMNS)}."
+                f"{where}: unknown column {printable(unknown[0])!r}. Expected "
+                f"{', '.join(_COLUMNS)}."
             )
         bad = [name for name, value in row.items() if not isinstance(value, str | None)]
         if bad:
@@ -330,20 +340,20 @@ def _read_manifest(file: Path, allow_outside: bool) -> Iterator[_Entry]:
             raise InputError(f"{where}: {strange[0]} is not UTF-8. Save the file as UTF-8.")
         path = row.get("path")
         if not path or "\0" in path:
-            raise InputError(f"{where}: there is no path. Every picture needs one.")
+            raise InputError(f"{where}: there is no path. Every image needs one.")
         path = os.path.normpath(path)
         if path in seen:
-            raise InputError(f"{where}: {shown(path)} stands on line {seen[path]} already.")
+            raise InputError(f"{where}: {printable(path)} stands on line {seen[path]} already.")
         if not allow_outside and not _is_below(os.path.join(file.parent, path), root):
             raise InputError(
-                f"{where}: {shown(path)} is outside the folder of the manifest. If that is meant, "
-                "add --allow-outside."
+                f"{where}: {printable(path)} is outside the folder of the manifest. If that is "
+                "meant, add --allow-outside."
             )
         seen[path] = line
         split = row.get("split") or None
         if split and split.lower() not in SPLITS:
             raise InputError(
-                f"{where}: unknown split {shown(split)!r}. Expected train, val or test."
+                f"{where}: unknown split {printable(split)!r}. Expected train, val or test."
             )
         yield _Entry(
             path,
@@ -352,7 +362,7 @@ def _read_manifest(file: Path, allow_outside: bool) -> Iterator[_Entry]:
             row.get("group") or None,
         )
     if not seen:
-        raise InputError(f"{shown(file)} lists no pictures.")
+        raise InputError(f"{printable(file)} lists no images.")
 
 
 def _is_utf8(text: str) -> bool:
@@ -368,14 +378,14 @@ def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         reader = csv.DictReader(text, restkey="(beyond the header)", strict=True)
         if "path" not in (reader.fieldnames or ()):
             raise InputError(
-                f"{shown(file)}: the first line must name the columns, with 'path' among them; "
-                f"it reads {shown(','.join(reader.fieldnames or ()))!r}."
+                f"{printable(file)}: the first line must name the columns, with 'path' among them; "
+                f"it reads {printable(','.join(reader.fieldnames or ()))!r}."
             )
         try:
             for row in reader:
                 yield reader.line_num, row
         except csv.Error as error:
-            raise InputError(f"{shown(file)}, line {reader.line_num}: {error}.") from error
+            raise InputError(f"{printable(file)}, line {reader.line_num}: {error}.") from error
 
 
 def _jsonl_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -386,7 +396,7 @@ def _jsonl_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             try:
                 row = json.loads(content)
             except (ValueError, RecursionError) as error:
-                raise InputError(f"{shown(file)}, line {line}: not JSON: {error}.") from error
+                raise InputError(f"{printable(file)}, line {line}: not JSON: {error}.") from error
             if not isinstance(row, dict):
-                raise InputError(f"{shown(file)}, line {line}: expected an object, {{...}}.")
+                raise InputError(f"{printable(file)}, line {line}: expected an object, {{...}}.")
             yield line, row

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, shown
+from ..errors import InputError, printable
 from ..storage import files
 
-__all__ = ["Sample", "write_sample"]
+__all__ = ["SampleResult", "write_sample"]
 
-_TEST_SHARE = 5  # every fifth picture of a class is for the test
+_TEST_SHARE = 5  # every fifth image of a class is for the test
 
 
 @dataclass(frozen=True)
-class Sample:
-    """What `write_sample` wrote: pictures under ``train/`` and ``test/``, in class folders."""
+class SampleResult:
+    """What `write_sample` wrote: images under ``train/`` and ``test/``, in class folders."""
 
     out: Path
     train: int
@@ -26,7 +26,7 @@ class Sample:
     classes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures as plain values, for JSON."""
+        """Return the result as plain values, for JSON."""
         return {
             "out": str(self.out),
             "train": self.train,
@@ -35,10 +35,10 @@ class Sample:
         }
 
 
-def write_sample(folder: str | os.PathLike[str], per_class: int | None = None) -> Sample:
+def write_sample(folder: str | os.PathLike[str], per_class: int | None = None) -> SampleResult:
     """Write the digits as PNG files, 8 × 8 grey, in class folders under ``train/`` and ``test/``.
 
-    The pictures are those of `sklearn.datasets.load_digits`: 1,797 digits of 43 people, the test
+    The images are those of `sklearn.datasets.load_digits`: 1,797 digits of 43 people, the test
     set of Alpaydin and Kaynak's Optical Recognition of Handwritten Digits (UCI, 1998).
 
     Parameters
@@ -46,7 +46,7 @@ def write_sample(folder: str | os.PathLike[str], per_class: int | None = None) -
     folder : path
         Empty, or holding this sample already.
     per_class : int, optional
-        How many pictures of each class; all by default.
+        How many images of each class; all by default.
 
     Raises
     ------
@@ -76,15 +76,15 @@ def write_sample(folder: str | os.PathLike[str], per_class: int | None = None) -
         with files.storage_errors(path):
             path.write_bytes(data)
     tests = sum(path.parts[-3] == "test" for path in content)
-    return Sample(root, len(content) - tests, tests, tuple(map(str, range(10))))
+    return SampleResult(root, len(content) - tests, tests, tuple(map(str, range(10))))
 
 
 def _refuse_others(root: Path, ours: set[Path]) -> None:
     if root.exists() and not root.is_dir():
-        raise InputError(f"{shown(root)} is not a folder.")
+        raise InputError(f"{printable(root)} is not a folder.")
     others = sorted(path for path in root.rglob("*") if not path.is_dir() and path not in ours)
     if others:
         raise InputError(
-            f"{shown(root)} holds other files, such as {shown(others[0].name)}. "
+            f"{printable(root)} holds other files, such as {printable(others[0].name)}. "
             "Give an empty folder or a new name."
         )

@@ -1,7 +1,7 @@
-"""Splits over pictures that cannot leak.
+"""Splits over images that cannot leak.
 
-All copies of a picture are one thing here, and so are pictures with the very same bytes and
-pictures of one group: none of these ever stands on both sides of a split.
+All copies of an image are one thing here, and so are images with the very same bytes and
+images of one group: none of these ever stands on both sides of a split.
 """
 
 from collections.abc import Sequence
@@ -9,27 +9,35 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..errors import InputError, shown
+from ..errors import InputError, printable
 from .catalog import NO_LABEL, Catalog
 
-__all__ = ["Split", "folds", "held_out", "labelled", "require_classes", "train_test", "units"]
+__all__ = [
+    "Split",
+    "folds",
+    "held_out",
+    "labelled_images",
+    "leakage_groups",
+    "require_classes",
+    "train_test",
+]
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Which pictures to train on and which to test on.
+    """Which images to train on and which to test on.
 
     Attributes
     ----------
     train, test : ndarray of int
-        Indices of labelled pictures.
+        Indices of labelled images.
     rule : str
         How the split came about, for people to read.
     validation : ndarray of int
-        Pictures to choose a model by: the `val` split, where there is a `test` split too.
+        Images to choose a model by: the `val` split, where there is a `test` split too.
     left_out : int
-        Labelled pictures that are on no side, because their bytes or group are those of a test
-        picture (or, to train on, of a validation picture).
+        Labelled images that are on no side, because their bytes or group are those of a test
+        image (or, to train on, of a validation image).
     """
 
     train: np.ndarray
@@ -39,9 +47,9 @@ class Split:
     left_out: int = 0
 
     def to_compare_on(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]] | None]:
-        """Return the pictures to compare models on, and the fold to do it with, if one is given.
+        """Return the images to compare models on, and the fold to do it with, if one is given.
 
-        The test pictures are not among them. Positions in the fold are those in the pictures.
+        The test images are not among them. Positions in the fold are those in the images.
         """
         if not len(self.validation):
             return self.train, None
@@ -50,19 +58,19 @@ class Split:
         return np.concatenate([self.train, self.validation]), [fold]
 
 
-def units(catalog: Catalog, digests: np.ndarray) -> np.ndarray:
-    """Return, for each picture, the number of the unit that must stay together.
+def leakage_groups(catalog: Catalog, digests: np.ndarray) -> np.ndarray:
+    """Return, for each image, the number of the unit that must stay together.
 
     Parameters
     ----------
     catalog : Catalog
     digests : ndarray of str, shape (n,)
-        SHA-256 of each picture's file.
+        SHA-256 of each image's file.
 
     Returns
     -------
     ndarray of int, shape (n,)
-        Equal for pictures with equal bytes or an equal group, also through others.
+        Equal for images with equal bytes or an equal group, also through others.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -81,35 +89,35 @@ def units(catalog: Catalog, digests: np.ndarray) -> np.ndarray:
 
 
 def train_test(catalog: Catalog, digests: np.ndarray, test_size: float, seed: int) -> Split:
-    """Return which pictures to train on and which to test on.
+    """Return which images to train on and which to test on.
 
     Pre-made splits are respected: the `test` split is for testing, the `val` split when there is
-    no `test`. Without splits, a stratified share of the pictures is held out.
+    no `test`. Without splits, a stratified share of the images is held out.
 
     Parameters
     ----------
     catalog : Catalog
     digests : ndarray of str, shape (n,)
     test_size : float
-        Share of the pictures that is held out, when there are no splits.
+        Share of the images that is held out, when there are no splits.
     seed : int
 
     Raises
     ------
     InputError
-        When equal pictures have different labels, or there are too few of a class.
+        When equal images have different labels, or there are too few of a class.
     """
     if not 0 < test_size < 1:
         raise InputError(f"The test size is {test_size:g}. Expected a share between 0 and 1.")
-    found = labelled(catalog, digests)
-    together = units(catalog, digests)
+    found = labelled_images(catalog, digests)
+    together = leakage_groups(catalog, digests)
     present = set(catalog.splits[found])
     if present == {""}:
         return _holdout(catalog, found, together, test_size, seed)
     name = catalog.take(found).test_split
     if not present >= {"train", name}:
         raise InputError(
-            f"The labelled pictures have the splits {', '.join(sorted(present))}. "
+            f"The labelled images have the splits {', '.join(sorted(present))}. "
             "Expected train, and test or val."
         )
     test, validation, train = (
@@ -123,13 +131,13 @@ def train_test(catalog: Catalog, digests: np.ndarray, test_size: float, seed: in
     return Split(train[clean], test, rule, validation[apart], int((~clean).sum() + (~apart).sum()))
 
 
-def labelled(catalog: Catalog, digests: np.ndarray) -> np.ndarray:
-    """Return the indices of all labelled pictures, when they can be trained on.
+def labelled_images(catalog: Catalog, digests: np.ndarray) -> np.ndarray:
+    """Return the indices of all labelled images, when they can be trained on.
 
     Raises
     ------
     InputError
-        When equal pictures have different labels, or a class has no picture.
+        When equal images have different labels, or a class has no image.
     """
     _check_labels_agree(catalog, digests)
     found = np.flatnonzero(catalog.labels != NO_LABEL)
@@ -140,14 +148,14 @@ def labelled(catalog: Catalog, digests: np.ndarray) -> np.ndarray:
 def folds(
     y: np.ndarray, units: np.ndarray, count: int, seed: int, classes: Sequence[str] = ()
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return stratified folds over pictures, with every unit on one side.
+    """Return stratified folds over images, with every unit on one side.
 
     Parameters
     ----------
     y : ndarray of int, shape (n,)
-        Label of each picture.
+        Label of each image.
     units : ndarray of int, shape (n,)
-        From `units`.
+        From `leakage_groups`.
     count : int
     seed : int
     classes : sequence of str, optional
@@ -156,7 +164,7 @@ def folds(
     Returns
     -------
     list of (ndarray of int, ndarray of int)
-        Positions to train on and to validate on; each picture is validated on once.
+        Positions to train on and to validate on; each image is validated on once.
 
     Raises
     ------
@@ -170,18 +178,18 @@ def folds(
     for label in np.unique(y):
         found = len(np.unique(units[y == label]))
         if found < count:
-            name = shown(classes[label]) if len(classes) else str(label)
+            name = printable(classes[label]) if len(classes) else str(label)
             raise InputError(
-                f"The class {name!r} has {found} different pictures or groups to train on, and "
-                f"{count} folds need {count} or more. Use fewer folds, or add pictures."
+                f"The class {name!r} has {found} different images or groups to train on, and "
+                f"{count} folds need {count} or more. Use fewer folds, or add images."
             )
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     found_folds = list(splitter.split(y, y, units))
     for inside, _ in found_folds:
         for label in np.setdiff1d(y, y[inside]):
-            name = shown(classes[label]) if len(classes) else str(label)
+            name = printable(classes[label]) if len(classes) else str(label)
             raise InputError(
-                f"All pictures of the class {name!r} fell into one fold: its groups are few and "
+                f"All images of the class {name!r} fell into one fold: its groups are few and "
                 "large. Use fewer folds, another seed, or smaller groups."
             )
     return found_folds
@@ -208,49 +216,49 @@ def held_out(
     fewest = min(len(np.unique(units[y == label])) for label in np.unique(y))
     if fewest < 2:
         raise InputError(
-            "Some class has one picture to train on, so none of it can be held out. Add pictures, "
+            "Some class has one image to train on, so none of it can be held out. Add images, "
             "or give a val split."
         )
     return folds(y, units, max(2, min(round(1 / share), fewest)), seed)[0]
 
 
 def _holdout(
-    catalog: Catalog, pictures: np.ndarray, together: np.ndarray, test_size: float, seed: int
+    catalog: Catalog, images: np.ndarray, together: np.ndarray, test_size: float, seed: int
 ) -> Split:
     from sklearn.model_selection import train_test_split
 
-    found, first = np.unique(together[pictures], return_index=True)
-    labels = catalog.labels[pictures[first]]
+    found, first = np.unique(together[images], return_index=True)
+    labels = catalog.labels[images[first]]
     counts = np.bincount(labels, minlength=len(catalog.classes))
     few = [name for name, count in zip(catalog.classes, counts, strict=True) if count < 2]
     if few:
         raise InputError(
-            f"The class {shown(few[0])!r} has {counts[catalog.classes.index(few[0])]} different "
-            "pictures; to train and to test, every class needs at least 2."
+            f"The class {printable(few[0])!r} has {counts[catalog.classes.index(few[0])]} "
+            "different images; to train and to test, every class needs at least 2."
         )
     share = max(test_size, len(catalog.classes) / len(found))
     train, _ = train_test_split(found, test_size=share, random_state=seed, stratify=labels)
-    inside = np.isin(together[pictures], train)
-    rule = f"a stratified {test_size:.0%} of the pictures held out, seed {seed}"
-    return Split(pictures[inside], pictures[~inside], rule)
+    inside = np.isin(together[images], train)
+    rule = f"a stratified {test_size:.0%} of the images held out, seed {seed}"
+    return Split(images[inside], images[~inside], rule)
 
 
 def _check_labels_agree(catalog: Catalog, digests: np.ndarray) -> None:
-    """Refuse pictures with the same bytes and different labels, naming some."""
+    """Refuse images with the same bytes and different labels, naming some."""
     first: dict[str, int] = {}
     clashes = []
     for index in np.flatnonzero(catalog.labels != NO_LABEL).tolist():
         other = first.setdefault(digests[index], index)
         if catalog.labels[other] != catalog.labels[index]:
             pair = (
-                f"{shown(catalog.paths[i])} ({shown(catalog.classes[catalog.labels[i]])})"
+                f"{printable(catalog.paths[i])} ({printable(catalog.classes[catalog.labels[i]])})"
                 for i in (other, index)
             )
             clashes.append("  " + " = ".join(pair))
     if clashes:
         more = f"\n  and {len(clashes) - 10} more" if len(clashes) > 10 else ""
         raise InputError(
-            f"{len(clashes)} pictures have the very bytes of one with another label:\n"
+            f"{len(clashes)} images have the very bytes of one with another label:\n"
             + "\n".join(clashes[:10])
             + f"{more}\nRemove or relabel one of each."
         )
@@ -262,16 +270,16 @@ def require_classes(catalog: Catalog) -> None:
     Raises
     ------
     InputError
-        When the pictures have no labels, or only one class.
+        When the images have no labels, or only one class.
     """
     if not len(catalog.classes):
         raise InputError(
-            "The pictures have no labels. Put them into one folder a class, or give a manifest "
+            "The images have no labels. Put them into one folder a class, or give a manifest "
             "with a label column, and extract again: that costs no forward pass."
         )
     if len(catalog.classes) == 1:
         raise InputError(
-            f"There is one class, {shown(catalog.classes[0])!r}, with {len(catalog)} pictures. "
+            f"There is one class, {printable(catalog.classes[0])!r}, with {len(catalog)} images. "
             "A classifier needs at least 2."
         )
 
@@ -280,5 +288,5 @@ def _check_all_trained(catalog: Catalog, train: np.ndarray) -> None:
     missing = sorted(set(range(len(catalog.classes))) - set(catalog.labels[train].tolist()))
     if missing:
         raise InputError(
-            f"The class {shown(catalog.classes[missing[0]])!r} has no picture to train on."
+            f"The class {printable(catalog.classes[missing[0]])!r} has no image to train on."
         )

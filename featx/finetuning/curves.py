@@ -1,4 +1,4 @@
-"""Pictures of how a training went: loss and accuracy of both sets, epoch by epoch."""
+"""Images of how a training went: loss and accuracy of both sets, epoch by epoch."""
 
 import io
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def draw(tuning: Mapping[str, Any], out: Path) -> None:
     Parameters
     ----------
     tuning : mapping
-        `report["tuning"]` of a bundle.
+        `report["tuning"]` of a model.
     out : path
 
     Raises
@@ -47,7 +47,7 @@ def draw(tuning: Mapping[str, Any], out: Path) -> None:
     stages = [("head", "the head alone")] if history["head"] else []
     stages.append(("choose", "fine-tuning, choosing the epoch"))
     if history["final"]:
-        stages.append(("final", "fine-tuning, all training pictures"))
+        stages.append(("final", "fine-tuning, all training images"))
     figure = Figure(figsize=(4 * len(stages), 6), layout="constrained")
     panels = figure.subplots(2, len(stages), squeeze=False, sharex="col", sharey="row")
     for column, (stage, title) in enumerate(stages):
@@ -70,7 +70,7 @@ def draw(tuning: Mapping[str, Any], out: Path) -> None:
     figure.suptitle(f"{tuning['head']}, tuned from {tuning['layers'][0]} on ({kept})")
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=120)
-    with files.claimed(out):
+    with files.lock_output(out):
         files.write_bytes(out, drawn.getvalue())
 
 

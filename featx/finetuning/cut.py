@@ -1,4 +1,4 @@
-"""The cache of a model's pictures at another cut: found, or extracted."""
+"""The cache of a model's images at another cut: found, or extracted."""
 
 import logging
 import os
@@ -10,9 +10,9 @@ import numpy as np
 from ..cache import extract as extraction
 from ..cache.file import Cache
 from ..dataset.catalog import Catalog, Source
-from ..errors import IncompatibleError, InputError, shown
+from ..errors import IncompatibleError, InputError, printable
 from ..images import augment
-from ..model.model import Bundle
+from ..model.model import Model
 from ..network import layers
 from ..network.fingerprint import Fingerprint
 
@@ -23,7 +23,7 @@ log = logging.getLogger("featx")
 
 def cache_at(
     cut: str,
-    model: Bundle,
+    model: Model,
     source: str | os.PathLike[str] | Catalog | None,
     out: Path,
     progress: extraction.Progress | None,
@@ -34,13 +34,13 @@ def cache_at(
     ----------
     cut : str
         A key of `layers.LAYERS`.
-    model : Bundle
-        Whose pictures they are.
+    model : Model
+        Whose images they are.
     source : path or Catalog, optional
         A cache at the cut, which is taken; or one at another cut, beside which the new one is
-        made; or pictures. By default the cache that the model was fitted on.
+        made; or images. By default the cache that the model was fitted on.
     out : path
-        Beside which it is made where the source is pictures.
+        Beside which it is made where the source is images.
     progress : callable, optional
         See `extraction.Progress`.
 
@@ -60,8 +60,8 @@ def cache_at(
     given = Path(source) if source is not None else Path(model.report["train"]["features"])
     if source is None and not given.exists():
         raise InputError(
-            f"The model was fitted on {shown(given)}, which is not there. Give the pictures, or a "
-            "cache of them, after the model."
+            f"The model was fitted on {printable(given)}, which is not there. Give the images, or "
+            "a cache of them, after the model."
         )
     if not Cache.is_cache(given):
         path = out.with_name(f"{out.stem}.{cut}.h5")
@@ -80,7 +80,7 @@ def cache_at(
 
 
 def _is_at(there: Cache, first: Cache, cut: str) -> bool:
-    """Tell whether a cache has the pictures of another, at the cut."""
+    """Tell whether a cache has the images of another, at the cut."""
     same = set(first.fingerprint.differences(there.fingerprint)) == {"cut"}
     return (
         same
@@ -96,7 +96,7 @@ def _extract(
     path: Path,
     cut: str,
     fingerprint: Fingerprint,
-    model: Bundle,
+    model: Model,
     progress: extraction.Progress | None,
 ) -> None:
     trunk = fingerprint.trunk
@@ -106,7 +106,7 @@ def _extract(
         size=trunk.size,
         resize=trunk.resize,
         copies=copies,
-        augment=augment.described(fingerprint.augment) if copies else None,
+        augment=augment.policy_name(fingerprint.augment) if copies else None,
         seed=fingerprint.seed,
         weights=str(model.trunk.weights.path or "random"),
         preprocessing=trunk.preprocessing,
@@ -117,13 +117,13 @@ def _extract(
     side, _, channels = layers.cut_shape(cut, trunk.size)
     each = side * side * channels * np.dtype(fingerprint.dtype).itemsize * (1 + copies)
     log.info(
-        "Extracting at %s into %s: %.0f KB a picture before compression, %d copies.",
-        cut, shown(path), each / 1e3, copies,
+        "Extracting at %s into %s: %.0f KB an image before compression, %d copies.",
+        cut, printable(path), each / 1e3, copies,
     )  # fmt: skip
     extraction.extract(source, path, settings, progress=progress)
 
 
-def check_trunk(model: Bundle, cache: Cache, cut: str) -> None:
+def check_trunk(model: Model, cache: Cache, cut: str) -> None:
     """Check that a cache holds features of the model's network at the cut.
 
     Raises
@@ -136,5 +136,6 @@ def check_trunk(model: Bundle, cache: Cache, cut: str) -> None:
     if different:
         listed = ", ".join(f"{name} {a} needed, {b} there" for name, (a, b) in different.items())
         raise IncompatibleError(
-            f"{shown(cache.path)} is not a cache for this: {listed}. Leave it out to have one made."
+            f"{printable(cache.path)} is not a cache for this: {listed}. Leave it out to have one "
+            "made."
         )

@@ -17,12 +17,12 @@ __all__ = [
     "OPTIMIZERS",
     "Progress",
     "Recipe",
-    "Tuned",
+    "TrainedEpochs",
     "Tuning",
     "epoch_of",
     "probabilities",
     "seconds_an_epoch",
-    "tune",
+    "train_epochs",
 ]
 
 #: Called with the batches done, in all epochs together at most, and in this run.
@@ -32,7 +32,7 @@ log = logging.getLogger("featx")
 
 OPTIMIZERS = ("adam", "sgd")
 _PREDICT = 32
-_WORTH_COMPILING = 10_000_000  # numbers that are read while training: a hundred pictures at 14 x 14
+_WORTH_COMPILING = 10_000_000  # numbers that are read while training: a hundred images at 14 x 14
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,15 @@ class Recipe:
 
 @dataclass(frozen=True, eq=False)
 class Tuning:
-    """The pictures of one training.
+    """The images of one training.
 
     Attributes
     ----------
     cache : Cache
         Of features at the cut.
     train, validation : ndarray of int
-        Pictures of the cache; training takes one of the copies of each, another every epoch,
-        validation the originals. No validation pictures: all epochs are run.
+        Images of the cache; training takes one of the copies of each, another every epoch,
+        validation the originals. No validation images: all epochs are run.
     y_train, y_validation : ndarray of int
     classes : int
     """
@@ -113,7 +113,7 @@ class Tuning:
 
 
 @dataclass(frozen=True, eq=False)
-class Tuned:
+class TrainedEpochs:
     """What came of a training; the network has the weights of its best epoch.
 
     Attributes
@@ -129,7 +129,7 @@ class Tuned:
     history: dict[str, list[float]]
 
 
-def tune(
+def train_epochs(
     network: Any,
     tuning: Tuning,
     recipe: Recipe,
@@ -139,7 +139,7 @@ def tune(
     checkpoint: Checkpoint,
     carried: dict[str, Any] | None = None,
     progress: Progress | None = None,
-) -> Tuned:
+) -> TrainedEpochs:
     """Train the trainable layers of a network.
 
     Parameters
@@ -199,12 +199,12 @@ def tune(
         }
         checkpoint.save(arrays, values)
     _assign(network.variables, best)
-    return Tuned(values["best_epoch"], values["history"])
+    return TrainedEpochs(values["best_epoch"], values["history"])
 
 
-def _pays_to_compile(pictures: int, shape: Sequence[int]) -> bool | str:
+def _pays_to_compile(images: int, shape: Sequence[int]) -> bool | str:
     """Return whether XLA compiles the training: a half faster, but not worth it for little."""
-    return True if pictures * int(np.prod(shape)) > _WORTH_COMPILING else "auto"
+    return True if images * int(np.prod(shape)) > _WORTH_COMPILING else "auto"
 
 
 def _optimizer(recipe: Recipe) -> Any:
@@ -223,8 +223,8 @@ def _is_over(values: dict[str, Any], recipe: Recipe) -> bool:
     return "val_loss" in values["history"] and waited >= recipe.patience
 
 
-def _record(history: dict[str, list[float]], figures: dict[str, float]) -> None:
-    for name, value in figures.items():
+def _record(history: dict[str, list[float]], logs: dict[str, float]) -> None:
+    for name, value in logs.items():
         history.setdefault(name, []).append(float(value))
 
 
@@ -252,11 +252,11 @@ def _validated(network: Any, tuning: Tuning) -> dict[str, float]:
     return {"val_loss": float(-np.log(truth).mean()), "val_accuracy": float(right.mean())}
 
 
-def probabilities(network: Any, cache: Cache, pictures: np.ndarray) -> np.ndarray:
+def probabilities(network: Any, cache: Cache, images: np.ndarray) -> np.ndarray:
     """Return the probabilities of the originals, float64 (n, classes); rows sum to 1."""
     found = []
-    for start in range(0, len(pictures), _PREDICT):
-        blocks = cache.blocks(pictures[start : start + _PREDICT], 0)
+    for start in range(0, len(images), _PREDICT):
+        blocks = cache.blocks(images[start : start + _PREDICT], 0)
         features = np.concatenate([block[:, 0] for _, block in blocks]).astype(np.float32)
         # The batch always has the same size, so that the function is compiled once.
         padding = np.zeros((_PREDICT - len(features), *features.shape[1:]), np.float32)
@@ -267,7 +267,7 @@ def probabilities(network: Any, cache: Cache, pictures: np.ndarray) -> np.ndarra
 
 
 def epoch_of(tuning: Tuning, recipe: Recipe, epoch: int) -> Any:
-    """Return the batches of an epoch: an order and a copy of each picture of its own."""
+    """Return the batches of an epoch: an order and a copy of each image of its own."""
     keras = backend.keras()
     random = np.random.default_rng([recipe.seed, epoch])
     order = random.permutation(len(tuning.train))
@@ -279,12 +279,12 @@ def epoch_of(tuning: Tuning, recipe: Recipe, epoch: int) -> Any:
             return -(-len(order) // recipe.batch_size)
 
         def __getitem__(self, number: int) -> tuple[np.ndarray, ...]:
-            # A copy of a picture is one chunk of the file: reading any of them costs the same.
+            # A copy of an image is one chunk of the file: reading any of them costs the same.
             chosen = order[number * recipe.batch_size : (number + 1) * recipe.batch_size]
-            pictures = tuning.train[chosen].tolist()
+            images = tuning.train[chosen].tolist()
             features = [
-                tuning.cache.features[picture, copy]
-                for picture, copy in zip(pictures, copies[chosen].tolist(), strict=True)
+                tuning.cache.features[image, copy]
+                for image, copy in zip(images, copies[chosen].tolist(), strict=True)
             ]
             labels = tuning.y_train[chosen]
             truth = np.eye(tuning.classes, dtype=np.float32)[labels]
@@ -330,7 +330,7 @@ class _Batches:
             self.progress(done, self.epochs * self.batches, done - self.begun)
 
 
-def seconds_an_epoch(network: Any, pictures: int) -> float:
+def seconds_an_epoch(network: Any, images: int) -> float:
     """Estimate what an epoch takes from a pass forward, which is compiled already.
 
     The pass back is about two more (once for the features, once for the weights).
@@ -341,4 +341,4 @@ def seconds_an_epoch(network: Any, pictures: int) -> float:
         begun = time.perf_counter()
         network.predict_on_batch(features)
         times.append(time.perf_counter() - begun)
-    return 3 * min(times) * pictures / _PREDICT
+    return 3 * min(times) * images / _PREDICT

@@ -1,4 +1,4 @@
-"""The pictures of a cache as a model knows them: trained on, to choose by, to test on."""
+"""The images of a cache as a model knows them: trained on, to choose by, to test on."""
 
 from dataclasses import dataclass
 
@@ -6,24 +6,24 @@ import numpy as np
 
 from ..cache.file import Cache
 from ..dataset.catalog import NO_LABEL
-from ..errors import InputError, shown
-from ..model.model import Bundle
+from ..errors import InputError, printable
+from ..model.model import Model
 
-__all__ = ["Matched", "matched"]
+__all__ = ["Matched", "match_images"]
 
 
 @dataclass(frozen=True, eq=False)
 class Matched:
-    """Pictures of a cache, with labels that are indices into the model's classes.
+    """Images of a cache, with labels that are indices into the model's classes.
 
     Attributes
     ----------
     train, y_train : ndarray of int
-        The pictures that the model was trained on, in its order.
+        The images that the model was trained on, in its order.
     validation, y_validation : ndarray of int
         The `val` split, where there is a `test` split too.
     test, y_test : ndarray of int
-        The `test` split, or `val`, or all pictures that were not trained on.
+        The `test` split, or `val`, or all images that were not trained on.
     """
 
     train: np.ndarray
@@ -34,13 +34,13 @@ class Matched:
     y_test: np.ndarray
 
 
-def matched(model: Bundle, cache: Cache) -> Matched:
-    """Find a model's pictures in a cache, by their bytes.
+def match_images(model: Model, cache: Cache) -> Matched:
+    """Find a model's images in a cache, by their bytes.
 
     Raises
     ------
     InputError
-        When a training picture is not there or has another label, or there is none to test on.
+        When a training image is not there or has another label, or there is none to test on.
     """
     listed = cache.catalog
     labels = _labels(model, cache)
@@ -49,25 +49,26 @@ def matched(model: Bundle, cache: Cache) -> Matched:
     missing = sum(digest not in index for digest in digests)
     if missing:
         raise InputError(
-            f"{shown(cache.path)} does not hold {missing} of the {len(digests)} pictures that the "
-            "model was trained on. Give a cache of the same pictures."
+            f"{printable(cache.path)} does not hold {missing} of the {len(digests)} images that "
+            "the model was trained on. Give a cache of the same images."
         )
     train = np.array([index[digest] for digest in digests])
     expected = model.training["labels"]
     different = np.flatnonzero(labels[train] != expected)
     if len(different):
         row = train[different[0]]
-        now = "no label" if labels[row] == NO_LABEL else repr(shown(model.classes[labels[row]]))
-        was = shown(model.classes[expected[different[0]]])
+        now = "no label" if labels[row] == NO_LABEL else repr(printable(model.classes[labels[row]]))
+        was = printable(model.classes[expected[different[0]]])
         raise InputError(
-            f"{len(different)} training pictures have another label than when the model was "
-            f"fitted, for example {shown(listed.paths[row])}: {was!r} then, {now} now. Fit again."
+            f"{len(different)} training images have another label than when the model was "
+            f"fitted, for example {printable(listed.paths[row])}: {was!r} then, {now} now. Fit "
+            "again."
         )
     free = (labels != NO_LABEL) & ~np.isin(cache.digests, digests)
     name = listed.test_split
     test = np.flatnonzero(free & (listed.splits == name))
     if not len(test):
-        raise InputError(f"{shown(cache.path)} has no labelled picture left to test on.")
+        raise InputError(f"{printable(cache.path)} has no labelled image left to test on.")
     validation = np.empty(0, np.int64)
     if name == "test":
         apart = ~np.isin(cache.digests, cache.digests[test])
@@ -75,16 +76,16 @@ def matched(model: Bundle, cache: Cache) -> Matched:
     return Matched(train, labels[train], validation, labels[validation], test, labels[test])
 
 
-def _labels(model: Bundle, cache: Cache) -> np.ndarray:
-    """Return the labels of all pictures as indices into the model's classes."""
+def _labels(model: Model, cache: Cache) -> np.ndarray:
+    """Return the labels of all images as indices into the model's classes."""
     names = cache.catalog.classes
     if (cache.labels == NO_LABEL).all():
-        raise InputError(f"The pictures of {shown(cache.path)} have no labels.")
+        raise InputError(f"The images of {printable(cache.path)} have no labels.")
     unknown = sorted(set(names) - set(model.classes))
     if unknown:
         raise InputError(
-            f"The model does not know the class {shown(unknown[0])!r} of {shown(cache.path)}. It "
-            f"knows {', '.join(map(shown, model.classes))}."
+            f"The model does not know the class {printable(unknown[0])!r} of "
+            f"{printable(cache.path)}. It knows {', '.join(map(printable, model.classes))}."
         )
     translated = np.array([*(model.classes.index(name) for name in names), NO_LABEL], np.int32)
     return translated[cache.labels]

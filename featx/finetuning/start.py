@@ -10,7 +10,7 @@ from ..heads.registry import HEADS
 from ..heads.training import Examples, train
 from ..metrics import METRICS
 from ..model.keras_network import can_be_layers
-from ..model.model import Bundle
+from ..model.model import Model
 
 __all__ = ["HeadKind"]
 
@@ -35,7 +35,7 @@ class HeadKind:
     pool: str
 
     @classmethod
-    def of(cls, model: Bundle) -> "HeadKind":
+    def of(cls, model: Model) -> "HeadKind":
         """Return the head of a model; of a tuned one, that which it was tuned from."""
         name = model.settings.get("tuned_from", model.head_name)
         return cls(name, _options(name, model.settings), model.pool)
@@ -45,7 +45,7 @@ class HeadKind:
         """Whether it can become layers of a network."""
         return HEADS[self.name].layers
 
-    def or_layers(self, model: Bundle) -> "HeadKind":
+    def or_layers(self, model: Model) -> "HeadKind":
         """Return this kind, or the best of the model's leaderboard that can become layers.
 
         Raises

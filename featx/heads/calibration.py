@@ -1,7 +1,7 @@
 """Temperature scaling: one number that makes probabilities mean what they say.
 
 Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks" (2017). The classes keep
-their order for every picture, so accuracy does not change.
+their order for every image, so accuracy does not change.
 """
 
 from typing import Any
@@ -11,13 +11,13 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
-__all__ = ["TemperatureScaled", "best_inverse_temperature", "class_scores"]
+__all__ = ["TemperatureScaled", "best_inverse_temperature", "decision_scores"]
 
 _SMALLEST = 1e-6  # of a probability: nearest neighbours give zeros
 _RANGE = (1e-2, 1e2)  # of the inverse temperature
 
 
-def class_scores(estimator: Any, X: np.ndarray) -> np.ndarray:
+def decision_scores(estimator: Any, X: np.ndarray) -> np.ndarray:
     """Return a score for each class: a margin, or else the logarithm of a probability.
 
     Parameters
@@ -44,7 +44,7 @@ def best_inverse_temperature(scores: np.ndarray, y: np.ndarray) -> float:
     Parameters
     ----------
     scores : ndarray, shape (n, classes)
-        Of pictures that the classifier was not trained on.
+        Of images that the classifier was not trained on.
     y : ndarray of int, shape (n,)
         Columns of the true classes.
     """
@@ -90,7 +90,7 @@ class TemperatureScaled(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return probabilities, float64 (n, classes)."""
-        return softmax(self.inverse_temperature * class_scores(self.estimator_, X), axis=1)
+        return softmax(self.inverse_temperature * decision_scores(self.estimator_, X), axis=1)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return the most probable class of each row."""

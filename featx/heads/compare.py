@@ -1,4 +1,4 @@
-"""Stage 2a: which head is best on the pictures of a cache, honestly."""
+"""Stage 2a: which head is best on the images of a cache, honestly."""
 
 import os
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from typing import Any
 
 from ..cache.file import Cache
 from ..dataset import splits
-from ..errors import InputError, shown
+from ..errors import InputError, printable
 from ..storage import files
 from .crossval import Progress
-from .leaderboard import CompareSettings, Leaderboard, rank
+from .leaderboard import CompareResult, CompareSettings, rank
 
 __all__ = ["compare", "write_leaderboard"]
 
@@ -23,10 +23,10 @@ def compare(
     estimators: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     **changes: Any,
-) -> Leaderboard:
-    """Compare heads by cross-validation over pictures, each with the choice of its settings inside.
+) -> CompareResult:
+    """Compare heads by cross-validation over images, each with the choice of its settings inside.
 
-    All copies of a picture, equal files, and pictures of one group are always on one side of a
+    All copies of an image, equal files, and images of one group are always on one side of a
     fold; training uses all copies, validation the originals. A `test` split is never touched; with
     a `val` split beside it, models are trained on `train` and compared on `val`.
 
@@ -60,15 +60,15 @@ def compare(
     settings = replace(settings or CompareSettings(), **changes)
     with Cache.open(features) as cache:
         splits.require_classes(cache.catalog)
-        pictures = splits.labelled(cache.catalog, cache.digests)
+        images = splits.labelled_images(cache.catalog, cache.digests)
         folds = None
-        if cache.catalog.splits[pictures].any():
+        if cache.catalog.splits[images].any():
             split = splits.train_test(cache.catalog, cache.digests, 0.5, settings.seed)
-            pictures, folds = split.to_compare_on()
-        return rank(cache, pictures, settings, folds=folds, more=estimators, progress=progress)
+            images, folds = split.to_compare_on()
+        return rank(cache, images, settings, folds=folds, more=estimators, progress=progress)
 
 
-def write_leaderboard(board: Leaderboard, out: Path) -> None:
+def write_leaderboard(board: CompareResult, out: Path) -> None:
     """Write a leaderboard as CSV or JSON, by the name of the file.
 
     Raises
@@ -85,6 +85,6 @@ def write_leaderboard(board: Leaderboard, out: Path) -> None:
     elif out.suffix.lower() == ".json":
         text = json.dumps(board.as_dict(), indent=2) + "\n"
     else:
-        raise InputError(f"{shown(out)}: expected a name that ends in .csv or .json.")
-    with files.claimed(out):
+        raise InputError(f"{printable(out)}: expected a name that ends in .csv or .json.")
+    with files.lock_output(out):
         files.write_bytes(out, text.encode())

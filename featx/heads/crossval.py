@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..cache.file import Cache
-from ..errors import FeatxError, InputError, shown
+from ..errors import FeatxError, InputError, printable
 from ..metrics import Metric
 from .registry import Head
 from .training import Examples, train
 
-__all__ = ["Fold", "Outcome", "Progress", "Task", "examples_of", "outcomes"]
+__all__ = ["Fold", "Outcome", "Progress", "Task", "cross_validate", "examples_of"]
 
 #: Positions to train on, and to validate on.
 Fold = tuple[np.ndarray, np.ndarray]
@@ -24,17 +24,17 @@ Fold = tuple[np.ndarray, np.ndarray]
 Progress = Callable[[int, int, str], None]
 
 
-def examples_of(cache: Cache, pool: str, pictures: np.ndarray, units: np.ndarray) -> Examples:
-    """Return pictures of a cache as examples: rows of length 1.
+def examples_of(cache: Cache, pool: str, images: np.ndarray, units: np.ndarray) -> Examples:
+    """Return images of a cache as examples: rows of length 1.
 
     Parameters
     ----------
     cache : Cache
     pool : str
-    pictures : ndarray of int, shape (n,)
-        Labelled pictures.
+    images : ndarray of int, shape (n,)
+        Labelled images.
     units : ndarray of int
-        Of all pictures of the cache; see `splits.units`.
+        Of all images of the cache; see `splits.leakage_groups`.
 
     Raises
     ------
@@ -43,15 +43,15 @@ def examples_of(cache: Cache, pool: str, pictures: np.ndarray, units: np.ndarray
     """
     from sklearn.preprocessing import normalize
 
-    found = cache.matrix(pool, pictures=pictures)
-    bad = np.unique(found.picture[~np.isfinite(found.X).all(axis=1)])
+    found = cache.matrix(pool, images=images)
+    bad = np.unique(found.image[~np.isfinite(found.X).all(axis=1)])
     if len(bad):
         raise InputError(
-            f"{len(bad)} of {len(pictures)} pictures have features that are not finite numbers, "
-            f"for example {shown(cache.catalog.paths[bad[0]])}. Extract them with --overwrite."
+            f"{len(bad)} of {len(images)} images have features that are not finite numbers, "
+            f"for example {printable(cache.catalog.paths[bad[0]])}. Extract them with --overwrite."
         )
-    X = normalize(found.X, copy=False).reshape(len(pictures), 1 + cache.fingerprint.copies, -1)
-    return Examples(X, cache.catalog.labels[pictures], units[pictures])
+    X = normalize(found.X, copy=False).reshape(len(images), 1 + cache.fingerprint.copies, -1)
+    return Examples(X, cache.catalog.labels[images], units[images])
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +71,9 @@ class Outcome:
 
     Attributes
     ----------
-    probabilities : ndarray of float64, shape (validation pictures, classes), or None
+    probabilities : ndarray of float64, shape (validation images, classes), or None
     fit_seconds, score_seconds : float
-        To choose settings and fit; to score 1,000 pictures from their features.
+        To choose settings and fit; to score 1,000 images from their features.
     size : int
         Bytes of the fitted head.
     settings : dict
@@ -93,10 +93,10 @@ class Outcome:
     error: str = ""
 
 
-def outcomes(
+def cross_validate(
     tasks: Sequence[Task],
     cache: Cache,
-    pictures: np.ndarray,
+    images: np.ndarray,
     units: np.ndarray,
     folds: Sequence[Fold],
     *,
@@ -110,10 +110,10 @@ def outcomes(
     Parameters
     ----------
     tasks : sequence of Task
-    cache, pictures, units
+    cache, images, units
         See `examples_of`.
     folds : sequence of (ndarray, ndarray)
-        Positions in `pictures` to train and to validate on.
+        Positions in `images` to train and to validate on.
     metric : Metric
         By which settings are chosen.
     seed : int
@@ -131,7 +131,7 @@ def outcomes(
         """Return the rows for a task, made once for each pool."""
         plain = (task.pool, False)
         if plain not in matrices:
-            matrices[plain] = examples_of(cache, task.pool, pictures, units)
+            matrices[plain] = examples_of(cache, task.pool, images, units)
         if not (task.head.distances and matrices[plain].is_wide):
             return matrices[plain]
         if (task.pool, True) not in matrices:

@@ -12,12 +12,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from .. import backend
 from ..errors import CorruptError
 
-__all__ = ["KerasHead"]
+__all__ = ["DenseClassifier"]
 
 _PREDICT_ROWS = 1024
 
 
-class KerasHead(ClassifierMixin, BaseEstimator):
+class DenseClassifier(ClassifierMixin, BaseEstimator):
     """Dense layers and a softmax, trained with Adam and early stopping.
 
     Rows are brought to length 1 and then multiplied by the square root of their number of columns,
@@ -36,7 +36,7 @@ class KerasHead(ClassifierMixin, BaseEstimator):
     patience : int
         Epochs without a lower validation loss before training stops; the best weights are kept.
     validation : float
-        Share of the groups (pictures) that is held out to stop by.
+        Share of the groups (images) that is held out to stop by.
     l2 : float
         Penalty on the kernels.
     class_weight : {None, "balanced"}
@@ -76,7 +76,9 @@ class KerasHead(ClassifierMixin, BaseEstimator):
         self.class_weight = class_weight
         self.random_state = random_state
 
-    def fit(self, X: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None) -> "KerasHead":
+    def fit(
+        self, X: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None
+    ) -> "DenseClassifier":
         """Train a new network.
 
         Parameters
@@ -84,7 +86,7 @@ class KerasHead(ClassifierMixin, BaseEstimator):
         X : ndarray of float32, shape (n, d)
         y : ndarray, shape (n,)
         groups : ndarray, shape (n,), optional
-            Rows of one group (the copies of a picture) are all trained on or all held out.
+            Rows of one group (the copies of an image) are all trained on or all held out.
 
         Raises
         ------
@@ -107,12 +109,12 @@ class KerasHead(ClassifierMixin, BaseEstimator):
             self.history_: dict[str, list[float]] = {}
             lowest, waited = np.inf, 0
             for _ in range(self.epochs):
-                figures = trainer.epoch(data, random.permutation(inside), self.batch_size)
+                logs = trainer.epoch(data, random.permutation(inside), self.batch_size)
                 if len(outside):
-                    figures |= trainer.validated(data, outside)
-                for name, value in figures.items():
+                    logs |= trainer.validated(data, outside)
+                for name, value in logs.items():
                     self.history_.setdefault(name, []).append(value)
-                loss = figures.get("val_loss", figures["loss"])
+                loss = logs.get("val_loss", logs["loss"])
                 waited += 1
                 if loss < lowest:
                     lowest, waited = loss, 0
@@ -163,7 +165,7 @@ class KerasHead(ClassifierMixin, BaseEstimator):
         return (len(columns) / (len(counts) * np.maximum(counts, 1))).astype(np.float32)
 
     @classmethod
-    def of_softmax(cls, kernel: np.ndarray, bias: np.ndarray) -> "KerasHead":
+    def of_softmax(cls, kernel: np.ndarray, bias: np.ndarray) -> "DenseClassifier":
         """Return a fitted head of one softmax layer over rows of length 1.
 
         Parameters
@@ -207,7 +209,7 @@ class KerasHead(ClassifierMixin, BaseEstimator):
         }
 
     @classmethod
-    def from_bytes(cls, saved: bytes, described: Mapping[str, Any]) -> "KerasHead":
+    def from_bytes(cls, saved: bytes, described: Mapping[str, Any]) -> "DenseClassifier":
         """Return the head that `to_bytes` described. The network is built anew, from numbers only.
 
         Raises
@@ -309,7 +311,7 @@ class _Trainer:
         optimizer.build(network.trainable_variables)
         self._start = [variable.numpy() for variable in optimizer.variables]
 
-        def figures(X: Any, y: Any, weights: Any, training: bool) -> tuple[Any, Any]:
+        def loss_and_accuracy(X: Any, y: Any, weights: Any, training: bool) -> tuple[Any, Any]:
             found = network(X, training=training)
             losses = keras.losses.sparse_categorical_crossentropy(y, found)
             loss = tf.reduce_mean(losses * tf.gather(weights, y)) + sum(network.losses)
@@ -329,7 +331,7 @@ class _Trainer:
             for start in tf.range(0, tf.size(order), size):
                 rows = order[start : start + size]
                 with tf.GradientTape() as tape:
-                    found = figures(tf.gather(X, rows), tf.gather(y, rows), weights, True)
+                    found = loss_and_accuracy(tf.gather(X, rows), tf.gather(y, rows), weights, True)
                 gradients = tape.gradient(found[0], network.trainable_variables)
                 optimizer.apply(gradients, network.trainable_variables)
                 share = tf.size(rows) / tf.size(order)
@@ -339,7 +341,7 @@ class _Trainer:
         @tf.function(input_signature=shapes)
         def validated(X: Any, y: Any, weights: Any, rows: Any) -> Any:
             alike = tf.ones_like(weights)
-            return tf.stack(figures(tf.gather(X, rows), tf.gather(y, rows), alike, False))
+            return tf.stack(loss_and_accuracy(tf.gather(X, rows), tf.gather(y, rows), alike, False))
 
         self._epoch, self._validated = epoch, validated
 

@@ -14,12 +14,12 @@ import numpy as np
 from ..cache.file import Cache
 from ..dataset import splits
 from ..errors import InputError
-from ..metrics import Metric, corrected_half_width, metric
+from ..metrics import Metric, corrected_half_width, get_metric
 from ..network.pools import POOLS
 from . import registry as table
-from .crossval import Fold, Outcome, Progress, Task, outcomes
+from .crossval import Fold, Outcome, Progress, Task, cross_validate
 
-__all__ = ["CompareSettings", "Entry", "Leaderboard", "rank"]
+__all__ = ["CompareResult", "CompareSettings", "Entry", "rank"]
 
 log = logging.getLogger("featx")
 
@@ -39,7 +39,7 @@ class CompareSettings:
     metric : str
         A key of `metrics.METRICS`.
     folds, repeats : int
-        Cross-validation over pictures, each repeat with folds of its own.
+        Cross-validation over images, each repeat with folds of its own.
     seed : int
     budget : float, optional
         Seconds after which no further fold is started.
@@ -77,14 +77,14 @@ class Entry:
     fit_seconds : float
         To choose settings and fit, a fold.
     score_seconds : float
-        To score 1,000 pictures from their features.
+        To score 1,000 images from their features.
     size : int
         Bytes of the fitted head.
     settings : dict
         Those chosen in most folds.
-    out_of_fold : ndarray of float64, shape (pictures, classes), or None
-        For each picture the mean of the probabilities by models not trained on it; rows of
-        pictures that were in no validation fold are not numbers.
+    out_of_fold : ndarray of float64, shape (images, classes), or None
+        For each image the mean of the probabilities by models not trained on it; rows of
+        images that were in no validation fold are not numbers.
     error : str
         Why there is no score, or "".
     """
@@ -123,7 +123,7 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False)
-class Leaderboard:
+class CompareResult:
     """Entries, best first; those with an error last.
 
     Attributes
@@ -135,7 +135,7 @@ class Leaderboard:
     metric : str
     rule : str
         On what it was compared, in words.
-    pictures : int
+    images : int
     folds, repeats : int
     seconds : float
     """
@@ -144,7 +144,7 @@ class Leaderboard:
     choice: Entry
     metric: str
     rule: str
-    pictures: int
+    images: int
     folds: int
     repeats: int
     seconds: float
@@ -154,7 +154,7 @@ class Leaderboard:
         return {
             "metric": self.metric,
             "rule": self.rule,
-            "pictures": self.pictures,
+            "images": self.images,
             "folds": self.folds,
             "repeats": self.repeats,
             "choice": {"head": self.choice.head, "pool": self.choice.pool},
@@ -177,23 +177,23 @@ class Leaderboard:
 
 def rank(
     cache: Cache,
-    pictures: np.ndarray,
+    images: np.ndarray,
     settings: CompareSettings,
     *,
     folds: Sequence[Fold] | None = None,
     more: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
-) -> Leaderboard:
-    """Compare heads on pictures of a cache.
+) -> CompareResult:
+    """Compare heads on images of a cache.
 
     Parameters
     ----------
     cache : Cache
-    pictures : ndarray of int, shape (n,)
-        Labelled pictures to compare on.
+    images : ndarray of int, shape (n,)
+        Labelled images to compare on.
     settings : CompareSettings
     folds : sequence of (ndarray, ndarray), optional
-        Positions in `pictures` to train and to validate on, of splits that are given; made by
+        Positions in `images` to train and to validate on, of splits that are given; made by
         `settings` by default.
     more : mapping, optional
         Name → a scikit-learn classifier of your own, compared as it is.
@@ -203,22 +203,22 @@ def rank(
     Raises
     ------
     InputError
-        When a setting is wrong, or there are too few pictures of a class.
+        When a setting is wrong, or there are too few images of a class.
     """
     begun = time.monotonic()
-    measure = metric(settings.metric)
-    units = splits.units(cache.catalog, cache.digests)
-    y = cache.catalog.labels[pictures]
+    measure = get_metric(settings.metric)
+    units = splits.leakage_groups(cache.catalog, cache.digests)
+    y = cache.catalog.labels[images]
     crossed = folds is None
     rule = "trained on the train split, compared on the val split"
     if folds is None:
-        folds = _repeated(cache, y, units[pictures], settings)
+        folds = _repeated(cache, y, units[images], settings)
         rule = f"{settings.folds}-fold cross-validation, repeated {settings.repeats} times"
     tasks = _tasks(settings, len(folds), more or {})
-    found = outcomes(
+    found = cross_validate(
         tasks,
         cache,
-        pictures,
+        images,
         units,
         folds,
         metric=measure,
@@ -239,8 +239,8 @@ def rank(
     if not real:
         raise InputError("No head but the dummy was compared. Name others, or raise the budget.")
     if any(entry.tied and entry.head == "dummy" for entry in entries):
-        log.warning("No head can be told from one that ignores the pictures (dummy).")
-    return Leaderboard(
+        log.warning("No head can be told from one that ignores the images (dummy).")
+    return CompareResult(
         entries=entries,
         choice=min(
             [entry for entry in real if entry.tied] or real[:1],
@@ -248,7 +248,7 @@ def rank(
         ),
         metric=settings.metric,
         rule=rule,
-        pictures=len(pictures),
+        images=len(images),
         folds=settings.folds if crossed else len(folds),
         repeats=settings.repeats if crossed else 1,
         seconds=round(time.monotonic() - begun, 3),
@@ -271,7 +271,7 @@ def _tasks(settings: CompareSettings, folds: int, more: Mapping[str, Any]) -> li
     """Return what is to be done, cheap heads first, so that a budget reaches most of them."""
     wanted = settings.heads or tuple(table.HEADS)
     for name in (*wanted, *settings.options):
-        table.head(name)
+        table.get_head(name)
     for pool in settings.pools:
         if pool not in POOLS:
             raise InputError(f"Unknown pool {pool!r}. Expected one of {', '.join(POOLS)}.")
@@ -279,7 +279,7 @@ def _tasks(settings: CompareSettings, folds: int, more: Mapping[str, Any]) -> li
     taken = sorted(set(more) & set(table.HEADS))
     if taken:
         raise InputError(f"The name {taken[0]!r} is that of a head of the table. Choose another.")
-    rows |= {name: table.own(estimator) for name, estimator in more.items()}
+    rows |= {name: table.from_estimator(estimator) for name, estimator in more.items()}
     tasks = []
     for name, head in rows.items():
         changes = head.changes(settings.options.get(name, {}), settings.class_weight)
@@ -339,7 +339,7 @@ def _entry(
 
 
 def _bootstrap(y: np.ndarray, probabilities: np.ndarray, measure: Metric, seed: int) -> np.ndarray:
-    """Return scores on pictures drawn with replacement, the same draws for every head."""
+    """Return scores on images drawn with replacement, the same draws for every head."""
     random = np.random.default_rng(seed)
     drawn = random.integers(0, len(y), (_DRAWS, len(y)))
     whole = [rows for rows in drawn if len(np.unique(y[rows])) == len(np.unique(y))]

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import InputError
 
-__all__ = ["HEADS", "Head", "head", "own"]
+__all__ = ["HEADS", "Head", "from_estimator", "get_head"]
 
 Options = Mapping[str, Any]
 
@@ -42,7 +42,7 @@ class Head:
         Whether it depends on products and distances of rows only, and so is the same in the space
         that the rows span.
     keras : bool
-        Whether it is a `KerasHead`.
+        Whether it is a `DenseClassifier`.
     layers : bool
         Whether it can become exact Keras layers.
     balances : bool
@@ -207,16 +207,16 @@ def _hist_gradient_boosting(options: Options, seed: int) -> Any:
 
 
 def _keras(options: Options, seed: int) -> Any:
-    from .dense import KerasHead
+    from .dense import DenseClassifier
 
-    return KerasHead(**options, random_state=seed)
+    return DenseClassifier(**options, random_state=seed)
 
 
 _NETWORK = {"learning_rate": 3e-3, "epochs": 100, "batch_size": 32, "patience": 8, "l2": 0.0}
 
 HEADS: Mapping[str, Head] = MappingProxyType(
     {
-        "dummy": Head("the share of each class, whatever the picture", _dummy, calibrated=False),
+        "dummy": Head("the share of each class, whatever the image", _dummy, calibrated=False),
         "nearest-centroid": Head(
             "nearest mean of a class",
             _nearest_centroid,
@@ -308,7 +308,7 @@ HEADS: Mapping[str, Head] = MappingProxyType(
 )
 
 
-def own(estimator: Any) -> Head:
+def from_estimator(estimator: Any) -> Head:
     """Return a row for a scikit-learn classifier from outside the table, taken as it is."""
 
     def build(options: Options, seed: int) -> Any:
@@ -319,7 +319,7 @@ def own(estimator: Any) -> Head:
     return Head(type(estimator).__name__, build, calibrated=not hasattr(estimator, "predict_proba"))
 
 
-def head(name: str) -> Head:
+def get_head(name: str) -> Head:
     """Return the row of the head called `name`.
 
     Raises

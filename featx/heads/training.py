@@ -11,7 +11,7 @@ import numpy as np
 from ..dataset import splits
 from ..errors import InputError
 from ..metrics import Metric
-from .calibration import TemperatureScaled, best_inverse_temperature, class_scores
+from .calibration import TemperatureScaled, best_inverse_temperature, decision_scores
 from .registry import Head
 from .rowspace import RowSpace
 
@@ -25,15 +25,15 @@ _WIDE = 4  # the exact tolerance costs about as much as this many times the colu
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Pictures to train on, copies and all.
+    """Images to train on, copies and all.
 
     Attributes
     ----------
-    X : ndarray of float32 or float64, shape (pictures, 1 + copies, d)
+    X : ndarray of float32 or float64, shape (images, 1 + copies, d)
         Rows of length 1; copy 0 is the original.
-    y : ndarray of int, shape (pictures,)
-    units : ndarray of int, shape (pictures,)
-        See `splits.units`.
+    y : ndarray of int, shape (images,)
+    units : ndarray of int, shape (images,)
+        See `splits.leakage_groups`.
     reduced_from : int
         Columns before `in_row_space`; 0 when the columns are the features themselves.
     """
@@ -44,12 +44,12 @@ class Examples:
     reduced_from: int = 0
 
     def take(self, chosen: np.ndarray) -> "Examples":
-        """Return some of the pictures."""
+        """Return some of the images."""
         return replace(self, X=self.X[chosen], y=self.y[chosen], units=self.units[chosen])
 
     @property
     def originals(self) -> np.ndarray:
-        """Rows of the originals, shape (pictures, d)."""
+        """Rows of the originals, shape (images, d)."""
         return self.X[:, 0]
 
     def in_row_space(self) -> tuple["Examples", RowSpace]:
@@ -75,7 +75,7 @@ class Trained:
         Takes rows of length 1 and gives `predict_proba` ordered by `classes_`.
     settings : dict
         Those that were chosen.
-    out_of_fold : ndarray of float64, shape (pictures, classes), or None
+    out_of_fold : ndarray of float64, shape (images, classes), or None
         Probabilities for each original by classifiers that were not trained on it.
     """
 
@@ -133,7 +133,7 @@ def train(
         fewest = min(len(np.unique(rows.units[rows.y == label])) for label in np.unique(rows.y))
         if fewest < 2:
             log.warning(
-                "Some class has one picture to train on: settings are the defaults, and "
+                "Some class has one image to train on: settings are the defaults, and "
                 "probabilities are not calibrated."
             )
         else:
@@ -174,7 +174,7 @@ def _best(
     for settings in candidates:
         try:
             trials.append(_trial(head, rows, folds, settings, metric, seed))
-        except InputError as error:  # 15 neighbours of 12 pictures
+        except InputError as error:  # 15 neighbours of 12 images
             failures.append(error)
     if not trials:
         raise failures[0]
@@ -196,7 +196,7 @@ def _trial(
     for inside, outside in folds:
         fitted = _fit(head, settings, examples.take(inside), seed)
         try:
-            scores[outside] = class_scores(fitted, examples.originals[outside])
+            scores[outside] = decision_scores(fitted, examples.originals[outside])
         except ValueError as error:
             raise InputError(f"This head cannot score with {settings}: {error}") from error
     temperature = best_inverse_temperature(scores, examples.y) if head.calibrated else 1.0

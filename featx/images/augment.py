@@ -13,7 +13,14 @@ import numpy as np
 
 from ..errors import IncompatibleError, InputError
 
-__all__ = ["POLICIES", "Policy", "copies", "described", "policy", "transform"]
+__all__ = [
+    "POLICIES",
+    "Policy",
+    "affine_transform",
+    "augmented_copies",
+    "get_policy",
+    "policy_name",
+]
 
 
 # Rows that are moved at once: they fit the processor's cache.
@@ -22,7 +29,7 @@ _STRIP = 32
 
 @dataclass(frozen=True)
 class Policy:
-    """How far a copy may differ from its picture.
+    """How far a copy may differ from its image.
 
     Attributes
     ----------
@@ -33,11 +40,11 @@ class Policy:
     shear : float
         Degrees, to either side.
     zoom : tuple of float
-        Lowest and highest factor, drawn for each axis; above 1 shows more of the picture.
+        Lowest and highest factor, drawn for each axis; above 1 shows more of the image.
     flip : float
         Probability of a horizontal flip.
 
-    What a transform brings in from outside the picture has the colour of the nearest edge.
+    What a transform brings in from outside the image has the colour of the nearest edge.
     """
 
     rotation: float = 0.0
@@ -59,7 +66,7 @@ POLICIES = {
 }
 
 
-def policy(name: str, count: int) -> Policy:
+def get_policy(name: str, count: int) -> Policy:
     """Return the policy called `name`, checked to make `count` copies that differ.
 
     Raises
@@ -73,11 +80,11 @@ def policy(name: str, count: int) -> Policy:
         raise InputError(f"copies is {count}. Expected 0 or more.")
     if name == "none" and count:
         raise InputError(
-            f"{count} copies without augmentation would all be the picture itself. "
+            f"{count} copies without augmentation would all be the image itself. "
             f"Choose one of {', '.join(list(POLICIES)[1:])}."
         )
     if name == "flip" and count > 1:
-        raise InputError("A picture has one mirror image: 'flip' makes 1 copy, not more.")
+        raise InputError("An image has one mirror image: 'flip' makes 1 copy, not more.")
     if name != "none" and not count:
         raise InputError(
             f"Augmentation {name!r} is for copies, and copies is 0. Ask for 1 or more."
@@ -85,7 +92,7 @@ def policy(name: str, count: int) -> Policy:
     return POLICIES[name]
 
 
-def described(text: str) -> str:
+def policy_name(text: str) -> str:
     """Return the name of the policy with the ranges that a fingerprint describes.
 
     Raises
@@ -116,8 +123,8 @@ def as_json(text: str) -> str:
     return Policy(**{str(one.arg): ast.literal_eval(one.value) for one in keywords}).as_json()
 
 
-def transform(policy: Policy, seed: int, digest: str, copy: int, size: int) -> np.ndarray:
-    """Return the map from the pixels of a copy to those of its picture.
+def affine_transform(policy: Policy, seed: int, digest: str, copy: int, size: int) -> np.ndarray:
+    """Return the map from the pixels of a copy to those of its image.
 
     The parameters depend on nothing but the arguments: the same copy comes out whatever the
     order, the batch or the worker.
@@ -127,7 +134,7 @@ def transform(policy: Policy, seed: int, digest: str, copy: int, size: int) -> n
     policy : Policy
     seed : int
     digest : str
-        SHA-256 of the picture's file, in hexadecimal.
+        SHA-256 of the image's file, in hexadecimal.
     copy : int
         Number of the copy, from 1.
     size : int
@@ -165,14 +172,16 @@ def _matrix(x: list[float], y: list[float]) -> np.ndarray:
     return np.array([x, y, [0, 0, 1]], dtype=np.float64)
 
 
-def copies(pixels: np.ndarray, policy: Policy, seed: int, digest: str, count: int) -> np.ndarray:
-    """Return a picture followed by its augmented copies.
+def augmented_copies(
+    pixels: np.ndarray, policy: Policy, seed: int, digest: str, count: int
+) -> np.ndarray:
+    """Return an image followed by its augmented copies.
 
     Parameters
     ----------
     pixels : ndarray of uint8, shape (size, size, 3)
     policy, seed, digest
-        See `transform`.
+        See `affine_transform`.
     count : int
         Copies beside the original.
 
@@ -183,7 +192,9 @@ def copies(pixels: np.ndarray, policy: Policy, seed: int, digest: str, count: in
     if not count:
         return pixels[np.newaxis]
     size = len(pixels)
-    maps = np.stack([transform(policy, seed, digest, copy, size) for copy in range(1, count + 1)])
+    maps = np.stack(
+        [affine_transform(policy, seed, digest, copy, size) for copy in range(1, count + 1)]
+    )
     # A fourth byte makes a pixel one word, which is taken at once.
     padded = np.zeros((size, size, 4), np.uint8)
     padded[..., :3] = pixels

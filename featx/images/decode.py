@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from ..errors import FeatxError, InputError, shown
+from ..errors import FeatxError, InputError, printable
 from ..storage import files
 
 __all__ = [
@@ -37,8 +37,8 @@ __all__ = [
     "REASONS",
     "RESIZE",
     "RULES",
-    "Picture",
     "Rejected",
+    "UprightImage",
     "decode",
     "load",
     "read",
@@ -48,21 +48,21 @@ RULES = 1
 RESIZE = ("squash", "crop")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
-#: Pictures with more pixels are refused from their header (Pillow's own limit for an error).
+#: Images with more pixels are refused from their header (Pillow's own limit for an error).
 MAX_PIXELS = 178_956_970
 #: Files with more bytes are refused before they are read.
 MAX_BYTES = 256 << 20
 
-#: Every reason for which a picture is skipped, and what it means.
+#: Every reason for which an image is skipped, and what it means.
 REASONS = {
     "empty": "the file has no bytes",
-    "truncated": "the picture's data ends early or is damaged",
-    "not_image": "the content is not a picture",
+    "truncated": "the image's data ends early or is damaged",
+    "not_image": "the content is not an image",
     "too_large": f"more than {MAX_PIXELS:,} pixels or {MAX_BYTES:,} bytes",
     "vanished": "the file was listed and is not there",
     "unreadable": "the file cannot be opened",
     "nonfinite": "the network's features are not finite numbers",
-    "unsupported": "a kind of picture that featx does not decode",
+    "unsupported": "a kind of image that featx does not decode",
 }
 
 # Which Transpose undoes each EXIF orientation (TIFF 6.0, tag 274).
@@ -89,7 +89,7 @@ _SETTLED = 2_000_000_000
 
 
 class Rejected(FeatxError):
-    """A picture that is skipped; `reason` is a key of `REASONS`, `detail` a sentence."""
+    """An image that is skipped; `reason` is a key of `REASONS`, `detail` a sentence."""
 
     exit_code = 4
 
@@ -100,8 +100,8 @@ class Rejected(FeatxError):
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """An upright picture at the trunk's size.
+class UprightImage:
+    """An upright image at the trunk's size.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ class File(NamedTuple):
 
 
 def read(path: Path) -> File:
-    """Read a picture file.
+    """Read an image file.
 
     Raises
     ------
@@ -155,12 +155,12 @@ def read(path: Path) -> File:
     return File(data, stamp if is_settled else None)
 
 
-def load(picture: str | os.PathLike[str] | np.ndarray, size: int, resize: str) -> Picture:
-    """Bring a picture file, or pixels of any size, to the trunk's size.
+def load(image: str | os.PathLike[str] | np.ndarray, size: int, resize: str) -> UprightImage:
+    """Bring an image file, or pixels of any size, to the trunk's size.
 
     Parameters
     ----------
-    picture : path, or ndarray of uint8, shape (height, width, 3)
+    image : path, or ndarray of uint8, shape (height, width, 3)
         Pixels must be upright and RGB.
 
     Raises
@@ -168,21 +168,21 @@ def load(picture: str | os.PathLike[str] | np.ndarray, size: int, resize: str) -
     Rejected
         See `read` and `decode`.
     InputError
-        When an array is not such a picture.
+        When an array is not such an image.
     """
-    if not isinstance(picture, np.ndarray):
-        return decode(read(Path(picture)).data, size, resize)
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+    if not isinstance(image, np.ndarray):
+        return decode(read(Path(image)).data, size, resize)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise InputError(
-            f"An array of {picture.dtype} and shape {picture.shape} is not a picture. "
+            f"An array of {image.dtype} and shape {image.shape} is not an image. "
             "Expected uint8 of shape (height, width, 3)."
         )
-    height, width = picture.shape[:2]
-    return Picture(np.array(_fit(Image.fromarray(picture), size, resize)), width, height)
+    height, width = image.shape[:2]
+    return UprightImage(np.array(_fit(Image.fromarray(image), size, resize)), width, height)
 
 
-def decode(data: bytes, size: int, resize: str = "crop") -> Picture:
-    """Decode a picture and bring it to (size, size), upright and RGB, by the rules of this module.
+def decode(data: bytes, size: int, resize: str = "crop") -> UprightImage:
+    """Decode an image and bring it to (size, size), upright and RGB, by the rules of this module.
 
     Raises
     ------
@@ -202,7 +202,7 @@ def decode(data: bytes, size: int, resize: str = "crop") -> Picture:
         image.load()
         upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
         fitted = _fit(_as_rgb(upright), size, resize)
-        return Picture(np.array(fitted), width, height)
+        return UprightImage(np.array(fitted), width, height)
 
 
 @contextmanager
@@ -220,7 +220,7 @@ def _reasons(data: bytes) -> Iterator[None]:
         raise
     except Exception as error:
         # Decoders raise OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error ...
-        raise Rejected("truncated", shown(error)[:200]) from error
+        raise Rejected("truncated", printable(error)[:200]) from error
 
 
 def _check_png(data: bytes) -> None:
@@ -233,7 +233,7 @@ def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:
-        # A broken EXIF block says nothing about the pixels; every viewer shows such a picture.
+        # A broken EXIF block says nothing about the pixels; every viewer shows such an image.
         return 1
 
 

@@ -1,4 +1,4 @@
-"""A contact sheet of pictures and their augmented copies, because people look."""
+"""A contact sheet of images and their augmented copies, because people look."""
 
 import io
 import os
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..dataset import catalog
 from ..dataset.catalog import Source
-from ..errors import InputError, shown
+from ..errors import InputError, printable
 from ..storage import files
 from . import augment, decode
 
@@ -27,7 +27,7 @@ class PreviewSettings:
 
     Attributes
     ----------
-    pictures : int
+    images : int
         How many, taken evenly from the source.
     augment : str
         A policy of `augment.POLICIES`.
@@ -40,7 +40,7 @@ class PreviewSettings:
     resize : {"squash", "crop"}
     """
 
-    pictures: int = 6
+    images: int = 6
     augment: str = "mild"
     copies: int = 5
     seed: int = 0
@@ -49,25 +49,25 @@ class PreviewSettings:
 
 
 @dataclass(frozen=True)
-class Previewed:
+class PreviewResult:
     """What `preview` drew, and what it could not."""
 
     out: Path
-    pictures: int
+    images: int
     skipped: list[tuple[str, str]]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures as plain values, for JSON."""
+        """Return the result as plain values, for JSON."""
         skipped = [{"path": path, "reason": reason} for path, reason in self.skipped]
-        return {"out": str(self.out), "pictures": self.pictures, "skipped": skipped}
+        return {"out": str(self.out), "images": self.images, "skipped": skipped}
 
 
 def preview(
     source: Source,
     out: str | os.PathLike[str],
     settings: PreviewSettings = PreviewSettings(),
-) -> Previewed:
-    """Draw a row for each picture: the original as the network sees it, then its copies.
+) -> PreviewResult:
+    """Draw a row for each image: the original as the network sees it, then its copies.
 
     Parameters
     ----------
@@ -80,22 +80,22 @@ def preview(
     Raises
     ------
     InputError
-        When the source or a setting is wrong, or no picture can be shown.
+        When the source or a setting is wrong, or no image can be shown.
     StorageError
         When the sheet cannot be written.
     """
     out = Path(out)
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise InputError(
-            f"{shown(out)} is not a sheet's name. Expected one that ends in .png or .jpg."
+            f"{printable(out)} is not a sheet's name. Expected one that ends in .png or .jpg."
         )
-    if settings.pictures < 1:
-        raise InputError(f"pictures is {settings.pictures}. Expected 1 or more.")
-    policy = augment.policy(settings.augment, settings.copies)
-    listed = catalog.listed(source)
+    if settings.images < 1:
+        raise InputError(f"images is {settings.images}. Expected 1 or more.")
+    policy = augment.get_policy(settings.augment, settings.copies)
+    listed = catalog.as_catalog(source)
     rows: list[tuple[str, np.ndarray]] = []
     skipped: list[tuple[str, str]] = []
-    chosen = np.linspace(0, len(listed) - 1, min(settings.pictures, len(listed))).round()
+    chosen = np.linspace(0, len(listed) - 1, min(settings.images, len(listed))).round()
     for index in chosen.astype(int).tolist():
         try:
             data = decode.read(listed.file(index)).data
@@ -104,18 +104,16 @@ def preview(
             skipped.append((str(listed.paths[index]), rejected.reason))
             continue
         digest = files.digest(data)
-        copies = augment.copies(pixels, policy, settings.seed, digest, settings.copies)
+        copies = augment.augmented_copies(pixels, policy, settings.seed, digest, settings.copies)
         rows.append((str(listed.paths[index]), copies))
     if not rows:
-        raise InputError(
-            f"None of the {len(skipped)} chosen pictures can be shown: {skipped[0][1]}."
-        )
+        raise InputError(f"None of the {len(skipped)} chosen images can be shown: {skipped[0][1]}.")
     sheet = _sheet(rows, settings)
     drawn = io.BytesIO()
     sheet.save(drawn, "PNG" if out.suffix.lower() == ".png" else "JPEG")
-    with files.claimed(out):
+    with files.lock_output(out):
         files.write_bytes(out, drawn.getvalue())
-    return Previewed(out, len(rows), skipped)
+    return PreviewResult(out, len(rows), skipped)
 
 
 def _sheet(rows: list[tuple[str, np.ndarray]], settings: PreviewSettings) -> Image.Image:
@@ -127,9 +125,9 @@ def _sheet(rows: list[tuple[str, np.ndarray]], settings: PreviewSettings) -> Ima
     font = ImageFont.load_default(12)
     heading = f"augment {settings.augment}, copies {settings.copies}, seed {settings.seed}, "
     draw.text((_GAP, 2), heading + f"{settings.size} px, {settings.resize}", "black", font)
-    for row, (path, pictures) in enumerate(rows):
+    for row, (path, images) in enumerate(rows):
         top = _CAPTION + row * (_CAPTION + step)
-        draw.text((_GAP, top + 2), shown(path), "black", font)
-        for column, pixels in enumerate(pictures):
+        draw.text((_GAP, top + 2), printable(path), "black", font)
+        for column, pixels in enumerate(images):
             sheet.paste(Image.fromarray(pixels), (_GAP + column * step, top + _CAPTION))
     return sheet

@@ -1,4 +1,4 @@
-"""Pictures read, decoded and copied ahead of the network."""
+"""Images read, decoded and copied ahead of the network."""
 
 import collections
 import os
@@ -21,7 +21,7 @@ _MOST_THREADS = 32
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """A picture that was read, or the reason why it could not be.
+    """An image that was read, or the reason why it could not be.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Read:
     stamp : files.Stamp, optional
         See `decode.read`.
     pixels : ndarray of uint8, shape (1 + copies, size, size, 3)
-        The original and its copies; empty with a reason, and for a known picture.
+        The original and its copies; empty with a reason, and for a known image.
     """
 
     digest: str
@@ -47,21 +47,21 @@ class Read:
 
 @dataclass(frozen=True)
 class Reader:
-    """How pictures are read.
+    """How images are read.
 
     Attributes
     ----------
     job : Job
-        What is made of every picture.
+        What is made of every image.
     known : collection of str
-        Digests of pictures whose pixels are not needed.
+        Digests of images whose pixels are not needed.
     """
 
     job: Job
     known: Collection[str] = ()
 
     def _read(self, path: Path, decoder: Decoder) -> Read:
-        """Read one picture; a bad one is a `Read` with a reason."""
+        """Read one image; a bad one is a `Read` with a reason."""
         digest = ""
         try:
             data, stamp = decode.read(path)
@@ -74,7 +74,7 @@ class Reader:
         return Read(digest, "", decoded.width, decoded.height, stamp, decoded.pixels)
 
     def ahead(self, paths: Iterable[Path], window: int) -> Iterator[Read]:
-        """Yield the pictures in order, while threads read at most `window` of them ahead.
+        """Yield the images in order, while threads read at most `window` of them ahead.
 
         Each thread has a process that decodes for it.
         """

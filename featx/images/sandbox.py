@@ -1,4 +1,4 @@
-"""Pictures decoded in a process of their own: one that hangs or crashes costs one picture.
+"""Images decoded in a process of their own: one that hangs or crashes costs one image.
 
 Decoders are C libraries that meet bytes from anywhere. The process has limits of time and memory
 that the kernel keeps, and what it answers is plain bytes, never a pickle. It is no worker of
@@ -23,7 +23,7 @@ from . import decode as images
 
 __all__ = ["MAX_MEMORY", "MAX_SECONDS", "Decoded", "Decoder", "Job", "serve"]
 
-MAX_SECONDS = 60  # for a picture with its copies
+MAX_SECONDS = 60  # for an image with its copies
 MAX_MEMORY = 1 << 30  # bytes
 
 _PROGRAM = (
@@ -36,14 +36,14 @@ _DIGEST = 32
 
 @dataclass(frozen=True)
 class Job:
-    """What is made of every picture.
+    """What is made of every image.
 
     Attributes
     ----------
     size, resize
         See `decode.decode`.
     policy, seed, copies
-        See `augment.copies`.
+        See `augment.augmented_copies`.
     """
 
     size: int
@@ -54,7 +54,7 @@ class Job:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Shape of what comes of a picture."""
+        """Shape of what comes of an image."""
         return (1 + self.copies, self.size, self.size, 3)
 
 
@@ -80,13 +80,13 @@ class Decoder:
         self._is_closed = False
 
     def decode(self, data: bytes, digest: str) -> Decoded:
-        """Decode a picture and make its copies.
+        """Decode an image and make its copies.
 
         Parameters
         ----------
         data : bytes
         digest : str
-            Its SHA-256, for `augment.copies`.
+            Its SHA-256, for `augment.augmented_copies`.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class Decoder:
         question = _LENGTH.pack(len(data)) + bytes.fromhex(digest)
         try:
             answer = self._asked(question, data)
-        except BrokenPipeError:  # it died between pictures, which is not the fault of this one
+        except BrokenPipeError:  # it died between images, which is not the fault of this one
             self._death()
             answer = self._asked(question, data)
         if answer is None:
@@ -197,10 +197,10 @@ def serve(described: str) -> None:
 
 def _answer(job: Job, data: bytes, digest: str) -> tuple[dict[str, object], bytes]:
     try:
-        picture = images.decode(data, job.size, job.resize)
-        pixels = augment.copies(picture.pixels, job.policy, job.seed, digest, job.copies)
+        image = images.decode(data, job.size, job.resize)
+        pixels = augment.augmented_copies(image.pixels, job.policy, job.seed, digest, job.copies)
     except images.Rejected as rejected:
         return {"reason": rejected.reason, "detail": rejected.detail}, b""
     except MemoryError:
         return {"reason": "too_large", "detail": f"takes more than {MAX_MEMORY:,} bytes"}, b""
-    return {"width": picture.width, "height": picture.height}, pixels.tobytes()
+    return {"width": image.width, "height": image.height}, pixels.tobytes()

@@ -1,4 +1,4 @@
-"""A model as one plain Keras file: uint8 pictures in, class probabilities out, featx not needed."""
+"""A model as one plain Keras file: uint8 images in, class probabilities out, featx not needed."""
 
 import io
 import json
@@ -10,27 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from .. import backend
-from ..errors import InputError, shown
+from ..errors import InputError, printable
 from ..network import layers
 from ..network.runtime import normalization
 from ..storage import files
-from .keras_network import as_network, classified
-from .model import Bundle
+from .keras_network import apply_head, head_as_network
+from .model import Model
 
-__all__ = ["Exported", "export"]
+__all__ = ["ExportResult", "export"]
 
 _METADATA = "metadata.json"
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """What `export` wrote.
 
     Attributes
     ----------
     out : Path
     size : int
-        Pixels a side of the pictures it takes.
+        Pixels a side of the images it takes.
     classes : tuple of str
         In the order of the probabilities.
     bytes : int
@@ -46,16 +46,16 @@ class Exported:
         return {**vars(self), "out": str(self.out), "classes": list(self.classes)}
 
 
-def export(model: Bundle, out: str | os.PathLike[str], *, overwrite: bool = False) -> Exported:
+def export(model: Model, out: str | os.PathLike[str], *, overwrite: bool = False) -> ExportResult:
     """Write a model as a ``.keras`` file that `keras.saving.load_model` opens without featx.
 
-    It takes upright RGB pictures of type uint8 and shape (n, size, size, 3), brought to that size
+    It takes upright RGB images of type uint8 and shape (n, size, size, 3), brought to that size
     by the model's resize rule, and gives probabilities float32 (n, classes). The class names and
     the resize rule are in the file's ``metadata.json``, under ``featx``.
 
     Parameters
     ----------
-    model : Bundle
+    model : Model
     out : path
         Ends in ``.keras``.
     overwrite : bool
@@ -70,10 +70,10 @@ def export(model: Bundle, out: str | os.PathLike[str], *, overwrite: bool = Fals
     """
     out = Path(out)
     if out.suffix != ".keras" or out.is_dir():
-        raise InputError(f"{shown(out)}: expected the name of a file that ends in .keras.")
+        raise InputError(f"{printable(out)}: expected the name of a file that ends in .keras.")
     if out.exists() and not overwrite:
-        raise InputError(f"{shown(out)} exists. Give another output, or add --overwrite.")
-    head = as_network(model.head_name, model.head)
+        raise InputError(f"{printable(out)} exists. Give another output, or add --overwrite.")
+    head = head_as_network(model.head_name, model.head)
     described = {
         "classes": list(model.classes),
         "size": model.fingerprint.trunk.size,
@@ -84,12 +84,12 @@ def export(model: Bundle, out: str | os.PathLike[str], *, overwrite: bool = Fals
         path = Path(folder) / "model.keras"
         _network(model, head).save(path)
         data = _with_metadata(path.read_bytes(), described)
-    with files.claimed(out):
+    with files.lock_output(out):
         files.write_bytes(out, data)
-    return Exported(out, model.fingerprint.trunk.size, model.classes, len(data))
+    return ExportResult(out, model.fingerprint.trunk.size, model.classes, len(data))
 
 
-def _network(model: Bundle, head: Any) -> Any:
+def _network(model: Model, head: Any) -> Any:
     """Return the Keras model from pixels to probabilities."""
     keras = backend.keras()
     trunk = model.fingerprint.trunk
@@ -98,14 +98,14 @@ def _network(model: Bundle, head: Any) -> Any:
     if model.tail:
         names += model.tail.layers
         arrays |= model.tail.arrays
-    pixels = keras.Input((trunk.size, trunk.size, 3), dtype="uint8", name="pictures")
+    pixels = keras.Input((trunk.size, trunk.size, 3), dtype="uint8", name="images")
     # Layers of Keras alone: the order of the channels goes into the first kernel.
     order, scale, offset = normalization(trunk.preprocessing)
     kernel, bias = arrays["block1_conv1"]
     arrays["block1_conv1"] = (kernel[:, :, order], bias)
     x = keras.layers.Rescaling(scale, offset, name="normalize")(pixels)
-    x = layers.connected(x, names, arrays, "float32")
-    return keras.Model(pixels, classified(x, model.pool, head), name="featx")
+    x = layers.apply_layers(x, names, arrays, "float32")
+    return keras.Model(pixels, apply_head(x, model.pool, head), name="featx")
 
 
 def _with_metadata(saved: bytes, described: dict[str, Any]) -> bytes:

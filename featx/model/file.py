@@ -1,13 +1,13 @@
-"""The file of a bundle, saved and loaded without running foreign code.
+"""The file of a model, saved and loaded without running foreign code.
 
 A zip of members that are read by name, never a pickle among them:
 
 - `model.json`: what the model is and how well it does;
 - `head.skops`: the classifier, in skops's format, with the types only that the head's row in
   `registry.HEADS` admits; or `head.safetensors`, the weights of a dense one;
-- `training.safetensors`: for each training picture its digest, its label, and, where it was
+- `training.safetensors`: for each training image its digest, its label, and, where it was
   asked, probabilities by models that were not trained on it;
-- `novelty.safetensors`: what tells a picture that is unlike the training pictures;
+- `novelty.safetensors`: what tells an image that is unlike the training images;
 - `tail.safetensors`: in a tuned model, the weights of the layers between the cut and the pool.
 """
 
@@ -28,19 +28,19 @@ from typing import Any
 import numpy as np
 
 from .. import backend
-from ..errors import CorruptError, IncompatibleError, InputError, shown
+from ..errors import CorruptError, IncompatibleError, InputError, printable
 from ..heads import registry
 from ..heads.calibration import TemperatureScaled
 from ..network import layers
 from ..network import weights as trunk_weights
 from ..network.fingerprint import Fingerprint
-from ..network.pools import POOLS, pooled
+from ..network.pools import POOLS, pool_features
 from ..network.tail import Tail
 from ..storage import files
-from .model import FORMAT, VERSION, Bundle
+from .model import FORMAT, VERSION, Model
 from .novelty import Novelty
 
-__all__ = ["claimed", "is_bundle", "load", "save", "sealed"]
+__all__ = ["is_model", "load", "lock_model", "save", "sealed"]
 
 log = logging.getLogger("featx")
 
@@ -71,10 +71,10 @@ _JSON_BEFORE = "bundle.json"
 _SEAL_BEFORE = b"featx-bundle sha256 "
 
 
-def save(bundle: Bundle, path: Path) -> str:
-    """Write the bundle, atomically, and return the SHA-256 of the file.
+def save(model: Model, path: Path) -> str:
+    """Write the model, atomically, and return the SHA-256 of the file.
 
-    See `claimed` for what to do first.
+    See `lock_model` for what to do first.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def save(bundle: Bundle, path: Path) -> str:
     """
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in _members(bundle).items():
+        for name, data in _members(model).items():
             # A fixed date: the same model gives the same entry.
             archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
         archive.comment = bytes(_SEALED)
@@ -93,7 +93,7 @@ def save(bundle: Bundle, path: Path) -> str:
 
 
 def sealed(body: bytes) -> bytes:
-    """Return the file of a bundle: its bytes, and their SHA-256 at the end."""
+    """Return the file of a model: its bytes, and their SHA-256 at the end."""
     return body + f"{_SEAL}{files.digest(body)}".encode()
 
 
@@ -105,28 +105,28 @@ def _skops() -> Any:
     return skops.io
 
 
-def _members(bundle: Bundle) -> dict[str, bytes]:
+def _members(model: Model) -> dict[str, bytes]:
     from safetensors.numpy import save
 
-    described = bundle.as_dict()
+    described = model.as_dict()
     members = {}
-    if registry.HEADS[bundle.head_name].keras:
-        members[_DENSE], described["network"] = bundle.head.to_bytes()
+    if registry.HEADS[model.head_name].keras:
+        members[_DENSE], described["network"] = model.head.to_bytes()
     else:
-        scaled = isinstance(bundle.head, TemperatureScaled)
-        described["inverse_temperature"] = bundle.head.inverse_temperature if scaled else None
-        members[_SKOPS] = _skops().dumps(bundle.head.estimator_ if scaled else bundle.head)
-    members[_TRAINING] = save(bundle.training)
-    if bundle.novelty:
-        kept = {"reference": bundle.novelty.reference, "distances": bundle.novelty.distances}
+        scaled = isinstance(model.head, TemperatureScaled)
+        described["inverse_temperature"] = model.head.inverse_temperature if scaled else None
+        members[_SKOPS] = _skops().dumps(model.head.estimator_ if scaled else model.head)
+    members[_TRAINING] = save(model.training)
+    if model.novelty:
+        kept = {"reference": model.novelty.reference, "distances": model.novelty.distances}
         members[_NOVELTY] = save(kept)
-    if bundle.tail:
-        members[_TAIL] = layers.to_safetensors(bundle.tail.arrays)
+    if model.tail:
+        members[_TAIL] = layers.to_safetensors(model.tail.arrays)
     return {_JSON: json.dumps(described, indent=1).encode(), **members}
 
 
-def is_bundle(path: Path) -> bool:
-    """Tell whether a file looks like a bundle, by its first bytes and members."""
+def is_model(path: Path) -> bool:
+    """Tell whether a file looks like a model, by its first bytes and members."""
     try:
         with zipfile.ZipFile(path) as archive:
             return not {_JSON, _JSON_BEFORE}.isdisjoint(archive.namelist())
@@ -135,21 +135,21 @@ def is_bundle(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def claimed(path: Path) -> Iterator[None]:
-    """Hold a path for a bundle: what would stop it from being written shows before the work.
+def lock_model(path: Path) -> Iterator[None]:
+    """Hold a path for a model: what would stop it from being written shows before the work.
 
     Raises
     ------
     InputError
-        When there is something that is not a bundle; it is left alone.
+        When there is something that is not a model; it is left alone.
     StorageError
         When nothing can be written there.
     LockedError
         When another run writes it.
     """
-    if path.exists() and not is_bundle(path):
-        raise InputError(f"{shown(path)} exists and is not a featx model. Give another name.")
-    with files.claimed(path):
+    if path.exists() and not is_model(path):
+        raise InputError(f"{printable(path)} exists and is not a featx model. Give another name.")
+    with files.lock_output(path):
         yield
 
 
@@ -159,17 +159,17 @@ def load(
     weights: str = "auto",
     runtime: str = "auto",
     download_progress: trunk_weights.Progress | None = None,
-) -> Bundle:
-    """Load a bundle. No code of the file is run, whoever it comes from.
+) -> Model:
+    """Load a model. No code of the file is run, whoever it comes from.
 
     Parameters
     ----------
     path : path
     weights : str
-        Where the trunk's weights come from once a picture is to be predicted; only those that
-        the bundle was fitted with are taken. See `weights.resolve`.
+        Where the trunk's weights come from once an image is to be predicted; only those that
+        the model was fitted with are taken. See `weights.resolve_weights`.
     runtime : {"auto", "tensorflow", "winograd", "openvino"}
-        What computes the trunk; auto is what computed the features that the bundle was fitted on.
+        What computes the trunk; auto is what computed the features that the model was fitted on.
     download_progress : callable, optional
         See `weights.Progress`.
 
@@ -191,17 +191,17 @@ def load(
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{shown(path)} does not exist. Make it with: featx fit features.h5")
-    refused = f"{shown(path)} is not a whole featx model"
+        raise InputError(f"{printable(path)} does not exist. Make it with: featx fit features.h5")
+    refused = f"{printable(path)} is not a whole featx model"
     try:
         if files.file_size(path) > sum(_LIMITS.values()):
             raise CorruptError(f"{refused}: it is too large.")
         data = files.read_bytes(path)
         if data[-len(_SEAL_BEFORE) - 64 :].startswith(_SEAL_BEFORE):
             raise IncompatibleError(
-                f"{shown(path)} was made by an earlier featx: it has the model version 2, and this "
-                f"one reads {VERSION}. Make it again from its cache, which takes seconds: "
-                f"featx fit features.h5 -o {shown(path)}"
+                f"{printable(path)} was made by an earlier featx: it has the model version 2, and "
+                f"this one reads {VERSION}. Make it again from its cache, which takes seconds: "
+                f"featx fit features.h5 -o {printable(path)}"
             )
         if data != sealed(data[:-_SEALED]):
             raise CorruptError(
@@ -218,11 +218,11 @@ def load(
             raise CorruptError(f"{refused}: its format is not {FORMAT!r}.")
         if described["version"] != VERSION:
             raise IncompatibleError(
-                f"{shown(path)} has the model version {described['version']}; this featx reads "
+                f"{printable(path)} has the model version {described['version']}; this featx reads "
                 f"{VERSION}. Fit it again."
             )
         _warn_of_versions(described["versions"], path)
-        found = _bundle(described, members, refused)
+        found = _model(described, members, refused)
         _try(found)
         return replace(
             found,
@@ -233,7 +233,7 @@ def load(
         )
     except (InputError, zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError,
             AttributeError, RuntimeError, ArithmeticError, MemoryError) as error:  # fmt: skip
-        raise CorruptError(f"{refused}: {shown(error)}.") from error
+        raise CorruptError(f"{refused}: {printable(error)}.") from error
 
 
 def _member(archive: zipfile.ZipFile, name: str, refused: str) -> bytes:
@@ -244,14 +244,14 @@ def _member(archive: zipfile.ZipFile, name: str, refused: str) -> bytes:
     return archive.read(name)  # no more than it says: zipfile cuts what is beyond
 
 
-def _bundle(described: dict[str, Any], members: dict[str, bytes], refused: str) -> Bundle:
+def _model(described: dict[str, Any], members: dict[str, bytes], refused: str) -> Model:
     name = described["head"]
     if name not in registry.HEADS or described["pool"] not in POOLS:
         raise CorruptError(f"{refused}: unknown head {name!r} or pool {described['pool']!r}.")
     if registry.HEADS[name].keras:
-        from ..heads.dense import KerasHead
+        from ..heads.dense import DenseClassifier
 
-        head: Any = KerasHead.from_bytes(members[_DENSE], described["network"])
+        head: Any = DenseClassifier.from_bytes(members[_DENSE], described["network"])
     else:
         head = _from_skops(name, members[_SKOPS], refused)
         factor = described["inverse_temperature"]
@@ -265,7 +265,7 @@ def _bundle(described: dict[str, Any], members: dict[str, bytes], refused: str) 
     if not np.array_equal(head.classes_, np.arange(len(classes))):
         raise CorruptError(f"{refused}: the head's classes are not the {len(classes)} named ones.")
     fingerprint = Fingerprint.from_json(json.dumps(described["fingerprint"]))
-    return Bundle(
+    return Model(
         head=head,
         head_name=name,
         settings=described["settings"],
@@ -294,7 +294,7 @@ def _from_skops(name: str, data: bytes, refused: str) -> Any:
     if foreign:
         raise CorruptError(
             f"{refused}: its head holds types that {name} has no use for: "
-            f"{', '.join(map(shown, sorted(foreign)))}."
+            f"{', '.join(map(printable, sorted(foreign)))}."
         )
     return skops.loads(data, trusted=list(admitted))
 
@@ -309,7 +309,7 @@ def _check_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
             raise ValueError(f"{info.filename} is not the array that it says it is")
 
 
-def _try(bundle: Bundle) -> None:
+def _try(model: Model) -> None:
     """Check that the parts fit one another and give probabilities.
 
     Raises
@@ -317,16 +317,16 @@ def _try(bundle: Bundle) -> None:
     ValueError
         When they do not.
     """
-    for name, array in (bundle.training | (vars(bundle.novelty) if bundle.novelty else {})).items():
+    for name, array in (model.training | (vars(model.novelty) if model.novelty else {})).items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(f"{name} has values that are not finite")
-    shape = layers.cut_shape(bundle.until, bundle.fingerprint.trunk.size)
-    width = pooled(np.zeros((1, *shape), np.float32), bundle.pool).shape[1]
+    shape = layers.cut_shape(model.until, model.fingerprint.trunk.size)
+    width = pool_features(np.zeros((1, *shape), np.float32), model.pool).shape[1]
     rows = np.eye(3, width, dtype=np.float32)
-    found = bundle.predict_proba_rows(rows)
-    if found.shape != (3, len(bundle.classes)) or not np.allclose(found.sum(axis=1), 1):
+    found = model.predict_proba_rows(rows)
+    if found.shape != (3, len(model.classes)) or not np.allclose(found.sum(axis=1), 1):
         raise ValueError(f"its head does not give probabilities for {width} columns")
-    if bundle.novelty and bundle.novelty.reference.shape[1] != width:
+    if model.novelty and model.novelty.reference.shape[1] != width:
         raise ValueError("its novelty is of other features")
 
 
@@ -370,7 +370,7 @@ def _warn_of_versions(versions: dict[str, str], path: Path) -> None:
     if there.split(".")[:2] != here.split(".")[:2]:
         log.warning(
             "%s was fitted with scikit-learn %s and runs with %s; fit it again to be safe.",
-            shown(path),
-            shown(there),
+            printable(path),
+            printable(there),
             here,
         )

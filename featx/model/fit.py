@@ -1,4 +1,4 @@
-"""Stage 2: a head trained on the cache, tested on pictures it has not seen, saved as a bundle."""
+"""Stage 2: a head trained on the cache, tested on images it has not seen, saved as a model."""
 
 import os
 import time
@@ -15,15 +15,15 @@ from ..dataset.splits import Split
 from ..errors import InputError
 from ..heads import registry
 from ..heads.crossval import Progress, examples_of
-from ..heads.leaderboard import CompareSettings, Leaderboard, rank
+from ..heads.leaderboard import CompareResult, CompareSettings, rank
 from ..heads.training import Examples, Trained, train
-from ..metrics import Figures, Threshold, at_confidence, figures, metric, threshold
+from ..metrics import Scores, Threshold, compute_scores, coverage_at, get_metric, threshold
 from ..network import weights
-from .file import claimed, save
-from .model import Bundle, library_versions
+from .file import lock_model, save
+from .model import Model, library_versions
 from .novelty import Novelty
 
-__all__ = ["FitSettings", "Fitted", "fit"]
+__all__ = ["FitResult", "FitSettings", "fit"]
 
 BEST = "best"
 
@@ -36,7 +36,7 @@ class FitSettings:
     ----------
     head : str
         A key of `registry.HEADS`, or "best": the cheapest of those that cannot be told from the
-        best of a comparison on the training pictures.
+        best of a comparison on the training images.
     heads : tuple of str
         Which heads are compared; all by default.
     pool : {"avg", "max", "avgmax", "flatten"}, optional
@@ -44,7 +44,7 @@ class FitSettings:
     options : mapping
         Changes of the head's options; those of its grid are then no matter of choice.
     class_weight : {None, "balanced"}
-        Balanced counts every class alike, however many pictures it has.
+        Balanced counts every class alike, however many images it has.
     metric : str
         A key of `metrics.METRICS`, by which heads and their settings are chosen.
     folds, repeats : int
@@ -52,12 +52,12 @@ class FitSettings:
     budget : float, optional
         Seconds after which the comparison starts no further fold.
     test_size : float
-        Share of the pictures held out for the test, when the pictures are not split.
+        Share of the images held out for the test, when the images are not split.
     target_precision : float, optional
         Find the confidence from which on this share of the labels is right, on out-of-fold
         probabilities.
     seed : int
-        Of the held-out pictures, the folds and the head.
+        Of the held-out images, the folds and the head.
     """
 
     head: str = BEST
@@ -75,42 +75,42 @@ class FitSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class FitResult:
     """What `fit` did.
 
     Attributes
     ----------
-    bundle : Bundle
+    model : Model
         The model, as it was saved.
-    test : Figures
-        On the pictures that were not trained on.
+    test : Scores
+        On the images that were not trained on.
     train_images, train_rows : int
-        Pictures trained on; with their augmented copies.
+        Images trained on; with their augmented copies.
     rule : str
-        Which pictures were tested on, in words.
+        Which images were tested on, in words.
     left_out : int
-        Training pictures left out because they equal a test picture or share its group.
+        Training images left out because they equal a test image or share its group.
     unlabelled : int
-        Pictures without a label, which were neither trained nor tested on.
+        Images without a label, which were neither trained nor tested on.
     leaderboard : Leaderboard or None
         That the head was chosen by.
     target_precision : float or None
         That was asked for.
     threshold, threshold_test : Threshold or None
-        The confidence that reaches it, with what it gives on the training pictures, out of fold,
-        and on the test pictures; None when it was not asked for or cannot be reached.
+        The confidence that reaches it, with what it gives on the training images, out of fold,
+        and on the test images; None when it was not asked for or cannot be reached.
     out : Path
     seconds : float
     """
 
-    bundle: Bundle
-    test: Figures
+    model: Model
+    test: Scores
     train_images: int
     train_rows: int
     rule: str
     left_out: int
     unlabelled: int
-    leaderboard: Leaderboard | None
+    leaderboard: CompareResult | None
     target_precision: float | None
     threshold: Threshold | None
     threshold_test: Threshold | None
@@ -118,18 +118,18 @@ class Fitted:
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures as plain values, for JSON."""
+        """Return the result as plain values, for JSON."""
         return {
-            "head": self.bundle.head_name,
-            "settings": self.bundle.settings,
-            "classes": list(self.bundle.classes),
-            "train": self.bundle.report["train"],
-            "test": self.bundle.report["test"],
+            "head": self.model.head_name,
+            "settings": self.model.settings,
+            "classes": list(self.model.classes),
+            "train": self.model.report["train"],
+            "test": self.model.report["test"],
             "split": self.rule,
             "left_out": self.left_out,
             "unlabelled": self.unlabelled,
-            "leaderboard": self.bundle.report["leaderboard"],
-            "threshold": self.bundle.report["threshold"],
+            "leaderboard": self.model.report["leaderboard"],
+            "threshold": self.model.report["threshold"],
             "out": str(self.out),
             "seconds": self.seconds,
         }
@@ -142,10 +142,10 @@ def fit(
     *,
     progress: Progress | None = None,
     **changes: Any,
-) -> Fitted:
-    """Choose and train a head on a cache, test it once on unseen pictures, and save the bundle.
+) -> FitResult:
+    """Choose and train a head on a cache, test it once on unseen images, and save the model.
 
-    All copies of the training pictures are trained on; of the test pictures only the originals
+    All copies of the training images are trained on; of the test images only the originals
     are tested.
 
     Parameters
@@ -153,7 +153,7 @@ def fit(
     features : path
         A cache made by `extract`.
     out : path
-        The bundle to write.
+        The model to write.
     settings : FitSettings, optional
     progress : callable, optional
         See `crossval.Progress`.
@@ -167,24 +167,24 @@ def fit(
     CorruptError, IncompatibleError
         When the cache cannot be read.
     StorageError, LockedError
-        When the bundle cannot be written.
+        When the model cannot be written.
     """
     settings = replace(settings or FitSettings(), **changes)
     begun = time.monotonic()
     out = Path(out)
     _check(settings)
-    with Cache.open(features) as cache, claimed(out):
+    with Cache.open(features) as cache, lock_model(out):
         catalog = cache.catalog
         splits.require_classes(catalog)
         split = splits.train_test(catalog, cache.digests, settings.test_size, settings.seed)
         board = _compared(cache, split, settings, progress) if settings.head == BEST else None
         name = board.choice.head if board else settings.head
-        pool = board.choice.pool if board else settings.pool or registry.head(name).pool
-        units = splits.units(catalog, cache.digests)
+        pool = board.choice.pool if board else settings.pool or registry.get_head(name).pool
+        units = splits.leakage_groups(catalog, cache.digests)
         examples = examples_of(cache, pool, split.train, units)
         trained = _trained(examples, name, settings)
-        test = cache.matrix(pool, pictures=split.test, copies=0)
-        bundle = Bundle(
+        test = cache.matrix(pool, images=split.test, copies=0)
+        model = Model(
             head=trained.classifier,
             head_name=name,
             settings={"pool": pool, "seed": settings.seed, **_plain(trained.settings)},
@@ -198,11 +198,11 @@ def fit(
             novelty=Novelty.of(examples.originals, examples.units, settings.seed),
         )
         rows = len(split.train) * (1 + cache.fingerprint.copies)
-        probabilities = bundle.predict_proba_rows(test.X)
-        found = figures(test.y, probabilities)
+        probabilities = model.predict_proba_rows(test.X)
+        found = compute_scores(test.y, probabilities)
         limit = _threshold(examples.y, trained, settings.target_precision)
-        limit_test = at_confidence(test.y, probabilities, limit.confidence) if limit else None
-        bundle.report.update(
+        limit_test = coverage_at(test.y, probabilities, limit.confidence) if limit else None
+        model.report.update(
             train={
                 "images": len(split.train),
                 "rows": rows,
@@ -219,9 +219,9 @@ def fit(
             if limit and limit_test
             else None,
         )
-        bundle = replace(bundle, digest=save(bundle, out))
-    return Fitted(
-        bundle=bundle,
+        model = replace(model, digest=save(model, out))
+    return FitResult(
+        model=model,
         test=found,
         train_images=len(split.train),
         train_rows=rows,
@@ -239,7 +239,7 @@ def fit(
 
 def _check(settings: FitSettings) -> None:
     """Find what is wrong before anything is computed."""
-    metric(settings.metric)
+    get_metric(settings.metric)
     if settings.target_precision is not None and not 0 < settings.target_precision <= 1:
         raise InputError(
             f"The target precision is {settings.target_precision:g}. Expected a share above 0, "
@@ -248,13 +248,13 @@ def _check(settings: FitSettings) -> None:
     if settings.head == BEST and settings.options:
         raise InputError("Options belong to a head. Name it, for example --head logreg.")
     if settings.head != BEST:
-        registry.head(settings.head).settings(settings.options)
+        registry.get_head(settings.head).settings(settings.options)
 
 
 def _compared(
     cache: Cache, split: Split, settings: FitSettings, progress: Progress | None
-) -> Leaderboard:
-    pictures, folds = split.to_compare_on()
+) -> CompareResult:
+    images, folds = split.to_compare_on()
     wanted = CompareSettings(
         heads=settings.heads,
         pools=(settings.pool,) if settings.pool else (),
@@ -265,16 +265,16 @@ def _compared(
         budget=settings.budget,
         class_weight=settings.class_weight,
     )
-    return rank(cache, pictures, wanted, folds=folds, progress=progress)
+    return rank(cache, images, wanted, folds=folds, progress=progress)
 
 
 def _trained(examples: Examples, name: str, settings: FitSettings) -> Trained:
-    head = registry.head(name)
+    head = registry.get_head(name)
     return train(
         head,
         examples,
         candidates=head.settings(head.changes(settings.options, settings.class_weight)),
-        metric=metric(settings.metric),
+        metric=get_metric(settings.metric),
         seed=settings.seed,
         out_of_fold=settings.target_precision is not None,
     )
@@ -285,8 +285,8 @@ def _threshold(y: np.ndarray, trained: Trained, precision: float | None) -> Thre
         return None
     if trained.out_of_fold is None:
         raise InputError(
-            "Some class has one picture to train on, so there are no out-of-fold probabilities to "
-            "find a threshold by. Add pictures, or leave --target-precision out."
+            "Some class has one image to train on, so there are no out-of-fold probabilities to "
+            "find a threshold by. Add images, or leave --target-precision out."
         )
     return threshold(y, trained.out_of_fold, precision)
 
@@ -297,12 +297,12 @@ def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _training(
-    cache: Cache, pictures: np.ndarray, trained: Trained, rows: np.ndarray
+    cache: Cache, images: np.ndarray, trained: Trained, rows: np.ndarray
 ) -> dict[str, np.ndarray]:
-    digests = [list(bytes.fromhex(digest)) for digest in cache.digests[pictures]]
+    digests = [list(bytes.fromhex(digest)) for digest in cache.digests[images]]
     kept = {
         "digests": np.array(digests, np.uint8),
-        "labels": cache.labels[pictures],
+        "labels": cache.labels[images],
         "fitted": trained.classifier.predict_proba(rows).astype(np.float32),
     }
     if trained.out_of_fold is not None:

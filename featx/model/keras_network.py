@@ -10,11 +10,11 @@ from .. import backend
 from ..errors import InputError
 from ..heads import registry
 from ..heads.calibration import TemperatureScaled
-from ..heads.dense import KerasHead
+from ..heads.dense import DenseClassifier
 from ..network import layers as vgg16
 from ..network.tail import Tail
 
-__all__ = ["as_network", "assembled", "can_be_layers", "classified", "tail_of"]
+__all__ = ["apply_head", "build_network", "can_be_layers", "head_as_network", "tail_of"]
 
 
 def can_be_layers() -> list[str]:
@@ -22,7 +22,7 @@ def can_be_layers() -> list[str]:
     return [name for name, head in registry.HEADS.items() if head.layers]
 
 
-def as_network(name: str, classifier: Any) -> KerasHead:
+def head_as_network(name: str, classifier: Any) -> DenseClassifier:
     """Return a network of its own that gives the probabilities of a fitted head.
 
     Parameters
@@ -42,15 +42,15 @@ def as_network(name: str, classifier: Any) -> KerasHead:
             f"The head {name} cannot become layers of a network. Those that can are "
             f"{', '.join(can_be_layers())}: fit one of them."
         )
-    if isinstance(classifier, KerasHead):
-        return KerasHead.from_bytes(*classifier.to_bytes())
+    if isinstance(classifier, DenseClassifier):
+        return DenseClassifier.from_bytes(*classifier.to_bytes())
     factor = 1.0
     if isinstance(classifier, TemperatureScaled):
         factor, classifier = classifier.inverse_temperature, classifier.estimator_
     kernel, bias = _margins(classifier)
-    if len(bias) == 1:  # two classes, as `calibration.class_scores` has them
+    if len(bias) == 1:  # two classes, as `calibration.decision_scores` has them
         kernel, bias = np.stack([-kernel[0], kernel[0]]) / 2, np.array([-bias[0], bias[0]]) / 2
-    return KerasHead.of_softmax(factor * kernel.T, factor * bias)
+    return DenseClassifier.of_softmax(factor * kernel.T, factor * bias)
 
 
 def _margins(classifier: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +65,9 @@ def _margins(classifier: Any) -> tuple[np.ndarray, np.ndarray]:
     return 2 * centroids * weights, offsets
 
 
-def classified(x: Any, pool: str, head: KerasHead, *, dropout: float = 0.0, seed: int = 0) -> Any:
+def apply_head(
+    x: Any, pool: str, head: DenseClassifier, *, dropout: float = 0.0, seed: int = 0
+) -> Any:
     """Send features through a pool and the layers of a head, and return the probabilities.
 
     Parameters
@@ -102,10 +104,10 @@ def _pooled(x: Any, pool: str) -> Any:
     return layers.Flatten(dtype="float32")(x)
 
 
-def assembled(
+def build_network(
     tail: Tail,
     pool: str,
-    head: KerasHead,
+    head: DenseClassifier,
     *,
     trainable: Collection[str] = (),
     dropout: float = 0.0,
@@ -118,7 +120,7 @@ def assembled(
     ----------
     tail : Tail
     pool, head, dropout, seed
-        See `classified`.
+        See `apply_head`.
     trainable : collection of str
         Layers of the tail that are trained; the head always is.
     dtype : keras.DTypePolicy, optional
@@ -126,8 +128,8 @@ def assembled(
     """
     keras = backend.keras()
     features = keras.Input(tail.shape, name="features")
-    x = vgg16.connected(features, tail.layers, tail.arrays, dtype or tail.precision)
-    network = keras.Model(features, classified(x, pool, head, dropout=dropout, seed=seed))
+    x = vgg16.apply_layers(features, tail.layers, tail.arrays, dtype or tail.precision)
+    network = keras.Model(features, apply_head(x, pool, head, dropout=dropout, seed=seed))
     for layer in network.layers:
         if layer.name in tail.layers:
             layer.trainable = layer.name in trainable

@@ -1,6 +1,6 @@
-"""The bundle: a fitted model of pictures, with all that scoring needs.
+"""The model: a fitted model of images, with all that scoring needs.
 
-How it is kept as a file is in `bundlefile`.
+How it is kept as a file is in `model_file`.
 """
 
 import functools
@@ -13,20 +13,18 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..dataset.catalog import Source
-from ..errors import IncompatibleError, StorageError, shown
+from ..errors import IncompatibleError, StorageError, printable
 from ..images import decode
 from ..network import layers
 from ..network import runtime as trunk_runtime
 from ..network import weights as trunk_weights
 from ..network.fingerprint import Fingerprint
-from ..network.pools import pooled
+from ..network.pools import pool_features
 from ..network.tail import Tail
 from ..network.trunk import Trunk
-from ..scoring.score import Progress, Scored, ScoreSettings, score
 from .novelty import Novelty
 
-__all__ = ["FORMAT", "VERSION", "Bundle", "library_versions"]
+__all__ = ["FORMAT", "VERSION", "Model", "library_versions"]
 
 FORMAT = "featx-model"
 VERSION = 3
@@ -35,8 +33,8 @@ _LIBRARIES = ("scikit-learn", "numpy", "skops", "keras", "tensorflow")
 
 
 @dataclass(frozen=True, eq=False)
-class Bundle:
-    """A fitted model of pictures: it behaves as a scikit-learn classifier over them.
+class Model:
+    """A fitted model of images: it behaves as a scikit-learn classifier over them.
 
     Attributes
     ----------
@@ -55,22 +53,22 @@ class Bundle:
     source : str
         Where the trunk's weights came from, for people to read.
     report : dict
-        Figures on the training and test pictures, and the leaderboard that led to this head.
+        Scores on the training and test images, and the leaderboard that led to this head.
     versions : dict
         Of the libraries it was made with.
     training : dict of ndarray
-        For the training pictures, in the same order: `digests` uint8 (n, 32), `labels` int32 (n,),
+        For the training images, in the same order: `digests` uint8 (n, 32), `labels` int32 (n,),
         and, where it is known, `probabilities` float32 (n, classes) by heads that were not trained
-        on the picture.
+        on the image.
         `fitted` float32 (n, classes) are the head's own probabilities.
     novelty : Novelty or None
-        What tells a picture that is unlike the training pictures.
+        What tells an image that is unlike the training images.
     tail : Tail or None
         Tuned layers between the cut and the pool.
     digest : str
-        SHA-256 of the file; "" while the bundle is not saved.
+        SHA-256 of the file; "" while the model is not saved.
     weights : str
-        Where to take the trunk's weights from, for `weights.resolve`.
+        Where to take the trunk's weights from, for `weights.resolve_weights`.
     runtime : {"auto", "tensorflow", "winograd", "openvino"}
         What computes the trunk; auto is what computed the features it was fitted on.
     download_progress : callable, optional
@@ -101,7 +99,7 @@ class Bundle:
 
     @functools.cached_property
     def trunk(self) -> Trunk:
-        """The network, with the very weights that the bundle was fitted with.
+        """The network, with the very weights that the model was fitted with.
 
         Raises
         ------
@@ -110,18 +108,18 @@ class Bundle:
         InputError
             When the runtime is unknown.
         """
-        runtime = trunk_runtime.runtime(self.runtime, self.fingerprint.runtime)
+        runtime = trunk_runtime.choose_runtime(self.runtime, self.fingerprint.runtime)
         wanted = self.fingerprint.trunk
         needed = f"The model needs the weights with the SHA-256 {wanted.weights} ({self.source})"
         try:
-            chosen = trunk_weights.resolve(
+            chosen = trunk_weights.resolve_weights(
                 self.weights,
                 preprocessing=wanted.preprocessing,
                 wanted=wanted.weights,
                 progress=self.download_progress,
             )
         except StorageError as error:
-            others = [name for name in trunk_weights.SOURCES if trunk_weights.present(name)]
+            others = [name for name in trunk_weights.SOURCES if trunk_weights.find_weights(name)]
             if not others:
                 raise
             raise IncompatibleError(
@@ -129,8 +127,8 @@ class Bundle:
             ) from error
         if chosen.digest != wanted.weights:
             raise IncompatibleError(
-                f"{needed}; {shown(self.weights)!r} has {chosen.digest}. Leave --weights out for "
-                "weights that featx knows, or give the very file that was extracted with."
+                f"{needed}; {printable(self.weights)!r} has {chosen.digest}. Leave --weights out "
+                "for weights that featx knows, or give the very file that was extracted with."
             )
         return Trunk(
             chosen,
@@ -140,13 +138,13 @@ class Bundle:
             runtime=runtime,
         )
 
-    def predict_proba(self, pictures: Iterable[str | os.PathLike[str] | np.ndarray]) -> np.ndarray:
-        """Return the probability of each class for each picture.
+    def predict_proba(self, images: Iterable[str | os.PathLike[str] | np.ndarray]) -> np.ndarray:
+        """Return the probability of each class for each image.
 
         Parameters
         ----------
-        pictures : iterable of path or ndarray
-            Paths of picture files, or uint8 arrays of shape (height, width, 3), upright and RGB.
+        images : iterable of path or ndarray
+            Paths of image files, or uint8 arrays of shape (height, width, 3), upright and RGB.
 
         Returns
         -------
@@ -156,15 +154,15 @@ class Bundle:
         Raises
         ------
         images.Rejected
-            When a picture cannot be used.
+            When an image cannot be used.
         InputError
-            When an array is not such a picture.
+            When an array is not such an image.
         """
         rows = []
         block: list[np.ndarray] = []
         wanted = self.fingerprint.trunk
-        for picture in pictures:
-            block.append(decode.load(picture, wanted.size, wanted.resize).pixels)
+        for image in images:
+            block.append(decode.load(image, wanted.size, wanted.resize).pixels)
             if len(block) == self.trunk.batch:
                 rows.append(self.predict_proba_features(self.trunk.features(np.stack(block))))
                 block = []
@@ -178,7 +176,7 @@ class Bundle:
 
     def rows(self, features: np.ndarray) -> np.ndarray:
         """Return features at the cut as rows for the head, float32 (n, d)."""
-        return pooled(self.tail.features(features) if self.tail else features, self.pool)
+        return pool_features(self.tail.features(features) if self.tail else features, self.pool)
 
     def predict_proba_rows(self, X: np.ndarray) -> np.ndarray:
         """Return the probabilities for rows, as `rows` or `Cache.matrix` with this pool gives them.
@@ -186,7 +184,7 @@ class Bundle:
         Parameters
         ----------
         X : ndarray of float, shape (n, d) or (n, 1 + copies, d)
-            With copies, the probabilities are the mean over a picture and its copies.
+            With copies, the probabilities are the mean over an image and its copies.
 
         Returns
         -------
@@ -201,7 +199,7 @@ class Bundle:
         return found.reshape(len(X), -1, len(self.classes)).mean(axis=1)
 
     def novelty_rows(self, X: np.ndarray) -> np.ndarray:
-        """Return how unlike the training pictures the originals of such rows are.
+        """Return how unlike the training images the originals of such rows are.
 
         Parameters
         ----------
@@ -210,7 +208,7 @@ class Bundle:
         Returns
         -------
         ndarray of float64, shape (n,)
-            0 to 1, see `novelty`; not a number where the bundle cannot tell.
+            0 to 1, see `novelty`; not a number where the model cannot tell.
         """
         from sklearn.preprocessing import normalize
 
@@ -218,9 +216,9 @@ class Bundle:
             return np.full(len(X), np.nan)
         return self.novelty.score(normalize(X[:, 0] if X.ndim == 3 else X))
 
-    def predict(self, pictures: Iterable[str | os.PathLike[str] | np.ndarray]) -> np.ndarray:
-        """Return the name of the most probable class for each picture; see `predict_proba`."""
-        return self.classes_[self.predict_proba(pictures).argmax(axis=1)]
+    def predict(self, images: Iterable[str | os.PathLike[str] | np.ndarray]) -> np.ndarray:
+        """Return the name of the most probable class for each image; see `predict_proba`."""
+        return self.classes_[self.predict_proba(images).argmax(axis=1)]
 
     @property
     def until(self) -> str:
@@ -243,22 +241,10 @@ class Bundle:
         return Tail(cut, self.until, shape, {name: arrays[name] for name in needed})
 
     def score(
-        self, pictures: Iterable[str | os.PathLike[str] | np.ndarray], y: Iterable[str]
+        self, images: Iterable[str | os.PathLike[str] | np.ndarray], y: Iterable[str]
     ) -> float:
-        """Return the share of pictures whose class is the one named in `y`."""
-        return float(np.mean(self.predict(pictures) == np.array(list(y), dtype=object)))
-
-    def score_folder(
-        self,
-        source: Source,
-        out: str | os.PathLike[str],
-        settings: ScoreSettings | None = None,
-        *,
-        progress: Progress | None = None,
-        **changes: Any,
-    ) -> Scored:
-        """Write a row for every picture of a folder, or of another source; see `scoring.score`."""
-        return score(self, source, out, settings, progress=progress, **changes)
+        """Return the share of images whose class is the one named in `y`."""
+        return float(np.mean(self.predict(images) == np.array(list(y), dtype=object)))
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that this is a classifier."""
@@ -292,5 +278,5 @@ class Bundle:
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of the libraries that a bundle depends on."""
+    """Return the versions of the libraries that a model depends on."""
     return {name: importlib.metadata.version(name) for name in _LIBRARIES}

@@ -1,9 +1,9 @@
-"""How unlike the training pictures a picture is.
+"""How unlike the training images an image is.
 
-The distance of a picture is the mean Euclidean distance of its row to the nearest rows of the
-training pictures; that of a training picture is to the nearest *others*. The novelty of a picture
-is the fraction of training pictures whose distance is smaller, so of pictures like the training
-ones it is spread evenly over 0 to 1, and of quite other pictures it is 1. This is the conformal
+The distance of an image is the mean Euclidean distance of its row to the nearest rows of the
+training images; that of a training image is to the nearest *others*. The novelty of an image
+is the fraction of training images whose distance is smaller, so of images like the training
+ones it is spread evenly over 0 to 1, and of quite other images it is 1. This is the conformal
 p-value of anomaly detection by nearest neighbours, turned round (Laxhammar and Falkman 2010).
 """
 
@@ -24,14 +24,14 @@ _BLOCK = 1024
 
 @dataclass(frozen=True, eq=False)
 class Novelty:
-    """What is kept of the training pictures.
+    """What is kept of the training images.
 
     Attributes
     ----------
     reference : ndarray of float16, shape (r, d)
-        Rows of some training pictures; of all where that is little.
+        Rows of some training images; of all where that is little.
     distances : ndarray of float32, shape (m,)
-        Of training pictures to the nearest others in `reference`, in order; evenly chosen ones
+        Of training images to the nearest others in `reference`, in order; evenly chosen ones
         where there are many.
     """
 
@@ -40,14 +40,14 @@ class Novelty:
 
     @classmethod
     def of(cls, rows: np.ndarray, units: np.ndarray, seed: int) -> "Novelty | None":
-        """Return what to keep of training pictures, or None when they have no others.
+        """Return what to keep of training images, or None when they have no others.
 
         Parameters
         ----------
         rows : ndarray of float, shape (n, d)
             Of length 1; the originals, without copies.
         units : ndarray of int, shape (n,)
-            See `splits.units`: those of one unit are not each other's others.
+            See `splits.leakage_groups`: those of one unit are not each other's others.
         seed : int
             Of the choice where there are too many.
         """
@@ -73,7 +73,7 @@ class Novelty:
         return cls(reference, distances.astype(np.float32))
 
     def score(self, rows: np.ndarray) -> np.ndarray:
-        """Return the novelty of pictures, 0 to 1.
+        """Return the novelty of images, 0 to 1.
 
         Parameters
         ----------

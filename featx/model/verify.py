@@ -14,21 +14,21 @@ from ..cache.file import Cache
 from ..cache.parts import Parts
 from ..dataset import catalog
 from ..dataset.catalog import Catalog
-from ..errors import CorruptError, FeatxError, InputError, shown
+from ..errors import CorruptError, FeatxError, InputError, printable
 from ..images import decode
 from ..storage import files
-from .file import is_bundle, load
+from .file import is_model, load
 
-__all__ = ["Verified", "verify"]
+__all__ = ["VerifyResult", "verify"]
 
-#: Called with the number of pictures looked at, and of all pictures.
+#: Called with the number of images looked at, and of all images.
 Progress = Callable[[int, int], None]
 
 _NAMED = 5  # names in a message
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerifyResult:
     """What was found in a file.
 
     Attributes
@@ -40,7 +40,7 @@ class Verified:
     usable : list of str
         What can still be used when something is wrong, and how.
     images : int
-        Pictures of a cache, or that a model was trained on.
+        Images of a cache, or that a model was trained on.
     parts : int
         Parts beside a cache that an unfinished run left.
     seconds : float
@@ -64,7 +64,7 @@ def verify(
     *,
     against: str | os.PathLike[str] | Catalog | None = None,
     progress: Progress | None = None,
-) -> Verified:
+) -> VerifyResult:
     """Look through a cache with its parts, or a model: digest, then structure, then content.
 
     Nothing is parsed before the digest that the file keeps of itself is found to be right, and
@@ -74,7 +74,7 @@ def verify(
     ----------
     path : path
     against : path or Catalog, optional
-        The pictures it was made of: that each is there, and has the bytes it had.
+        The images it was made of: that each is there, and has the bytes it had.
     progress : callable, optional
         See `Progress`.
 
@@ -87,23 +87,23 @@ def verify(
     path = Path(path)
     parts = Parts(path)
     if not path.is_file() and not parts.folder.is_dir():
-        raise InputError(f"{shown(path)} does not exist. Give a cache or a model.")
+        raise InputError(f"{printable(path)} does not exist. Give a cache or a model.")
     told = progress or (lambda done, total: None)
-    listed = None if against is None else catalog.listed(against)
+    listed = None if against is None else catalog.as_catalog(against)
     problems: list[str] = []
     kind, count = "unknown", 0
     if Cache.is_cache(path):
         kind = "cache"
         count = _check_cache(path, listed, problems, told)
-    elif path.is_file() and is_bundle(path):
+    elif path.is_file() and is_model(path):
         kind = "model"
         count = _check_model(path, listed, problems)
     elif path.is_file():
-        problems.append(f"{shown(path)} is neither a featx cache nor a model.")
+        problems.append(f"{printable(path)} is neither a featx cache nor a model.")
     whole = _check_parts(parts, problems)
     usable = _usable(kind, path, whole) if problems else []
     seconds = round(time.monotonic() - begun, 3)
-    return Verified(path, kind, problems, usable, count, whole, seconds)
+    return VerifyResult(path, kind, problems, usable, count, whole, seconds)
 
 
 def _check_cache(path: Path, listed: Catalog | None, problems: list[str], told: Progress) -> int:
@@ -124,14 +124,14 @@ def _content(cache: Cache, told: Progress) -> Iterator[str]:
     malformed = sum(len(digest) != 64 or bool(digest.strip("0123456789abcdef"))
                     for digest in rows.digests)  # fmt: skip
     if malformed:
-        yield f"{malformed} pictures have no SHA-256."
+        yield f"{malformed} images have no SHA-256."
     if len(set(rows.catalog.paths)) != len(rows.catalog.paths):
-        yield "Some picture stands in it twice."
+        yield "Some image stands in it twice."
     if (rows.sizes < 1).any():
-        yield "Some pictures have no size."
+        yield "Some images have no size."
     strange = set(rows.catalog.splits) - {"", *catalog.SPLITS.values()}
     if strange:
-        yield f"There is an unknown split, {shown(min(strange))!r}."
+        yield f"There is an unknown split, {printable(min(strange))!r}."
     bad = []
     for row in range(len(cache)):
         if not all(_is_finite(cache, chunk) for chunk in cache.chunks(row)):
@@ -155,7 +155,7 @@ def _is_finite(cache: Cache, chunk: bytes) -> bool:
 
 
 def _differences(cache: Cache, listed: Catalog) -> Iterator[str]:
-    """Yield how a cache differs from the pictures on the disk."""
+    """Yield how a cache differs from the images on the disk."""
     there = {str(path): index for index, path in enumerate(listed.paths)}
     known = dict(zip(map(str, cache.catalog.paths), cache.digests, strict=True))
     known |= {row.path: row.digest for row in cache.skipped}
@@ -172,7 +172,7 @@ def _differences(cache: Cache, listed: Catalog) -> Iterator[str]:
         ([path for path in there if path not in known], "not in the cache"),
     ):
         if names:
-            yield f"{_some(names)} of {shown(listed.root)}: {what}."
+            yield f"{_some(names)} of {printable(listed.root)}: {what}."
 
 
 def _labels(listed: Catalog) -> list[str]:
@@ -181,7 +181,7 @@ def _labels(listed: Catalog) -> list[str]:
 
 
 def _digest(listed: Catalog, index: int) -> str:
-    """Return the SHA-256 of a picture's file; "" where it cannot be read, as the cache has it."""
+    """Return the SHA-256 of an image's file; "" where it cannot be read, as the cache has it."""
     try:
         return files.digest(decode.read(listed.file(index)).data)
     except decode.Rejected:
@@ -189,9 +189,9 @@ def _digest(listed: Catalog, index: int) -> str:
 
 
 def _some(names: list[str]) -> str:
-    named = ", ".join(map(shown, names[:_NAMED]))
+    named = ", ".join(map(printable, names[:_NAMED]))
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{len(names)} pictures ({named}{more})" if len(names) > 1 else f"1 picture ({named})"
+    return f"{len(names)} images ({named}{more})" if len(names) > 1 else f"1 image ({named})"
 
 
 def _check_model(path: Path, listed: Catalog | None, problems: list[str]) -> int:
@@ -205,8 +205,8 @@ def _check_model(path: Path, listed: Catalog | None, problems: list[str]) -> int
         there = {_digest(listed, index) for index in range(len(listed))}
         if digests - there:
             problems.append(
-                f"{len(digests - there)} of the {len(digests)} pictures that the model was trained "
-                f"on are not in {shown(listed.root)}."
+                f"{len(digests - there)} of the {len(digests)} images that the model was trained "
+                f"on are not in {printable(listed.root)}."
             )
     return len(digests)
 
@@ -225,9 +225,11 @@ def _check_parts(parts: Parts, problems: list[str]) -> int:
 
 def _usable(kind: str, path: Path, whole: int) -> list[str]:
     if kind == "model":
-        return ["The cache and the pictures that it was fitted on: fit again."]
+        return ["The cache and the images that it was fitted on: fit again."]
     found = []
     if whole:
-        found.append(f"{whole} parts in {shown(Parts(path).folder)}: the next extract reuses them.")
-    found.append("The pictures: featx extract --overwrite makes the cache anew.")
+        found.append(
+            f"{whole} parts in {printable(Parts(path).folder)}: the next extract reuses them."
+        )
+    found.append("The images: featx extract --overwrite makes the cache anew.")
     return found

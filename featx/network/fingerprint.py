@@ -16,7 +16,7 @@ DTYPES = ("float16", "float32")
 
 @dataclass(frozen=True)
 class TrunkFingerprint:
-    """What must be equal for features of two pictures to be comparable.
+    """What must be equal for features of two images to be comparable.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class TrunkFingerprint:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Shape of the features of one picture: (height, width, channels)."""
+        """Shape of the features of one image: (height, width, channels)."""
         return layers.cut_shape(self.cut, self.size)
 
     def as_dict(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Fingerprint:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the features of one picture with its copies: (1 + copies, *cut)."""
+        """Shape of the features of one image with its copies: (1 + copies, *cut)."""
         return (1 + self.copies, *self.trunk.shape)
 
     def as_dict(self) -> dict[str, Any]:

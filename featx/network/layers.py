@@ -21,7 +21,7 @@ __all__ = [
     "LAYERS",
     "MAX_SIZE",
     "Arrays",
-    "connected",
+    "apply_layers",
     "cut_shape",
     "from_checkpoint",
     "from_file",
@@ -35,13 +35,13 @@ Arrays = dict[str, tuple[np.ndarray, np.ndarray]]
 
 _BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # convolutions, channels
 
-#: Pixels a side, at most: one picture fills gigabytes in the first layers then.
+#: Pixels a side, at most: one image fills gigabytes in the first layers then.
 MAX_SIZE = 4096
 
 #: Normalised pixels: what stands before the first layer.
 INPUT = "input"
 
-#: Every layer, in order: name → (how many times smaller than the picture, channels).
+#: Every layer, in order: name → (how many times smaller than the image, channels).
 LAYERS: dict[str, tuple[int, int]] = {INPUT: (1, 3)}
 #: The thirteen convolutions, in order: name → (channels in, channels out).
 CONVOLUTIONS: dict[str, tuple[int, int]] = {}
@@ -56,7 +56,7 @@ for _block, (_count, _filters) in enumerate(_BLOCKS, start=1):
 
 
 def cut_shape(cut: str, size: int) -> tuple[int, int, int]:
-    """Return the shape of the features at a layer for square pictures.
+    """Return the shape of the features at a layer for square images.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def layers_between(after: str, until: str) -> list[str]:
     return names[names.index(after) + 1 : names.index(until) + 1]
 
 
-def connected(x: Any, names: Iterable[str], arrays: Arrays, dtype: Any) -> Any:
+def apply_layers(x: Any, names: Iterable[str], arrays: Arrays, dtype: Any) -> Any:
     """Send a Keras tensor through layers of VGG16 with these weights, and return what comes out.
 
     Parameters

@@ -1,10 +1,10 @@
-"""How the features of a picture become one row of a matrix."""
+"""How the features of an image become one row of a matrix."""
 
 import numpy as np
 
 from ..errors import InputError
 
-__all__ = ["POOLS", "pooled"]
+__all__ = ["POOLS", "pool_features"]
 
 
 def _average(features: np.ndarray) -> np.ndarray:
@@ -23,11 +23,11 @@ def _flatten(features: np.ndarray) -> np.ndarray:
     return features.reshape(len(features), -1)
 
 
-#: How the features of a picture become one row: name → function of (n, h, w, c) → (n, d).
+#: How the features of an image become one row: name → function of (n, h, w, c) → (n, d).
 POOLS = {"avg": _average, "max": _maximum, "avgmax": _average_maximum, "flatten": _flatten}
 
 
-def pooled(features: np.ndarray, pool: str) -> np.ndarray:
+def pool_features(features: np.ndarray, pool: str) -> np.ndarray:
     """Return features of shape (n, height, width, channels) as float32 rows (n, d).
 
     Raises

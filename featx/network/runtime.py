@@ -18,7 +18,7 @@ from . import hardware, winograd
 from . import layers as vgg16
 from .fingerprint import TrunkFingerprint
 
-__all__ = ["RUNTIMES", "compiled", "normalization", "runtime"]
+__all__ = ["RUNTIMES", "choose_runtime", "compile_network", "normalization"]
 
 RUNTIMES = ("auto", "tensorflow", "winograd", "openvino")
 
@@ -32,19 +32,19 @@ _TORCH_MEAN = (0.485, 0.456, 0.406)
 _TORCH_DEVIATION = (0.229, 0.224, 0.225)
 
 
-def runtime(
+def choose_runtime(
     wanted: str,
     before: str | None = None,
     *,
     precision: str = "auto",
     size: int = 224,
-    pictures: float = math.inf,
+    images: float = math.inf,
 ) -> str:
     """Return "tensorflow", "winograd" or "openvino".
 
     "auto" is what was used before. Else it is Winograd's algorithm where it was measured to be the
     quickest: in float32 on a processor with AVX2, but without AVX-512 and a GPU, for 64 and more
-    pictures of 128 and more pixels a side; fewer do not pay for compiling. Else it is TensorFlow.
+    images of 128 and more pixels a side; fewer do not pay for compiling. Else it is TensorFlow.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def runtime(
     before : str, optional
     precision : {"auto", "float32", "bfloat16"}
     size : int
-        Of the pictures, pixels a side.
-    pictures : float
+        Of the images, pixels a side.
+    images : float
         How many there are.
 
     Raises
@@ -70,11 +70,11 @@ def runtime(
         return before
     flags = hardware.cpu_flags()
     plain = "avx2" in flags and "avx512f" not in flags
-    pays = precision != "bfloat16" and size >= 128 and pictures >= 64
+    pays = precision != "bfloat16" and size >= 128 and images >= 64
     return "winograd" if plain and pays and not hardware.has_gpu() else "tensorflow"
 
 
-def compiled(
+def compile_network(
     chosen: str, arrays: vgg16.Arrays, fingerprint: TrunkFingerprint, precision: str, batch: int
 ) -> Network:
     """Return the network from pixels to the cut, compiled for batches of one size.
@@ -108,7 +108,7 @@ def normalization(preprocessing: str) -> tuple[list[int], list[float], list[floa
     Returns
     -------
     order, scale, offset : list
-        The normalised picture is ``scale * rgb + offset``, both a number a channel; `order` is for
+        The normalised image is ``scale * rgb + offset``, both a number a channel; `order` is for
         each RGB channel the input channel of the first kernel that it goes to.
     """
     if preprocessing == "caffe":
@@ -129,7 +129,7 @@ def _by_tensorflow(
     pixels = keras.Input((size, size, 3), dtype="uint8")
     x = _preprocess(keras.ops.cast(pixels, "float32"), fingerprint.preprocessing)
     names = vgg16.layers_between(vgg16.INPUT, fingerprint.cut)
-    x = vgg16.connected(keras.ops.cast(x, precision), names, arrays, precision)
+    x = vgg16.apply_layers(keras.ops.cast(x, precision), names, arrays, precision)
     model = keras.Model(pixels, x, trainable=False)
 
     @tf.function(input_signature=[tf.TensorSpec((batch, size, size, 3), tf.uint8)])
@@ -168,7 +168,7 @@ def _by_winograd(
         for function in (
             lambda x: _preprocess(tf.cast(x, tf.float32), fingerprint.preprocessing),
             lambda x, kernel, bias: tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "SAME") + bias),
-            winograd.convolution,
+            winograd.convolve,
             lambda x: tf.nn.max_pool2d(x, 2, 2, "VALID"),
         )
     )
@@ -180,7 +180,7 @@ def _by_winograd(
         if name.startswith("block1"):
             layers[name] = functools.partial(direct, kernel=tf.constant(kernel), bias=bias)
         else:
-            kernel = tf.constant(winograd.transformed(kernel))
+            kernel = tf.constant(winograd.transform_kernel(kernel))
             layers[name] = functools.partial(quick, kernel=kernel, bias=bias)
     blocks = [list(some) for _, some in itertools.groupby(names, lambda name: name[:6])]
 

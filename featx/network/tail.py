@@ -114,7 +114,7 @@ class Tail:
         """Return the layers as a Keras model of features at the cut, with these weights."""
         keras = backend.keras()
         features = keras.Input(self.shape, name="features")
-        out = vgg16.connected(features, self.layers, self.arrays, dtype or self.precision)
+        out = vgg16.apply_layers(features, self.layers, self.arrays, dtype or self.precision)
         return keras.Model(features, out, name="tail")
 
     @functools.cached_property
@@ -134,7 +134,7 @@ class Tail:
         Parameters
         ----------
         features : ndarray of float, shape (n, *shape)
-            At the cut. Any n; the last batch is padded, so a picture's bytes do not depend on it.
+            At the cut. Any n; the last batch is padded, so an image's bytes do not depend on it.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""VGG16 from pixels to the cut, frozen: batches of pictures become features."""
+"""VGG16 from pixels to the cut, frozen: batches of images become features."""
 
 import functools
 from collections.abc import Callable
@@ -8,18 +8,18 @@ import numpy as np
 from ..errors import InputError
 from . import hardware
 from .fingerprint import TrunkFingerprint
-from .runtime import compiled
+from .runtime import compile_network
 from .weights import Weights
 
-__all__ = ["BATCH", "PRECISIONS", "Trunk", "precision"]
+__all__ = ["BATCH", "PRECISIONS", "Trunk", "choose_precision"]
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
-#: Pictures in a batch. Always as many: the last bits of features depend on it.
+#: Images in a batch. Always as many: the last bits of features depend on it.
 BATCH = 16
 
 
-def precision(wanted: str, runtime: str = "tensorflow") -> str:
+def choose_precision(wanted: str, runtime: str = "tensorflow") -> str:
     """Return "float32" or "bfloat16"; "auto" is bfloat16 where the hardware has it natively.
 
     OpenVINO runs on the processor, so for it a GPU does not count; Winograd's is always float32.
@@ -51,7 +51,7 @@ class Trunk:
     dtype : {"float16", "float32"}
         Of the features that come out.
     batch : int
-        Pictures in a batch.
+        Images in a batch.
     runtime : {"tensorflow", "winograd", "openvino"}
         What computes it.
     """
@@ -75,12 +75,12 @@ class Trunk:
 
     @functools.cached_property
     def _network(self) -> Callable[[np.ndarray], np.ndarray]:
-        return compiled(
+        return compile_network(
             self.runtime, self.weights.arrays(), self.fingerprint, self.precision, self.batch
         )
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the features of pictures at the cut.
+        """Return the features of images at the cut.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class Trunk:
         Returns
         -------
         ndarray of float16 or float32, shape (n, *fingerprint.shape)
-            A picture whose features are not finite (only odd weights do that) has none finite.
+            An image whose features are not finite (only odd weights do that) has none finite.
 
         Raises
         ------

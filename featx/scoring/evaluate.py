@@ -1,4 +1,4 @@
-"""A model tried on pictures whose labels are known: figures, intervals, mistakes."""
+"""A model tried on images whose labels are known: scores, intervals, mistakes."""
 
 import time
 from collections.abc import Callable
@@ -8,27 +8,27 @@ from typing import Any
 import numpy as np
 
 from ..dataset.catalog import NO_LABEL, SPLITS, Catalog, Source
-from ..errors import InputError, shown
-from ..metrics import Figures, class_figures, figures, intervals
-from ..model.model import Bundle
+from ..errors import InputError, printable
+from ..metrics import Scores, class_scores, compute_scores, intervals
+from ..model.model import Model
 from . import rows as sources
-from .rows import KNOWN, Rows
+from .rows import KNOWN, RowBlock
 
-__all__ = ["EvaluateSettings", "Evaluation", "Mistake", "Progress", "evaluate"]
+__all__ = ["EvaluateResult", "EvaluateSettings", "Mistake", "Progress", "evaluate"]
 
-#: Called with the number of pictures done and of all pictures.
+#: Called with the number of images done and of all images.
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """Which pictures a model is tried on, and how.
+    """Which images a model is tried on, and how.
 
     Attributes
     ----------
     split : {"train", "val", "test"}, optional
-        By default the test pictures of a source that has a test split, else those of `val`, else
-        all. Pictures that the model was trained on are left out in any case.
+        By default the test images of a source that has a test split, else those of `val`, else
+        all. Images that the model was trained on are left out in any case.
     tta : int
         See `scoring.ScoreSettings`.
     mistakes : int
@@ -45,7 +45,7 @@ class EvaluateSettings:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A picture that was taken for another class, and how confidently."""
+    """An image that was taken for another class, and how confidently."""
 
     path: str
     true: str
@@ -54,32 +54,32 @@ class Mistake:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class EvaluateResult:
     """What `evaluate` found.
 
     Attributes
     ----------
     classes : tuple of str
-    figures : Figures
+    scores : Scores
     intervals : dict
         95 % bootstrap intervals, see `metrics.intervals`.
     by_class : list of dict
-        See `metrics.class_figures`; in the order of `classes`.
+        See `metrics.class_scores`; in the order of `classes`.
     mistakes : list of Mistake
         The most confident ones.
     rule : str
-        Which pictures these are, in words.
+        Which images these are, in words.
     trained_on : int
-        Pictures left out because the model was trained on their very bytes.
+        Images left out because the model was trained on their very bytes.
     unlabelled : int
-        Pictures left out because they have no label.
+        Images left out because they have no label.
     skipped : list of (str, str)
-        Path and reason of the pictures that cannot be read.
+        Path and reason of the images that cannot be read.
     seconds : float
     """
 
     classes: tuple[str, ...]
-    figures: Figures
+    scores: Scores
     intervals: dict[str, tuple[float, float]]
     by_class: list[dict[str, float]]
     mistakes: list[Mistake]
@@ -90,11 +90,11 @@ class Evaluation:
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures as plain values, for JSON."""
+        """Return the result as plain values, for JSON."""
         rows = zip(self.classes, self.by_class, strict=True)
         return {
             "classes": list(self.classes),
-            **self.figures.as_dict(),
+            **self.scores.as_dict(),
             "intervals": {name: list(interval) for name, interval in self.intervals.items()},
             "by_class": [{"class": name, **row} for name, row in rows],
             "mistakes": [dict(vars(mistake)) for mistake in self.mistakes],
@@ -107,20 +107,20 @@ class Evaluation:
 
 
 def evaluate(
-    model: Bundle,
+    model: Model,
     source: Source,
     settings: EvaluateSettings | None = None,
     *,
     progress: Progress | None = None,
     **changes: Any,
-) -> Evaluation:
-    """Compare what a model says of pictures with their labels.
+) -> EvaluateResult:
+    """Compare what a model says of images with their labels.
 
-    Pictures that the model was trained on, byte for byte, are left out and counted.
+    Images that the model was trained on, byte for byte, are left out and counted.
 
     Parameters
     ----------
-    model : Bundle
+    model : Model
     source : path, several paths, or Catalog
         Class folders, a manifest with labels, or a cache made with the model's network.
     settings : EvaluateSettings, optional
@@ -132,7 +132,7 @@ def evaluate(
     Raises
     ------
     InputError
-        When a setting is wrong, no picture is left, or there are classes that the model does not
+        When a setting is wrong, no image is left, or there are classes that the model does not
         know.
     CorruptError, IncompatibleError
         When a cache cannot be read, or is not of the model's network.
@@ -140,7 +140,7 @@ def evaluate(
     settings = replace(settings or EvaluateSettings(), **changes)
     begun = time.monotonic()
     trained = {row.tobytes().hex() for row in model.training["digests"]}
-    with sources.opened(model, source, copies=settings.tta, labelled=True) as opened:
+    with sources.open_rows(model, source, copies=settings.tta, labelled=True) as opened:
         listed = opened.catalog
         chosen, rule = _chosen(listed, settings.split)
         labelled = chosen[listed.labels[chosen] != NO_LABEL]
@@ -149,7 +149,7 @@ def evaluate(
     ok = rows.is_ok
     if not ok.any():
         raise InputError(
-            f"No picture is left to evaluate on ({rule}): {len(chosen) - len(labelled)} have no "
+            f"No image is left to evaluate on ({rule}): {len(chosen) - len(labelled)} have no "
             f"label, {rows.reasons.count(KNOWN)} were trained on, "
             f"{len(labelled) - rows.reasons.count(KNOWN)} cannot be read. Give others."
         )
@@ -159,11 +159,11 @@ def evaluate(
         for path, reason in zip(rows.paths, rows.reasons, strict=True)
         if reason not in ("", KNOWN)
     ]
-    return Evaluation(
+    return EvaluateResult(
         classes=model.classes,
-        figures=figures(y, probabilities),
+        scores=compute_scores(y, probabilities),
         intervals=intervals(y, probabilities, settings.seed),
-        by_class=class_figures(y, probabilities),
+        by_class=class_scores(y, probabilities),
         mistakes=_mistakes(rows, model.classes, y, probabilities, settings.mistakes),
         rule=rule,
         trained_on=rows.reasons.count(KNOWN),
@@ -174,36 +174,36 @@ def evaluate(
 
 
 def _chosen(listed: Catalog, split: str | None) -> tuple[np.ndarray, str]:
-    """Return the indices of the pictures to evaluate on, and which these are in words."""
+    """Return the indices of the images to evaluate on, and which these are in words."""
     present = set(listed.splits)
     if split is None:
         split = listed.test_split
         if not split:
-            return np.arange(len(listed)), "all pictures"
+            return np.arange(len(listed)), "all images"
     elif SPLITS.get(split) not in present:
         there = ", ".join(sorted(filter(None, present))) or "none"
-        raise InputError(f"There is no split {shown(split)!r} here. The splits are: {there}.")
+        raise InputError(f"There is no split {printable(split)!r} here. The splits are: {there}.")
     name = SPLITS[split]
     return np.flatnonzero(listed.splits == name), f"the {name} split"
 
 
-def _labels(listed: Catalog, pictures: np.ndarray, model: Bundle) -> np.ndarray:
-    """Return the labels of pictures as indices into the model's classes."""
-    if not len(pictures):
+def _labels(listed: Catalog, images: np.ndarray, model: Model) -> np.ndarray:
+    """Return the labels of images as indices into the model's classes."""
+    if not len(images):
         raise InputError(
-            "The pictures have no labels to compare with. Put them into one folder a class, or "
+            "The images have no labels to compare with. Put them into one folder a class, or "
             "give a manifest with a label column."
         )
-    used = sorted(set(listed.labels[pictures].tolist()))
+    used = sorted(set(listed.labels[images].tolist()))
     unknown = sorted({listed.classes[label] for label in used} - set(model.classes))
     if unknown:
         raise InputError(
-            f"The model does not know the class {shown(unknown[0])!r}. It knows "
-            f"{', '.join(map(shown, model.classes))}. Leave such pictures out, or rename them."
+            f"The model does not know the class {printable(unknown[0])!r}. It knows "
+            f"{', '.join(map(printable, model.classes))}. Leave such images out, or rename them."
         )
     index = {name: label for label, name in enumerate(model.classes)}
     translated = {label: index[listed.classes[label]] for label in used}
-    return np.array([translated[label] for label in listed.labels[pictures].tolist()], np.int32)
+    return np.array([translated[label] for label in listed.labels[images].tolist()], np.int32)
 
 
 def _counted(progress: Progress | None, total: int) -> sources.Progress:
@@ -220,7 +220,7 @@ def _counted(progress: Progress | None, total: int) -> sources.Progress:
 
 
 def _mistakes(
-    rows: Rows, classes: tuple[str, ...], y: np.ndarray, probabilities: np.ndarray, most: int
+    rows: RowBlock, classes: tuple[str, ...], y: np.ndarray, probabilities: np.ndarray, most: int
 ) -> list[Mistake]:
     """Return the wrong predictions, the most confident first."""
     paths = [path for path, reason in zip(rows.paths, rows.reasons, strict=True) if not reason]

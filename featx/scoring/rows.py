@@ -1,4 +1,4 @@
-"""Rows for a head, from pictures or from a cache: block by block, whatever there are of them."""
+"""Rows for a head, from images or from a cache: block by block, whatever there are of them."""
 
 import contextlib
 import copy
@@ -7,47 +7,30 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from ..cache.file import Cache
 from ..dataset import catalog
 from ..dataset.catalog import Catalog, Source
-from ..errors import IncompatibleError, InputError, shown
+from ..errors import IncompatibleError, InputError, printable
 from ..images import augment
 from ..images.reader import Read, Reader
 from ..images.sandbox import Job
-from ..network.fingerprint import Fingerprint
-from ..network.trunk import Trunk
+from ..model.model import Model
 
-__all__ = ["KNOWN", "CacheSource", "FileSource", "Model", "Rows", "opened"]
+__all__ = ["KNOWN", "CacheSource", "FileSource", "RowBlock", "open_rows"]
 
-#: In place of a reason: the picture's digest is one of those that were not wanted.
+#: In place of a reason: the image's digest is one of those that were not wanted.
 KNOWN = "known"
 
-#: Called with how many more pictures are done.
+#: Called with how many more images are done.
 Progress = Callable[[int], None]
 
 
-class Model(Protocol):
-    """What is asked of a model to make rows for its head."""
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """Of the features that the head was fitted on."""
-
-    @property
-    def trunk(self) -> Trunk:
-        """The network."""
-
-    def rows(self, features: np.ndarray) -> np.ndarray:
-        """Return features at the cut as rows (n, d)."""
-
-
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """Some pictures of a source, in its order.
+class RowBlock:
+    """Some images of a source, in its order.
 
     Attributes
     ----------
@@ -56,7 +39,7 @@ class Rows:
         "" where all is well, else a key of `decode.REASONS`, or `KNOWN`.
     digests : list of str
         SHA-256 of each file; "" where it could not be read.
-    X : ndarray of float32, shape (pictures that are well, 1 + copies, d)
+    X : ndarray of float32, shape (images that are well, 1 + copies, d)
     """
 
     paths: list[str]
@@ -66,26 +49,26 @@ class Rows:
 
     @property
     def is_ok(self) -> np.ndarray:
-        """Which pictures have rows in `X`, shape (pictures,)."""
+        """Which images have rows in `X`, shape (images,)."""
         return np.array([not reason for reason in self.reasons], bool)
 
 
 class FileSource:
-    """Pictures in files.
+    """Images in files.
 
     Parameters
     ----------
     model : Model
-    pictures : Catalog
+    images : Catalog
     copies : int
         Augmented copies beside each original, by the policy that the model was fitted with.
     """
 
-    #: Pictures in a block: half a minute's work without a GPU.
+    #: Images in a block: half a minute's work without a GPU.
     block = 128
 
-    def __init__(self, model: Model, pictures: Catalog, *, copies: int = 0) -> None:
-        self.catalog = pictures
+    def __init__(self, model: Model, images: Catalog, *, copies: int = 0) -> None:
+        self.catalog = images
         self._copies = copies
         self._model = model
         self._trunk = model.trunk
@@ -97,9 +80,9 @@ class FileSource:
                     "The model was fitted without augmented copies, so there is no policy to make "
                     "any by. Leave --tta out, or extract with --copies and fit again."
                 )
-            policy = augment.POLICIES[augment.described(fingerprint.augment)]
+            policy = augment.POLICIES[augment.policy_name(fingerprint.augment)]
             if policy == augment.POLICIES["flip"] and copies > 1:
-                raise InputError("A picture has one mirror image: ask for 1 copy, not more.")
+                raise InputError("An image has one mirror image: ask for 1 copy, not more.")
         trunk = fingerprint.trunk
         self._reader = Reader(Job(trunk.size, trunk.resize, policy, fingerprint.seed, copies))
 
@@ -114,31 +97,31 @@ class FileSource:
             digest.update(os.fsencode(path) + b"\0")
         return digest.hexdigest()
 
-    def rows(self, blocks: Sequence[range], progress: Progress) -> Iterator[Rows]:
-        """Yield the rows of each block of pictures, in order."""
+    def rows(self, blocks: Sequence[range], progress: Progress) -> Iterator[RowBlock]:
+        """Yield the rows of each block of images, in order."""
         paths = (self.catalog.file(index) for block in blocks for index in block)
         reads = self._reader.ahead(paths, window=4 * self._trunk.batch)
         for block in blocks:
             yield self._block(block, reads, progress)
 
-    def picked(self, pictures: np.ndarray, known: Collection[str], progress: Progress) -> Rows:
-        """Return rows of some pictures, by their index, but not of those with a known digest."""
+    def picked(self, images: np.ndarray, known: Collection[str], progress: Progress) -> RowBlock:
+        """Return rows of some images, by their index, but not of those with a known digest."""
         source = copy.copy(self)
-        source.catalog = self.catalog.take(pictures)
+        source.catalog = self.catalog.take(images)
         source._reader = replace(self._reader, known=known)
         blocks = [
-            range(start, min(start + self.block, len(pictures)))
-            for start in range(0, len(pictures), self.block)
+            range(start, min(start + self.block, len(images)))
+            for start in range(0, len(images), self.block)
         ]
         found = list(source.rows(blocks, progress))
-        return Rows(
+        return RowBlock(
             [path for rows in found for path in rows.paths],
             [reason for rows in found for reason in rows.reasons],
             [digest for rows in found for digest in rows.digests],
             _joined([rows.X for rows in found], 1 + self._copies),
         )
 
-    def _block(self, block: range, reads: Iterator[Read], progress: Progress) -> Rows:
+    def _block(self, block: range, reads: Iterator[Read], progress: Progress) -> RowBlock:
         found: list[Read] = []
         rows: list[np.ndarray] = []
         pending: list[np.ndarray] = []
@@ -164,14 +147,14 @@ class FileSource:
             _joined(rows, 1 + self._copies),
         )
 
-    def _pooled(self, pictures: list[np.ndarray]) -> np.ndarray:
-        features = self._trunk.features(np.concatenate(pictures))
+    def _pooled(self, images: list[np.ndarray]) -> np.ndarray:
+        features = self._trunk.features(np.concatenate(images))
         rows = self._model.rows(features)
-        return rows.reshape(len(pictures), 1 + self._copies, rows.shape[1])
+        return rows.reshape(len(images), 1 + self._copies, rows.shape[1])
 
 
 class CacheSource:
-    """Pictures of a cache, and those that were skipped when it was made, in the order of paths.
+    """Images of a cache, and those that were skipped when it was made, in the order of paths.
 
     Of a large cache only the block at hand is in memory.
 
@@ -194,12 +177,12 @@ class CacheSource:
         _check_trunk(model, cache)
         if copies > cache.fingerprint.copies:
             raise InputError(
-                f"{shown(cache.path)} has {cache.fingerprint.copies} copies of each picture, and "
+                f"{printable(cache.path)} has {cache.fingerprint.copies} copies of each image, and "
                 f"{copies} are asked for."
             )
         if copies and cache.fingerprint.augment != model.fingerprint.augment:
             raise IncompatibleError(
-                f"{shown(cache.path)} has copies by {cache.fingerprint.augment}, and the model "
+                f"{printable(cache.path)} has copies by {cache.fingerprint.augment}, and the model "
                 f"was fitted with {model.fingerprint.augment or 'none'}."
             )
         self._cache = cache
@@ -215,41 +198,41 @@ class CacheSource:
         """SHA-256 of the cache, as the file says it."""
         return self._cache.recorded_digest()
 
-    def rows(self, blocks: Sequence[range], progress: Progress) -> Iterator[Rows]:
-        """Yield the rows of each block of pictures, in order."""
+    def rows(self, blocks: Sequence[range], progress: Progress) -> Iterator[RowBlock]:
+        """Yield the rows of each block of images, in order."""
         for block in blocks:
             yield self._block(block)
             progress(len(block))
 
     @property
     def catalog(self) -> Catalog:
-        """The cached pictures."""
+        """The cached images."""
         return self._cache.catalog
 
-    def picked(self, pictures: np.ndarray, known: Collection[str], progress: Progress) -> Rows:
-        """Return rows of some pictures, by their index, but not of those with a known digest."""
-        digests = self._cache.digests[pictures]
+    def picked(self, images: np.ndarray, known: Collection[str], progress: Progress) -> RowBlock:
+        """Return rows of some images, by their index, but not of those with a known digest."""
+        digests = self._cache.digests[images]
         reasons = [KNOWN if digest in known else "" for digest in digests]
-        wanted = pictures[[not reason for reason in reasons]]
+        wanted = images[[not reason for reason in reasons]]
         X = self._rows(wanted)
-        progress(len(pictures))
+        progress(len(images))
         return _checked(
-            list(self.catalog.paths[pictures]),
+            list(self.catalog.paths[images]),
             reasons,
             list(digests),
             X,
         )
 
-    def _rows(self, pictures: np.ndarray) -> np.ndarray:
+    def _rows(self, images: np.ndarray) -> np.ndarray:
         found = [
             self._model.rows(block.reshape(-1, *block.shape[2:]))
-            for _, block in self._cache.blocks(pictures, self._copies)
+            for _, block in self._cache.blocks(images, self._copies)
         ]
         rows = _joined(found, 1)
-        return rows.reshape(len(pictures), 1 + self._copies, rows.shape[-1])
+        return rows.reshape(len(images), 1 + self._copies, rows.shape[-1])
 
-    def _block(self, block: range) -> Rows:
-        # Skipped picture j stands before cached picture places[j], so at places[j] + j of all.
+    def _block(self, block: range) -> RowBlock:
+        # Skipped image j stands before cached image places[j], so at places[j] + j of all.
         skipped = self._places + np.arange(len(self._places))
         first, last = np.searchsorted(skipped, [block.start, block.stop]).tolist()
         start, stop = block.start - first, block.stop - last
@@ -279,13 +262,13 @@ def _check_trunk(model: Model, cache: Cache) -> None:
             for name, (mine, other) in different.items()
         )
         raise IncompatibleError(
-            f"{shown(cache.path)} does not hold features of the model's network:\n{listed}\n"
-            "Score the pictures themselves, or extract them again with those settings."
+            f"{printable(cache.path)} does not hold features of the model's network:\n{listed}\n"
+            "Score the images themselves, or extract them again with those settings."
         )
 
 
 def _places(cache: Cache) -> np.ndarray:
-    """Return before which cached picture each skipped one stands, in the order of paths."""
+    """Return before which cached image each skipped one stands, in the order of paths."""
     skipped = np.array([os.fsencode(row.path) for row in cache.skipped], dtype=object)
     places = np.zeros(len(skipped), np.int64)
     for paths in cache.path_blocks() if len(skipped) else ():
@@ -300,7 +283,7 @@ def _with(items: list[str], at: list[int], more: list[str]) -> list[str]:
     return items
 
 
-def _checked(paths: list[str], reasons: list[str], digests: list[str], X: np.ndarray) -> Rows:
+def _checked(paths: list[str], reasons: list[str], digests: list[str], X: np.ndarray) -> RowBlock:
     """Return rows without those that are not finite numbers, which have the reason then."""
     fine = np.isfinite(X).all(axis=(1, 2))
     if not fine.all():
@@ -308,7 +291,7 @@ def _checked(paths: list[str], reasons: list[str], digests: list[str], X: np.nda
         for position in np.flatnonzero(~fine):
             reasons[well[position]] = "nonfinite"
         X = X[fine]
-    return Rows(paths, reasons, digests, X)
+    return RowBlock(paths, reasons, digests, X)
 
 
 def _joined(rows: list[np.ndarray], each: int) -> np.ndarray:
@@ -317,7 +300,7 @@ def _joined(rows: list[np.ndarray], each: int) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def opened(
+def open_rows(
     model: Model, source: Source, *, copies: int = 0, labelled: bool = False
 ) -> Iterator[FileSource | CacheSource]:
     """Open a source of rows.
@@ -326,7 +309,7 @@ def opened(
     ----------
     model : Model
     source : path, several paths, or Catalog
-        A cache; or pictures: see `catalog.scan`.
+        A cache; or images: see `catalog.scan`.
     copies : int
     labelled : bool
         Whether folders mean classes and splits.
@@ -346,4 +329,4 @@ def opened(
             with Cache.open(source[0]) as cache:
                 yield CacheSource(model, cache, copies=copies)
             return
-    yield FileSource(model, catalog.listed(source, labelled=labelled), copies=copies)
+    yield FileSource(model, catalog.as_catalog(source, labelled=labelled), copies=copies)

@@ -1,4 +1,4 @@
-"""Every picture of a source in, exactly one row out: in blocks, so that a killed run goes on."""
+"""Every image of a source in, exactly one row out: in blocks, so that a killed run goes on."""
 
 import os
 import time
@@ -6,54 +6,30 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ..dataset.catalog import Source
-from ..errors import InputError, shown
+from ..errors import InputError, printable
+from ..model.model import Model
 from ..storage import files
 from ..storage.unfinished import Shards
 from . import rows as sources
-from .rows import CacheSource, FileSource, Rows
+from .rows import CacheSource, FileSource, RowBlock
 from .tables import DIGITS, Table, table_for
 
-__all__ = ["Progress", "ScoreSettings", "Scored", "Scorer", "score"]
+__all__ = ["Progress", "ScoreResult", "ScoreSettings", "score"]
 
-#: Called with the number of pictures done, of all pictures, and of those done in this run.
+#: Called with the number of images done, of all images, and of those done in this run.
 Progress = Callable[[int, int, int], None]
 
 OK = "ok"
 
 
-class Scorer(sources.Model, Protocol):
-    """What is asked of a model to score with it."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the model's file."""
-
-    @property
-    def novelty(self) -> Any:
-        """What tells novelty; None where the model cannot."""
-
-    def predict_proba_rows(self, X: np.ndarray) -> np.ndarray:
-        """Return probabilities (n, classes) for rows (n, d) or (n, 1 + copies, d)."""
-
-    def novelty_rows(self, X: np.ndarray) -> np.ndarray:
-        """Return the novelty (n,) of the originals of such rows; not a number where unknown."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what the model is, as plain values."""
-
-
 @dataclass(frozen=True)
 class ScoreSettings:
-    """What is written of each picture.
+    """What is written of each image.
 
     Attributes
     ----------
@@ -62,7 +38,7 @@ class ScoreSettings:
     digest : bool
         Write the SHA-256 of each file.
     tta : int
-        Test-time copies: the probabilities are the mean over the picture and so many augmented
+        Test-time copies: the probabilities are the mean over the image and so many augmented
         copies of it, by the policy that the model was fitted with.
     abstain : float, optional
         Write no label below this confidence.
@@ -81,21 +57,21 @@ class ScoreSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class ScoreResult:
     """What `score` did.
 
     Attributes
     ----------
     listed : int
-        Pictures in the source, and rows in the output.
+        Images in the source, and rows in the output.
     ok : int
         Those that have scores.
     failed : dict of int
         Those that have none, by reason.
     labels : dict of int
-        Pictures by label.
+        Images by label.
     undecided : int
-        Pictures with scores and without a label, because of `abstain` or `max_novelty`.
+        Images with scores and without a label, because of `abstain` or `max_novelty`.
     resumed : int
         Rows that a run before this one had finished.
     out : Path
@@ -112,31 +88,31 @@ class Scored:
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures as plain values, for JSON."""
+        """Return the result as plain values, for JSON."""
         return {**self.__dict__, "out": str(self.out)}
 
 
 def score(
-    model: Scorer,
+    model: Model,
     source: Source,
     out: str | os.PathLike[str],
     settings: ScoreSettings | None = None,
     *,
     progress: Progress | None = None,
     **changes: Any,
-) -> Scored:
-    """Write a row for every picture of a source, in the order of the bytes of their paths.
+) -> ScoreResult:
+    """Write a row for every image of a source, in the order of the bytes of their paths.
 
-    Pictures that cannot be read have a row with the reason and no scores. Rows go out in blocks
+    Images that cannot be read have a row with the reason and no scores. Rows go out in blocks
     that are kept beside `out` until all are done: the same call goes on where a killed one was and
-    ends with the same bytes. Memory does not grow with the pictures, but for their paths.
+    ends with the same bytes. Memory does not grow with the images, but for their paths.
 
     Parameters
     ----------
-    model : Scorer
-        From `bundle.load`.
+    model : Model
+        From `model.load`.
     source : path, several paths, or Catalog
-        A folder (every picture below it, whatever the folders mean), a manifest, pictures, or a
+        A folder (every image below it, whatever the folders mean), a manifest, images, or a
         cache made with the model's network, which is then not run.
     out : path
         Ends in ``.csv``, ``.jsonl`` or ``.parquet``.
@@ -163,13 +139,13 @@ def score(
     out = Path(out)
     _check(settings, model, source, out)
     table = table_for(out, _columns(model, settings), _about(model, settings))
-    with sources.opened(model, source, copies=settings.tta) as opened, files.claimed(out):
+    with sources.open_rows(model, source, copies=settings.tta) as opened, files.lock_output(out):
         shards = Shards(out, _identity(model, opened, settings))
         if settings.overwrite:
             shards.remove()
         elif out.exists() and not shards.folder.exists():
             raise InputError(
-                f"{shown(out)} exists. Give another output, or add --overwrite to replace it."
+                f"{printable(out)} exists. Give another output, or add --overwrite to replace it."
             )
         done = shards.begin()
         blocks = [
@@ -177,14 +153,14 @@ def score(
             for start in range(0, len(opened), opened.block)
         ]
         _write_missing(model, opened, settings, table, shards, blocks, done, progress)
-        with files.published(out) as partial:
+        with files.atomic_write(out) as partial:
             table.join(partial, shards.blocks(len(blocks)))
         total = [shards.summary(number) for number in range(len(blocks))]
         shards.remove()
     return _total(total, blocks, done, out, begun)
 
 
-def _check(settings: ScoreSettings, model: Scorer, source: Source, out: Path) -> None:
+def _check(settings: ScoreSettings, model: Model, source: Source, out: Path) -> None:
     if not model.digest:
         raise InputError("The model is not saved. Save it, and score with featx.load of the file.")
     if settings.top is not None and settings.top < 1:
@@ -196,16 +172,18 @@ def _check(settings: ScoreSettings, model: Scorer, source: Source, out: Path) ->
             raise InputError(f"--{option} is {value:g}. Expected a number from 0 to 1.")
     if settings.max_novelty is not None and model.novelty is None:
         raise InputError(
-            "The model cannot tell novelty: its training pictures have no others. Leave "
+            "The model cannot tell novelty: its training images have no others. Leave "
             "--max-novelty out."
         )
     if out.is_dir():
-        raise InputError(f"{shown(out)} is a folder. Give the name of a file, such as scores.csv.")
+        raise InputError(
+            f"{printable(out)} is a folder. Give the name of a file, such as scores.csv."
+        )
     if isinstance(source, str | os.PathLike) and Path(source).resolve() == out.resolve():
-        raise InputError(f"{shown(out)} is the source itself. Give another output.")
+        raise InputError(f"{printable(out)} is the source itself. Give another output.")
 
 
-def _columns(model: Scorer, settings: ScoreSettings) -> dict[str, type]:
+def _columns(model: Model, settings: ScoreSettings) -> dict[str, type]:
     """Return the columns of the output, name → type, in order."""
     columns: dict[str, type] = {"path": str, "status": str, "label": str, "confidence": float}
     if settings.top is None:
@@ -219,24 +197,24 @@ def _columns(model: Scorer, settings: ScoreSettings) -> dict[str, type]:
     return columns
 
 
-def _about(model: Scorer, settings: ScoreSettings) -> dict[str, Any]:
+def _about(model: Model, settings: ScoreSettings) -> dict[str, Any]:
     kept = asdict(settings)
     del kept["overwrite"]
     return {"model": model.as_dict(), "model_sha256": model.digest, "settings": kept}
 
 
 def _identity(
-    model: Scorer, opened: FileSource | CacheSource, settings: ScoreSettings
+    model: Model, opened: FileSource | CacheSource, settings: ScoreSettings
 ) -> dict[str, Any]:
     """Return what must be equal for the rows of two runs to be put together."""
     kept = asdict(settings)
     del kept["overwrite"]
-    listed = {"pictures": len(opened), "source": opened.identity, "block": opened.block}
+    listed = {"images": len(opened), "source": opened.identity, "block": opened.block}
     return {"format": 1, "model": model.digest, **listed, **kept}
 
 
 def _write_missing(
-    model: Scorer,
+    model: Model,
     opened: FileSource | CacheSource,
     settings: ScoreSettings,
     table: Table,
@@ -264,7 +242,7 @@ def _write_missing(
 
 
 def _content(
-    model: Scorer, rows: Rows, settings: ScoreSettings
+    model: Model, rows: RowBlock, settings: ScoreSettings
 ) -> tuple[dict[str, list[Any]], dict[str, Any]]:
     """Return the columns of some rows, and a summary of them."""
     probabilities = model.predict_proba_rows(rows.X)
@@ -324,7 +302,7 @@ def _total(
     done: set[int],
     out: Path,
     begun: float,
-) -> Scored:
+) -> ScoreResult:
     failed: Counter[str] = Counter()
     labels: Counter[str] = Counter()
     for summary in summaries:
@@ -334,8 +312,8 @@ def _total(
     listed = sum(map(len, blocks))
     ok = labels.total() + undecided
     if listed != ok + failed.total():
-        raise AssertionError("a listed picture is not accounted for")
-    return Scored(
+        raise AssertionError("a listed image is not accounted for")
+    return ScoreResult(
         listed=listed,
         ok=ok,
         failed=dict(sorted(failed.items())),

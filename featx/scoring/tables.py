@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, shown
+from ..errors import InputError, printable
 
 __all__ = ["DIGITS", "FORMATS", "CsvTable", "JsonLinesTable", "ParquetTable", "Table", "table_for"]
 
@@ -188,7 +188,7 @@ def table_for(path: Path, columns: Mapping[str, type], about: Mapping[str, Any])
     kind = path.suffix.lower()
     if kind not in FORMATS:
         raise InputError(
-            f"{shown(path)}: the format cannot be told. Expected a name that ends in "
+            f"{printable(path)}: the format cannot be told. Expected a name that ends in "
             f"{', '.join(FORMATS)}."
         )
     return FORMATS[kind](columns, about)

@@ -17,19 +17,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import LockedError, StorageError, shown
+from ..errors import LockedError, StorageError, printable
 
 __all__ = [
     "Disk",
     "Partial",
     "Stamp",
-    "claimed",
+    "atomic_write",
     "digest",
     "disk",
     "file_digest",
     "file_size",
+    "lock_output",
     "make_folder",
-    "published",
     "read_bytes",
     "remove",
     "remove_folder",
@@ -140,7 +140,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         reason = error.strerror or str(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             reason += f" ({_free(path):,} bytes are free there now, and more are needed). {_AGAIN}"
-        raise StorageError(f"{shown(path)}: {reason}") from error
+        raise StorageError(f"{printable(path)}: {reason}") from error
 
 
 def _free(path: Path) -> int:
@@ -165,7 +165,7 @@ def require_space(path: Path, needed: int) -> None:
         free = _free(path)
     if free < needed:
         raise StorageError(
-            f"{shown(path)}: {needed:,} bytes are needed and {free:,} are free. {_AGAIN}"
+            f"{printable(path)}: {needed:,} bytes are needed and {free:,} are free. {_AGAIN}"
         )
 
 
@@ -177,13 +177,13 @@ def make_folder(path: Path) -> None:
             disk.make_folder(folder)
             _sync_folder(folder.parent)
     if not path.is_dir():
-        raise StorageError(f"{shown(path)} is a file; a folder is needed there.")
+        raise StorageError(f"{printable(path)} is a file; a folder is needed there.")
 
 
 class Partial(io.RawIOBase):
     """A file under way, open for writing and reading, that nobody sees by its name yet.
 
-    An error of a write is kept, and nothing is written after it: `published` raises it. So HDF5,
+    An error of a write is kept, and nothing is written after it: `atomic_write` raises it. So HDF5,
     which crashes the interpreter where a write fails, is never told; `check` stops early.
 
     Attributes
@@ -265,7 +265,7 @@ class Partial(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def published(path: Path) -> Iterator[Partial]:
+def atomic_write(path: Path) -> Iterator[Partial]:
     """Yield a file beside `path`; on success it becomes `path`, on failure it goes.
 
     The order is: flush to disk, close, replace, flush the folder. Whoever looks at `path` sees
@@ -313,7 +313,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         When it cannot be written; what was there before is then untouched.
     """
     require_space(path, len(data))
-    with published(path) as partial:
+    with atomic_write(path) as partial:
         partial.write(data)
 
 
@@ -340,7 +340,7 @@ def remove_partials(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def claimed(path: Path) -> Iterator[None]:
+def lock_output(path: Path) -> Iterator[None]:
     """Make the folder of `path`, hold `<path>.lock`, and delete what killed writers left behind.
 
     So one run at a time writes `path`. The lock file stays on purpose: the lock is the kernel's,
@@ -365,7 +365,7 @@ def claimed(path: Path) -> Iterator[None]:
             except (PermissionError, BlockingIOError) as error:
                 holder = os.pread(descriptor, 1000, 0).decode("utf-8", "replace") or "another run"
                 raise LockedError(
-                    f"{shown(path)} is being written by {shown(holder)}. "
+                    f"{printable(path)} is being written by {printable(holder)}. "
                     "Wait for it to end, or give another output."
                 ) from error
             disk.truncate(descriptor, 0)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import CorruptError, IncompatibleError, shown
+from ..errors import CorruptError, IncompatibleError, printable
 from . import files
 
 __all__ = ["Checkpoint", "Shards", "State"]
@@ -35,7 +35,7 @@ def _require_same(run: dict[str, Any], before: Mapping[str, Any], path: Path) ->
     different = [name for name in run if before.get(name) != run[name]]
     if different:
         raise IncompatibleError(
-            f"{shown(path)} is left from a run that was not finished, with other "
+            f"{printable(path)} is left from a run that was not finished, with other "
             f"{', '.join(different)}. Run the same command as then, give another output, or "
             "add --overwrite to start again."
         )
@@ -116,7 +116,7 @@ class Shards:
 
     def _damaged(self, number: int) -> CorruptError:
         return CorruptError(
-            f"{shown(self._path(number))} is damaged. Delete it and run the same command again."
+            f"{printable(self._path(number))} is damaged. Delete it and run the same command again."
         )
 
 
@@ -157,7 +157,7 @@ class Checkpoint:
             return None
         from safetensors import SafetensorError, safe_open
 
-        refused = f"{shown(self.path)} is damaged. Delete it and run the same command again."
+        refused = f"{printable(self.path)} is damaged. Delete it and run the same command again."
         try:
             with safe_open(self.path, framework="numpy") as file:
                 described = json.loads((file.metadata() or {})["featx"])

@@ -1,0 +1,308 @@
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from generated import TINY, write_image
+from scipy import stats
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import StratifiedKFold
+from sklearn.naive_bayes import GaussianNB
+
+import featx
+from featx import metrics
+from featx.dataset import splits
+from featx.errors import InputError
+from featx.heads import compare as comparison
+from featx.heads import crossval, leaderboard, registry, training
+from featx.heads.leaderboard import CompareSettings, rank
+from featx.heads.training import Examples
+
+QUICK = ("nearest-centroid", "lda", "logreg")
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache of two classes that are hard to tell apart, with three copies each."""
+    root = tmp_path_factory.mktemp("compare")
+    for hue, name in enumerate(("blue", "green")):
+        for number in range(20):
+            path = write_image(
+                root / "photos" / name / f"{number}.png", 100 * hue + number, number % 3
+            )
+            if number % 4 == 0:
+                write_image(path, 100 * hue + number, 2 * hue)
+    featx.extract(root / "photos", root / "f.h5", copies=3, **TINY)
+    return root / "f.h5"
+
+
+@pytest.fixture(scope="module")
+def board(features: Path) -> leaderboard.CompareResult:
+    return featx.compare(features, heads=QUICK, folds=4, repeats=2)
+
+
+def test_entries_are_ranked_and_tied(board: leaderboard.CompareResult) -> None:
+    scores = [entry.score for entry in board.entries]
+    assert scores == sorted(scores, reverse=True)
+    assert {entry.head for entry in board.entries} == {*QUICK, "dummy"}
+    assert board.entries[0].tied
+    tied = [entry for entry in board.entries if entry.tied]
+    assert board.choice in tied
+    assert board.choice.size == min(entry.size for entry in tied if entry.head != "dummy")
+    assert (board.folds, board.repeats, board.images) == (4, 2, 40)
+    for entry in board.entries:
+        assert entry.fit_seconds > 0 and entry.score_seconds > 0 and entry.half_width >= 0
+
+
+def test_out_of_fold_probabilities_are_one_a_image(board: leaderboard.CompareResult) -> None:
+    for entry in board.entries:
+        assert entry.out_of_fold is not None
+        assert entry.out_of_fold.shape == (40, 2)
+        assert np.allclose(entry.out_of_fold.sum(axis=1), 1)
+
+
+def test_interval_is_nadeau_and_bengios() -> None:
+    values = np.array([0.8, 0.9, 0.85, 0.95, 0.9])
+    expected = stats.t.ppf(0.975, 4) * np.sqrt((1 / 5 + 1 / 4) * values.var(ddof=1))
+    assert metrics.corrected_half_width(values, 1 / 4) == pytest.approx(expected)
+
+
+def test_same_seed_same_board(features: Path, board: leaderboard.CompareResult) -> None:
+    again = featx.compare(features, heads=QUICK, folds=4, repeats=2)
+    assert [e.score for e in again.entries] == [e.score for e in board.entries]
+    assert again.choice.head == board.choice.head
+    other = featx.compare(features, heads=("lda",), folds=4, repeats=2, seed=1)
+    mine = next(entry for entry in board.entries if entry.head == "lda")
+    assert not np.array_equal(other.entries[0].out_of_fold, mine.out_of_fold)
+
+
+def test_scores_are_those_of_training_on_each_fold(features: Path) -> None:
+    """Do by hand what rank does, for one head."""
+    found = featx.compare(features, heads=("lda",), folds=4).entries[0]
+    with featx.Cache.open(features) as cache:
+        images = np.arange(40)
+        units = splits.leakage_groups(cache.catalog, cache.digests)
+        data = crossval.examples_of(cache, "avg", images, units)
+    head, scores = registry.HEADS["lda"], []
+    for inside, outside in splits.folds(data.y, data.units, 4, 0):
+        fitted = training.train(
+            head, data.take(inside), candidates=head.settings({}),
+            metric=metrics.METRICS["accuracy"], seed=0,
+        )  # fmt: skip
+        predicted = fitted.classifier.predict_proba(data.originals[outside]).argmax(axis=1)
+        scores.append((predicted == data.y[outside]).mean())
+    assert found.head == "lda" and found.score == pytest.approx(np.mean(scores))
+
+
+class Memory(ClassifierMixin, BaseEstimator):
+    """A nearest neighbour: it knows what it has seen, and guesses the rest."""
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "Memory":
+        self.X_, self.y_, self.classes_ = X, y, np.unique(y)
+        return self
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        nearest = (X @ self.X_.T).argmax(axis=1)
+        return np.eye(len(self.classes_))[self.y_[nearest]]
+
+
+def right(fitted: Memory, X: np.ndarray, y: np.ndarray) -> float:
+    return float((fitted.predict_proba(X).argmax(axis=1) == y).mean())
+
+
+def test_a_planted_leak_inflates_what_the_honest_split_reports() -> None:
+    """Labels are random: nothing can be learned, but copies of an image look alike."""
+    random = np.random.default_rng(0)
+    images, each = 120, 4
+    originals = random.normal(size=(images, 1, 64))
+    X = originals + 0.1 * random.normal(size=(images, each, 64))
+    X /= np.linalg.norm(X, axis=2, keepdims=True)
+    y = random.permutation(np.arange(images) % 2)
+    data = Examples(X.astype(np.float32), y, np.arange(images))
+    head = registry.from_estimator(Memory())
+    honest = []
+    for inside, outside in splits.folds(data.y, data.units, 5, 0):
+        fitted = training.train(
+            head, data.take(inside), candidates=[{}], metric=metrics.METRICS["accuracy"], seed=0
+        ).classifier
+        honest.append(right(fitted, data.originals[outside], y[outside]))
+    rows, labels = data.X.reshape(-1, 64), np.repeat(y, each)
+    leaking = [
+        right(Memory().fit(rows[a], labels[a]), rows[b], labels[b])
+        for a, b in StratifiedKFold(5, shuffle=True, random_state=0).split(rows, labels)
+    ]
+    assert np.mean(honest) < 0.65
+    assert np.mean(leaking) > 0.95
+
+
+class Broken(ClassifierMixin, BaseEstimator):
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "Broken":
+        raise RuntimeError("out of order")
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+
+def test_own_estimators_are_compared_and_a_failure_is_a_row(features: Path) -> None:
+    found = featx.compare(
+        features, heads=("lda",), estimators={"mine": GaussianNB(), "broken": Broken()}, folds=3
+    )
+    rows = {entry.head: entry for entry in found.entries}
+    assert rows["mine"].score > 0
+    assert rows["broken"].error == "RuntimeError: out of order"
+    assert found.entries[-1].head == "broken" and not rows["broken"].tied
+    assert rows["broken"].as_dict()["score"] is None
+
+
+class Narrow(Memory):
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        return np.ones((len(X), 3)) / 3  # of two classes
+
+
+def test_own_estimators_are_checked(features: Path) -> None:
+    found = featx.compare(features, heads=("lda",), estimators={"narrow": Narrow()}, folds=3)
+    assert found.entries[-1].head == "narrow" and found.entries[-1].error
+    with pytest.raises(InputError, match="The name 'lda' is that of a head of the table"):
+        featx.compare(features, estimators={"lda": GaussianNB()})
+
+
+def test_scikit_learn_heads_need_no_framework(features: Path, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").touch()  # scikit-learn's list of estimators imports what it finds
+    code = (
+        "import sys, featx\n"
+        "if __name__ == '__main__':\n"
+        "    featx.compare(sys.argv[1], heads=('lda', 'rbf-svm'), folds=3)\n"
+        "    featx.fit(sys.argv[1], sys.argv[2], heads=('lda', 'logreg'), folds=3)\n"
+        "    featx.load(sys.argv[2])\n"
+        "    names = ('tensorflow', 'keras', 'torch')\n"
+        "    print([name for name in names if name in sys.modules])\n"
+    )
+    command = [sys.executable, "-c", code, str(features), str(tmp_path / "m.featx")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.strip() == "[]"
+
+
+def test_pools_and_options(features: Path) -> None:
+    found = featx.compare(
+        features, heads=("lda", "knn"), pools=("max", "avg"), folds=3,
+        options={"knn": {"n_neighbors": 2}},
+    )  # fmt: skip
+    keys = {(entry.head, entry.pool) for entry in found.entries}
+    assert keys == {
+        ("dummy", "avg"),
+        ("lda", "avg"),
+        ("lda", "max"),
+        ("knn", "avg"),
+        ("knn", "max"),
+    }
+    chosen = [entry.settings for entry in found.entries if entry.head == "knn"]
+    assert chosen == [{"n_neighbors": 2}] * 2
+
+
+def test_the_dummy_is_never_chosen_and_a_tie_with_it_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(24):
+        write_image(tmp_path / "photos" / "ab"[number % 2] / f"{number}.png", number)
+    featx.extract(tmp_path / "photos", tmp_path / "f.h5", **TINY)
+    found = featx.compare(tmp_path / "f.h5", heads=("lda", "nearest-centroid"), folds=3)
+    assert found.choice.head in ("lda", "nearest-centroid")
+    assert "No head can be told from one that ignores the images" in caplog.text
+    with pytest.raises(InputError, match="No head but the dummy was compared"):
+        featx.compare(tmp_path / "f.h5", heads=("dummy",), folds=3)
+
+
+def test_a_budget_stops_the_run_and_says_so(features: Path) -> None:
+    for budget in (0, 1e-9):
+        with pytest.raises(InputError, match=r"No head could be compared.*not finished within"):
+            featx.compare(features, heads=("lda",), folds=3, budget=budget)
+
+
+@pytest.mark.parametrize("metric", metrics.METRICS)
+def test_metrics(features: Path, metric: str) -> None:
+    found = featx.compare(features, heads=("lda",), folds=3, metric=metric)
+    assert np.isfinite(found.entries[0].score)
+    assert metrics.METRICS[metric].sign == (-1 if metric == "log-loss" else 1)
+
+
+def split_cache(tmp_path: Path, parts: dict[str, int]) -> Path:
+    """Return a cache whose images are in splits, so many of each class."""
+    number = 0
+    for split, count in parts.items():
+        for hue, name in enumerate(("blue", "green")):
+            for _ in range(count):
+                write_image(tmp_path / "photos" / split / name / f"{number}.png", number, 2 * hue)
+                number += 1
+    featx.extract(tmp_path / "photos", tmp_path / "f.h5", **TINY)
+    return tmp_path / "f.h5"
+
+
+def test_the_test_split_is_never_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = split_cache(tmp_path, {"train": 8, "val": 3, "test": 4})
+    asked: list[Any] = []
+    original = featx.Cache.matrix
+
+    def spy(self: featx.Cache, pool: str, *, images: np.ndarray, copies: int | None = None) -> Any:
+        asked.append(set(self.catalog.splits[images]))
+        return original(self, pool, images=images, copies=copies)
+
+    monkeypatch.setattr(featx.Cache, "matrix", spy)
+    found = featx.compare(cache, heads=("lda",), repeats=3)
+    assert asked and all(some <= {"train", "val"} for some in asked)
+    assert found.rule == "trained on the train split, compared on the val split"
+    # Trained on train, compared on val: one fold, and an interval all the same.
+    assert (found.images, found.folds, found.repeats) == (22, 1, 1)
+    assert np.isfinite(found.entries[0].half_width)
+    assert found.entries[0].out_of_fold is not None
+    assert np.isnan(found.entries[0].out_of_fold[:16]).all()
+
+
+def test_features_that_are_not_numbers_are_counted(
+    features: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = featx.Cache.matrix
+
+    def spoiled(self: featx.Cache, *arguments: Any, **options: Any) -> Any:
+        found = original(self, *arguments, **options)
+        found.X[8:12, 3] = np.nan
+        return found
+
+    monkeypatch.setattr(featx.Cache, "matrix", spoiled)
+    with pytest.raises(InputError, match="1 of 40 images have features that are not finite"):
+        featx.compare(features, heads=("lda",))
+
+
+def test_leaderboards_are_written(board: leaderboard.CompareResult, tmp_path: Path) -> None:
+    comparison.write_leaderboard(board, tmp_path / "b.csv")
+    with open(tmp_path / "b.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["head"] for row in rows] == [entry.head for entry in board.entries]
+    assert float(rows[0]["score"]) == pytest.approx(board.entries[0].score, abs=1e-6)
+    comparison.write_leaderboard(board, tmp_path / "b.json")
+    assert json.loads((tmp_path / "b.json").read_text()) == json.loads(json.dumps(board.as_dict()))
+    with pytest.raises(InputError, match=r"ends in \.csv or \.json"):
+        comparison.write_leaderboard(board, tmp_path / "b.txt")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"heads": ("svm",)}, "Unknown head 'svm'"),
+        ({"pools": ("mean",)}, "Unknown pool 'mean'"),
+        ({"metric": "mse"}, "Unknown metric 'mse'"),
+        ({"folds": 1}, "The number of folds is 1"),
+        ({"folds": 21}, "The class 'blue' has 20 different images"),
+        ({"repeats": 0}, "The number of repeats is 0"),
+        ({"class_weight": "even"}, "Unknown class weight 'even'"),
+        ({"options": {"lda": {"C": 1.0}}}, "no option 'C' here"),
+    ],
+)
+def test_wrong_settings(features: Path, settings: dict[str, Any], message: str) -> None:
+    with featx.Cache.open(features) as cache, pytest.raises(InputError, match=message):
+        rank(cache, np.arange(40), CompareSettings(**settings))

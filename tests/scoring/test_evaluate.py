@@ -1,0 +1,123 @@
+"""Scores on images whose labels are known."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from generated import TINY, write_image
+
+import featx
+from featx import metrics
+from featx.errors import IncompatibleError, InputError
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with split images, of which some lie, their cache and a model."""
+    root = tmp_path_factory.mktemp("evaluate")
+    for hue, name in enumerate(("blue", "green", "red")):
+        for split, count in (("train", 8), ("test", 6)):
+            for number in range(count):
+                seed = 1000 * hue + number + 100 * count
+                path = root / "photos" / split / name / f"{number}.png"
+                lie = split == "test" and number == 0
+                write_image(path, seed, 2 - hue + lie)
+    featx.extract(root / "photos", root / "f.h5", **TINY)
+    featx.fit(root / "f.h5", root / "m.featx", head="logreg")
+    return root
+
+
+def test_it_gives_the_test_figures_that_fit_gave(made: Path) -> None:
+    model = featx.load(made / "m.featx")
+    fitted = model.report["test"]
+    cached = featx.evaluate(model, made / "f.h5")
+    folder = featx.evaluate(model, made / "photos" / "test")
+    for found in (cached, folder, featx.evaluate(model, made / "photos")):
+        assert {key: found.as_dict()[key] for key in fitted} == fitted
+        assert found.scores.images == 18 and found.scores.accuracy == 15 / 18
+    assert cached.rule == "the test split" and folder.rule == "all images"
+
+
+def test_mistakes_classes_and_intervals(made: Path) -> None:
+    found = featx.evaluate(featx.load(made / "m.featx"), made / "f.h5", mistakes=2)
+    assert len(found.mistakes) == 2
+    assert found.mistakes[0].confidence >= found.mistakes[1].confidence > 0.5
+    assert all(mistake.path.endswith("/0.png") for mistake in found.mistakes)
+    assert all(mistake.true in mistake.path for mistake in found.mistakes)
+    for row in found.by_class:
+        assert row == {"precision": 5 / 6, "recall": 5 / 6, "f1": 5 / 6, "images": 6}
+    low, high = found.intervals["accuracy"]
+    assert low < 15 / 18 < high and high - low < 0.4
+    again = featx.evaluate(featx.load(made / "m.featx"), made / "f.h5")
+    assert again.intervals == found.intervals and len(again.mistakes) == 3
+
+
+def test_images_that_were_trained_on_are_left_out(made: Path, tmp_path: Path) -> None:
+    model = featx.load(made / "m.featx")
+    shutil.copytree(made / "photos" / "test", tmp_path / "new")
+    for name in ("blue", "red"):
+        shutil.copy(made / "photos" / "train" / name / "3.png", tmp_path / "new" / name / "x.png")
+    found = featx.evaluate(model, tmp_path / "new")
+    assert (found.trained_on, found.scores.images) == (2, 18)
+    with pytest.raises(InputError, match=r"No image is left .*24 were trained on"):
+        featx.evaluate(model, made / "photos" / "train")
+    with pytest.raises(InputError, match=r"No image is left .*the train split"):
+        featx.evaluate(model, made / "f.h5", split="train")
+
+
+def test_a_held_out_share_is_found_again(made: Path, tmp_path: Path) -> None:
+    featx.extract(made / "photos" / "test", tmp_path / "f.h5", **TINY)
+    fitted = featx.fit(tmp_path / "f.h5", tmp_path / "m.featx", head="nearest-centroid")
+    found = featx.evaluate(featx.load(tmp_path / "m.featx"), tmp_path / "f.h5")
+    assert found.trained_on == fitted.train_images
+    assert found.scores.as_dict() == fitted.test.as_dict()
+
+
+def test_what_cannot_be_evaluated(made: Path, tmp_path: Path) -> None:
+    model = featx.load(made / "m.featx")
+    shutil.copytree(made / "photos" / "test", tmp_path / "new")
+    (tmp_path / "new" / "blue" / "5.png").write_bytes(b"")
+    assert featx.evaluate(model, tmp_path / "new").skipped == [("blue/5.png", "empty")]
+    (tmp_path / "new" / "blue").rename(tmp_path / "new" / "violet")
+    with pytest.raises(InputError, match=r"does not know the class 'violet'\. It knows blue, gr"):
+        featx.evaluate(model, tmp_path / "new")
+    with pytest.raises(InputError, match="have no labels to compare with"):
+        featx.evaluate(model, tmp_path / "new" / "red")
+    with pytest.raises(InputError, match=r"no split 'val' here\. The splits are: test, train"):
+        featx.evaluate(model, made / "f.h5", split="val")
+    with pytest.raises(InputError, match=r"no split 'exam' here\. The splits are: none"):
+        featx.evaluate(model, made / "photos" / "test", split="exam")
+    featx.extract(made / "photos", tmp_path / "f.h5", weights="random", size=64)
+    with pytest.raises(IncompatibleError, match="size: 32 in the model, 64 in the cache"):
+        featx.evaluate(model, tmp_path / "f.h5")
+
+
+# Thresholds ---------------------------------------------------------------------------------
+
+
+def test_the_threshold_is_the_lowest_that_is_right_often_enough() -> None:
+    random = np.random.default_rng(0)
+    confidence = np.round(random.uniform(0.5, 1, 400), 2)  # with equals
+    y = (random.random(400) > confidence).astype(int)  # right as often as it is confident
+    probabilities = np.stack([confidence, 1 - confidence], axis=1)
+    for wanted in (0.6, 0.8, 0.9):
+        found = metrics.threshold(y, probabilities, wanted)
+        assert found and found.precision >= wanted
+        assert metrics.coverage_at(y, probabilities, found.confidence) == found
+        for lower in np.unique(confidence[confidence < found.confidence]):
+            assert metrics.coverage_at(y, probabilities, lower).precision < wanted
+    y[confidence.argmax()] = 1
+    y[confidence == confidence.max()] = 1
+    assert metrics.threshold(y, probabilities, 1.0) is None
+
+
+def test_fit_finds_the_threshold(made: Path, tmp_path: Path) -> None:
+    fitted = featx.fit(made / "f.h5", tmp_path / "m.featx", head="lda", target_precision=0.9)
+    assert fitted.threshold and fitted.threshold.precision >= 0.9
+    kept = featx.load(tmp_path / "m.featx").report["threshold"]
+    assert kept["target_precision"] == 0.9
+    assert kept["out_of_fold"] == vars(fitted.threshold)
+    assert kept["test"] == vars(fitted.threshold_test)
+    with pytest.raises(InputError, match=r"target precision is 2\. Expected a share"):
+        featx.fit(made / "f.h5", tmp_path / "m.featx", target_precision=2)

@@ -1,0 +1,67 @@
+"""Small generated images, and caches and models changed as a stranger could."""
+
+import contextlib
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+from PIL import Image
+
+from featx.cache.file import USER_BLOCK, VERSION, user_block
+from featx.model.file import sealed
+from featx.storage import files
+
+#: The real VGG16, on random weights and small images: a run of dozens of images takes seconds.
+TINY = {"weights": "random", "size": 32}
+
+
+def write_image(path: Path, seed: int, hue: int = 0, size: tuple[int, int] = (48, 36)) -> Path:
+    """Write a noisy image whose colour tells its class; equal arguments give equal bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 120, (size[1], size[0], 3), dtype=np.uint8)
+    pixels[..., hue % 3] += 130
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def class_folders(root: Path, each: int, lies: int = 0) -> Path:
+    """Write images of three classes; with `lies`, one in so many has the colour of another."""
+    for hue, name in enumerate(("blue", "green", "red")):
+        for number in range(each):
+            lie = bool(lies) and number % lies == 0
+            write_image(root / name / f"{number}.png", 1000 * hue + number, 2 - hue + lie)
+    return root
+
+
+@contextlib.contextmanager
+def forged(path: Path, version: int = VERSION) -> Iterator[h5py.File]:
+    """Change a cache as a stranger could: the digest that it gives of itself is right again."""
+    with h5py.File(path, "r+") as file:
+        yield file
+    digest = files.file_digest(path, skip=USER_BLOCK)
+    with path.open("r+b") as raw:
+        raw.write(user_block(digest, version))
+
+
+def rewritten(path: Path, out: Path, **members: bytes | None) -> Path:
+    """Write a model again with other members, as a stranger could; None leaves one out."""
+    body = io.BytesIO()
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as new:
+        content = {name: old.read(name) for name in old.namelist()}
+        content.update({name.replace("_", "."): data for name, data in members.items()})
+        for name, data in content.items():
+            if data is not None:
+                new.writestr(name, data)
+        new.comment = old.comment
+    out.write_bytes(sealed(body.getvalue()[: -len(new.comment)]))
+    return out
+
+
+def described(path: Path, **changes: object) -> bytes:
+    """Return what a model says of itself, with changes."""
+    with zipfile.ZipFile(path) as archive:
+        return json.dumps({**json.loads(archive.read("model.json")), **changes}).encode()
