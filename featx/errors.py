@@ -3,6 +3,10 @@
 Every message says what was wrong, what was expected, and what to do next.
 """
 
+import difflib
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
 __all__ = [
     "CorruptError",
     "FeatxError",
@@ -10,8 +14,12 @@ __all__ = [
     "InputError",
     "LockedError",
     "StorageError",
+    "one_of",
     "printable",
+    "require_one_of",
 ]
+
+Row = TypeVar("Row")
 
 
 class FeatxError(Exception):
@@ -20,7 +28,7 @@ class FeatxError(Exception):
     exit_code = 1
 
 
-class InputError(FeatxError):
+class InputError(FeatxError, ValueError):
     """Wrong usage, or data that cannot be trained on."""
 
     exit_code = 2
@@ -38,7 +46,7 @@ class IncompatibleError(FeatxError):
     exit_code = 5
 
 
-class StorageError(FeatxError):
+class StorageError(FeatxError, OSError):
     """The disk or the network failed: full, read-only, unreachable."""
 
     exit_code = 6
@@ -64,3 +72,34 @@ def printable(name: object) -> str:
     """
     text = str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_of(what: str, name: object, table: Mapping[str, Row]) -> Row:
+    """Return the row of a table that has this name.
+
+    Raises
+    ------
+    InputError
+        When there is none; the message names those that there are, and one that nearly fits.
+
+    Examples
+    --------
+    >>> one_of("pool", "avg", {"avg": 1, "max": 2})
+    1
+    >>> one_of("pool", "maxx", {"avg": 1, "max": 2})
+    Traceback (most recent call last):
+    featx.errors.InputError: Unknown pool 'maxx'. Expected one of avg, max. Did you mean 'max'?
+    """
+    require_one_of(what, name, table)
+    return table[str(name)]
+
+
+def require_one_of(what: str, name: object, names: Collection[str]) -> None:
+    """Check that a name is one of these; see `one_of`."""
+    if name in names:
+        return
+    near = difflib.get_close_matches(str(name), names, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise InputError(
+        f"Unknown {what} {printable(name)!r}. Expected one of {', '.join(names)}.{hint}"
+    )

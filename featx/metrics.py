@@ -21,6 +21,7 @@ __all__ = [
     "coverage_at",
     "get_metric",
     "intervals",
+    "share_interval",
     "threshold",
 ]
 
@@ -263,6 +264,23 @@ def intervals(
     low, high = np.percentile(found, [2.5, 97.5], axis=0)
     names = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
     return {name: (float(a), float(b)) for name, a, b in zip(names, low, high, strict=True)}
+
+
+def share_interval(right: int, total: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share, such as an accuracy: within 0 and 1, also at its ends.
+
+    Wilson, "Probable Inference, the Law of Succession, and Statistical Inference" (1927).
+
+    Examples
+    --------
+    >>> [round(end, 2) for end in share_interval(11, 11)]
+    [0.74, 1.0]
+    """
+    z = 1.959963984540054
+    share, extra = right / total, z**2 / total
+    middle = (share + extra / 2) / (1 + extra)
+    half = z / (1 + extra) * np.sqrt(share * (1 - share) / total + extra / (4 * total))
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ import h5py
 import numpy as np
 
 from ..dataset.catalog import NO_LABEL, Catalog
-from ..errors import CorruptError, IncompatibleError, InputError, printable
+from ..errors import CorruptError, IncompatibleError, InputError, StorageError, printable
 from ..network.fingerprint import Fingerprint
 from ..network.pools import pool_features
 from ..storage import files, hdf5
@@ -379,7 +379,9 @@ def _damage(path: Path) -> Iterator[None]:
     """Turn what reading a damaged file raises into a `CorruptError`."""
     try:
         yield
-    except (LookupError, ValueError, TypeError, OSError, RuntimeError, InputError) as error:
+    except StorageError:
+        raise
+    except (LookupError, ValueError, TypeError, OSError, RuntimeError) as error:
         raise CorruptError(f"{printable(path)} is not a whole featx cache: {error}.") from error
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import CorruptError, InputError, printable
+from ..errors import CorruptError, printable
 from ..network.fingerprint import Fingerprint
 from ..storage import files
 
@@ -158,7 +158,7 @@ def _reading(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (SafetensorError, OSError, LookupError, ValueError, TypeError, InputError) as error:
+    except (SafetensorError, OSError, LookupError, ValueError, TypeError) as error:
         raise _damaged(path, error) from error
 
 

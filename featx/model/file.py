@@ -231,7 +231,7 @@ def load(
             runtime=runtime,
             download_progress=download_progress,
         )
-    except (InputError, zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError,
+    except (zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError,
             AttributeError, RuntimeError, ArithmeticError, MemoryError) as error:  # fmt: skip
         raise CorruptError(f"{refused}: {printable(error)}.") from error
 

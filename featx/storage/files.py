@@ -136,6 +136,8 @@ def storage_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except StorageError:  # one within another
+        raise
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
