@@ -1,44 +1,35 @@
 """Heavy libraries, imported late, and without what they would bring along."""
 
+import contextlib
 import functools
 import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from .errors import InputError
 
 __all__ = ["block_imports", "keras", "tensorflow"]
 
+#: The first import of Keras and TensorFlow happens inside this. The command line puts a manager
+#: here that keeps their log lines off the terminal; other programs see them as ever.
+during_import: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+
 
 @functools.cache
 def _load() -> tuple[Any, Any]:
-    """Import both once. What they write to the error stream is shown only when the import fails."""
+    """Import both once."""
     wanted = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if wanted != "tensorflow":
         raise InputError(
             f"KERAS_BACKEND is {wanted!r}; featx runs on 'tensorflow'. Unset it for this command."
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as noise:
-        os.dup2(noise.fileno(), 2)
-        try:
-            import keras
-            import tensorflow as tf
+    with during_import():
+        import keras
+        import tensorflow as tf
 
-            tf.get_logger().setLevel("ERROR")
-            tf.config.list_physical_devices()  # the first look at the devices writes as well
-        except BaseException:
-            noise.seek(0)
-            os.write(kept, noise.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+        tf.config.list_physical_devices()  # the first look at the devices writes as well
     return keras, tf
 
 

@@ -17,6 +17,7 @@ from . import (
     tune_commands,
     weights_commands,
 )
+from .quiet import quiet_backend
 
 __all__ = ["app", "main"]
 
@@ -39,6 +40,7 @@ app.add_typer(weights_commands.app, name="weights")
 
 def main() -> None:
     """Run the command line."""
+    quiet_backend()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
