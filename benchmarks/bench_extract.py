@@ -24,8 +24,8 @@ from featx import backend
 from featx.images import decode
 from featx.network import weights
 from featx.network.fingerprint import TrunkFingerprint
-from featx.network.runtime import RUNTIMES, choose_runtime
-from featx.network.trunk import BATCH, Trunk, choose_precision
+from featx.network.runtime import RUNTIMES, choose_precision, choose_runtime
+from featx.network.trunk import BATCH, Trunk
 
 SIZE = 224
 

@@ -27,7 +27,7 @@ from featx.heads.dense import DenseClassifier
 from featx.images import decode
 from featx.model.keras_network import apply_head, build_network
 from featx.network import layers as vgg16
-from featx.network.runtime import normalization
+from featx.network.preprocessing import normalization
 
 BATCH = 32
 #: The networks to compare with, and how each is compiled.

@@ -13,7 +13,7 @@ import measure
 import numpy as np
 
 from featx import backend
-from featx.network import layers
+from featx.network import weight_files
 from featx.network.fingerprint import TrunkFingerprint
 from featx.network.runtime import RUNTIMES, compile_network
 from featx.network.trunk import BATCH
@@ -25,7 +25,7 @@ def main() -> None:
     """Print and write the table."""
     options = measure.arguments(__doc__, rounds=5).parse_args()
     backend.tensorflow()  # imports are left out
-    arrays = layers.random_arrays(0)
+    arrays = weight_files.random_arrays(0)
     random = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []
     ratios = {}

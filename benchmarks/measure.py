@@ -124,7 +124,7 @@ def _cell(value: Any) -> str:
 
 def machine() -> dict[str, Any]:
     """Return what the figures are of: processor, cores, memory, system, versions."""
-    from featx.network import trunk
+    from featx.network import runtime
 
     cpu = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     memory = [line for line in _lines("/proc/meminfo") if line.startswith("MemTotal")]
@@ -139,7 +139,7 @@ def machine() -> dict[str, Any]:
         "processor": cpu[0].partition(": ")[2] if cpu else platform.processor(),
         "cores": os.cpu_count(),
         "memory GiB": round(int(memory[0].split()[1]) / 2**20, 1) if memory else None,
-        "native bfloat16": trunk.choose_precision("auto") == "bfloat16",
+        "native bfloat16": runtime.choose_precision("auto") == "bfloat16",
         "system": platform.platform(),
         "python": platform.python_version(),
         **versions,

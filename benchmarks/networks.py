@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from featx.network import layers as vgg16
-from featx.network.runtime import normalization
+from featx.network.preprocessing import normalization
 from featx.network.weights import Weights
 
 __all__ = ["keras_model", "onnx_model", "onnxruntime", "pytorch"]

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from ..images.reader import Read, Reader
 from ..images.sandbox import Job
 from ..network import weights
 from ..network.fingerprint import DTYPES, Fingerprint, TrunkFingerprint
-from ..network.runtime import choose_runtime
-from ..network.trunk import BATCH, Trunk, choose_precision
+from ..network.runtime import choose_precision, choose_runtime, precision_here
+from ..network.trunk import BATCH, Trunk
+from ..progress import Progress, ignore_progress
 from ..storage import files
 from .file import Cache, CacheRows, Skipped
 from .parts import Parts
@@ -34,9 +35,6 @@ log = logging.getLogger("featx")
 _PART_ROWS = 128
 #: Bad images that are always tolerated, however few are listed.
 _TOLERATED = 10
-
-#: Called with the number of images done, of all images, and sent through the network.
-Progress = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,7 @@ def extract(
     settings: ExtractSettings | None = None,
     *,
     progress: Progress | None = None,
-    download_progress: weights.Progress | None = None,
+    download_progress: Progress | None = None,
     **changes: Any,
 ) -> ExtractResult:
     """Put the features of all images of a source into a cache.
@@ -176,9 +174,9 @@ def extract(
         The cache file to make or to bring up to date.
     settings : ExtractSettings, optional
     progress : callable, optional
-        See `Progress`.
+        See `progress.Progress`; the detail is the number of images computed in this run.
     download_progress : callable, optional
-        See `weights.Progress`.
+        See `progress.Progress`; in bytes.
     **changes
         Fields of `ExtractSettings`, over those of `settings`.
 
@@ -236,13 +234,13 @@ class _Run:
         out: Path,
         old: Cache | None,
         progress: Progress | None,
-        download_progress: weights.Progress | None,
+        download_progress: Progress | None,
     ) -> None:
         self.listed = listed
         self.settings = settings
         self.out = out
         self.old = old
-        self.progress = progress or (lambda done, total, forward: None)
+        self.progress = progress or ignore_progress
         self.parts = Parts(out)
         self.stamps = Stamps(out)
         left = self.parts.fingerprint()
@@ -404,7 +402,7 @@ class _Run:
             ignored=self.listed.ignored,
             classes=rows.catalog.class_counts(),
             fingerprint=self.fingerprint,
-            weights=self.weights.source,
+            weights=self.weights.provider,
             out=self.out,
             seconds=round(time.monotonic() - begun, 3),
         )
@@ -425,6 +423,12 @@ def _fingerprint(
         raise InputError(f"The batch size is {settings.batch}. Expected 1 or more.")
     was, by = (before.precision, before.runtime) if before else ("auto", None)
     wanted = was if settings.precision == "auto" else settings.precision
+    if before and settings.precision == "auto" and precision_here(was, runtime=by or "") != was:
+        log.warning(
+            "The cache was made in %s, which this processor emulates, several times slower than "
+            "float32. To compute in float32, give another output and --precision float32.",
+            was,
+        )
     chosen_runtime = choose_runtime(
         settings.runtime, by, precision=wanted, size=settings.size, images=n
     )

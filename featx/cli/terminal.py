@@ -164,7 +164,7 @@ def print_fitted(fitted: "FitResult") -> None:
         say(f"  {fitted.left_out} training images left out: they equal test images")
     if fitted.unlabelled:
         say(f"  {fitted.unlabelled} images without a label left out")
-    if model.source == "random":
+    if model.provider == "random":
         say("  on RANDOM weights: the scores mean nothing")
     say()
     _confusion_table(model.classes, test.confusion.tolist())

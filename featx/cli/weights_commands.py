@@ -24,7 +24,7 @@ def weights(context: typer.Context, json: Json = False) -> None:
     if context.invoked_subcommand:
         return
     with exit_on_error(json):
-        from ..network.weights import SOURCES, find_weights
+        from ..network.downloads import PROVIDERS, find_weights
 
         sources = {
             name: {
@@ -34,7 +34,7 @@ def weights(context: typer.Context, json: Json = False) -> None:
                 "preprocessing": source.preprocessing,
                 "origin": source.origin,
             }
-            for name, source in SOURCES.items()
+            for name, source in PROVIDERS.items()
         }
         if json:
             terminal.write_json({"sources": sources})
@@ -71,7 +71,7 @@ def fetch(
             found = sources.resolve_weights(source, progress=progress)
         if json:
             terminal.write_json(
-                {"source": found.source, "path": str(found.path), "sha256": found.digest}
+                {"source": found.provider, "path": str(found.path), "sha256": found.digest}
             )
         else:
-            terminal.say(f"{found.source}: {printable(found.path)}")
+            terminal.say(f"{found.provider}: {printable(found.path)}")

@@ -15,6 +15,8 @@ from ..images import augment
 from ..model.model import Model
 from ..network import layers
 from ..network.fingerprint import Fingerprint
+from ..network.runtime import choose_here
+from ..progress import Progress
 
 __all__ = ["cache_at", "check_trunk"]
 
@@ -26,7 +28,7 @@ def cache_at(
     model: Model,
     source: str | os.PathLike[str] | Catalog | None,
     out: Path,
-    progress: extraction.Progress | None,
+    progress: Progress | None,
 ) -> Path:
     """Return the path of a cache at the cut, extracted where it is not there yet.
 
@@ -42,7 +44,7 @@ def cache_at(
     out : path
         Beside which it is made where the source is images.
     progress : callable, optional
-        See `extraction.Progress`.
+        See `progress.Progress`.
 
     Raises
     ------
@@ -81,7 +83,7 @@ def cache_at(
 
 def _is_at(there: Cache, first: Cache, cut: str) -> bool:
     """Tell whether a cache has the images of another, at the cut."""
-    same = set(first.fingerprint.differences(there.fingerprint)) == {"cut"}
+    same = set(first.fingerprint.differences(there.fingerprint)) <= {"cut", "precision", "runtime"}
     return (
         same
         and there.fingerprint.trunk.cut == cut
@@ -97,10 +99,13 @@ def _extract(
     cut: str,
     fingerprint: Fingerprint,
     model: Model,
-    progress: extraction.Progress | None,
+    progress: Progress | None,
 ) -> None:
     trunk = fingerprint.trunk
     copies = fingerprint.copies
+    runtime, precision = choose_here(
+        fingerprint.runtime, fingerprint.precision, size=fingerprint.trunk.size
+    )
     settings = extraction.ExtractSettings(
         cut=cut,
         size=trunk.size,
@@ -110,9 +115,9 @@ def _extract(
         seed=fingerprint.seed,
         weights=str(model.trunk.weights.path or "random"),
         preprocessing=trunk.preprocessing,
-        precision=fingerprint.precision,
+        precision=precision,
         dtype=fingerprint.dtype,
-        runtime=fingerprint.runtime,
+        runtime=runtime,
     )
     side, _, channels = layers.cut_shape(cut, trunk.size)
     each = side * side * channels * np.dtype(fingerprint.dtype).itemsize * (1 + copies)

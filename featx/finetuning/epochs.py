@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,11 @@ import numpy as np
 from .. import backend
 from ..cache.file import Cache
 from ..errors import InputError
+from ..progress import Progress
 from ..storage.unfinished import Checkpoint
 
 __all__ = [
     "OPTIMIZERS",
-    "Progress",
     "Recipe",
     "TrainedEpochs",
     "Tuning",
@@ -24,9 +24,6 @@ __all__ = [
     "seconds_an_epoch",
     "train_epochs",
 ]
-
-#: Called with the batches done, in all epochs together at most, and in this run.
-Progress = Callable[[int, int, int], None]
 
 log = logging.getLogger("featx")
 
@@ -157,7 +154,7 @@ def train_epochs(
     carried : dict, optional
         Plain values of the phases before, kept in the checkpoint.
     progress : callable, optional
-        See `Progress`.
+        See `progress.Progress`; in batches of all epochs, the detail is the number of this run.
     """
     keras = backend.keras()
     network.compile(

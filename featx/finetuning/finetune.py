@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from .. import backend
-from ..cache import extract as extraction
 from ..cache.file import Cache
 from ..dataset import splits
 from ..dataset.catalog import Catalog
@@ -23,13 +22,12 @@ from ..model.keras_network import build_network, head_as_network, tail_of
 from ..model.model import Model, library_versions
 from ..model.novelty import Novelty
 from ..network.tail import Unfrozen, unfrozen
-from ..network.weights import Progress as DownloadProgress
+from ..progress import Progress
 from ..scoring.rows import CacheSource
 from ..storage import files
 from ..storage.unfinished import Checkpoint
 from .cut import cache_at, check_trunk
 from .epochs import (
-    Progress,
     Recipe,
     TrainedEpochs,
     Tuning,
@@ -135,8 +133,8 @@ def finetune(
     *,
     weights: str = "auto",
     progress: Progress | None = None,
-    extract_progress: extraction.Progress | None = None,
-    download_progress: DownloadProgress | None = None,
+    extract_progress: Progress | None = None,
+    download_progress: Progress | None = None,
     **changes: Any,
 ) -> FinetuneResult:
     """Train the last layers of the network from a fitted head, and keep them if they are better.
@@ -158,7 +156,7 @@ def finetune(
     weights : str
         See `file.load`.
     progress, extract_progress, download_progress : callable, optional
-        See `tuning.Progress`, `extraction.Progress` and `weights.Progress`.
+        See `progress.Progress`.
     **changes
         Fields of `FinetuneSettings`, over those of `settings`.
 

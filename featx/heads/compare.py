@@ -9,8 +9,8 @@ from typing import Any
 from ..cache.file import Cache
 from ..dataset import splits
 from ..errors import InputError, printable
+from ..progress import Progress
 from ..storage import files
-from .crossval import Progress
 from .leaderboard import CompareResult, CompareSettings, rank
 
 __all__ = ["compare", "write_leaderboard"]
@@ -38,7 +38,7 @@ def compare(
     estimators : mapping, optional
         Name → a scikit-learn classifier of your own. It gets rows of length 1.
     progress : callable, optional
-        See `crossval.Progress`.
+        See `progress.Progress`; the detail is the head of the last fold.
     **changes
         Fields of `CompareSettings`, over those of `settings`.
 

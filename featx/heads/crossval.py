@@ -3,7 +3,7 @@
 import os
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,16 +12,14 @@ import numpy as np
 from ..cache.file import Cache
 from ..errors import FeatxError, InputError, printable
 from ..metrics import Metric
+from ..progress import Progress
 from .registry import Head
 from .training import Examples, train
 
-__all__ = ["Fold", "Outcome", "Progress", "Task", "cross_validate", "examples_of"]
+__all__ = ["Fold", "Outcome", "Task", "cross_validate", "examples_of"]
 
 #: Positions to train on, and to validate on.
 Fold = tuple[np.ndarray, np.ndarray]
-
-#: Called with the number of tasks done, of all tasks, and the head of the last.
-Progress = Callable[[int, int, str], None]
 
 
 def examples_of(cache: Cache, pool: str, images: np.ndarray, units: np.ndarray) -> Examples:
@@ -120,7 +118,7 @@ def cross_validate(
     budget : float, optional
         Seconds after which no further task is started.
     progress : callable, optional
-        See `Progress`.
+        See `progress.Progress`; the detail is the head of the last fold.
     """
     import joblib
 

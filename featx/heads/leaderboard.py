@@ -16,8 +16,9 @@ from ..dataset import splits
 from ..errors import InputError
 from ..metrics import Metric, corrected_half_width, get_metric
 from ..network.pools import POOLS
+from ..progress import Progress
 from . import registry as table
-from .crossval import Fold, Outcome, Progress, Task, cross_validate
+from .crossval import Fold, Outcome, Task, cross_validate
 
 __all__ = ["CompareResult", "CompareSettings", "Entry", "rank"]
 
@@ -198,7 +199,7 @@ def rank(
     more : mapping, optional
         Name → a scikit-learn classifier of your own, compared as it is.
     progress : callable, optional
-        See `crossval.Progress`.
+        See `progress.Progress`; the detail is the head of the last fold.
 
     Raises
     ------

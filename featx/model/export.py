@@ -12,7 +12,7 @@ from typing import Any
 from .. import backend
 from ..errors import InputError, printable
 from ..network import layers
-from ..network.runtime import normalization
+from ..network.preprocessing import normalization
 from ..storage import files
 from .keras_network import apply_head, head_as_network
 from .model import Model

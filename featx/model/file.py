@@ -31,11 +31,11 @@ from .. import backend
 from ..errors import CorruptError, IncompatibleError, InputError, printable
 from ..heads import registry
 from ..heads.calibration import TemperatureScaled
-from ..network import layers
-from ..network import weights as trunk_weights
+from ..network import layers, weight_files
 from ..network.fingerprint import Fingerprint
 from ..network.pools import POOLS, pool_features
 from ..network.tail import Tail
+from ..progress import Progress
 from ..storage import files
 from .model import FORMAT, VERSION, Model
 from .novelty import Novelty
@@ -121,7 +121,7 @@ def _members(model: Model) -> dict[str, bytes]:
         kept = {"reference": model.novelty.reference, "distances": model.novelty.distances}
         members[_NOVELTY] = save(kept)
     if model.tail:
-        members[_TAIL] = layers.to_safetensors(model.tail.arrays)
+        members[_TAIL] = weight_files.to_safetensors(model.tail.arrays)
     return {_JSON: json.dumps(described, indent=1).encode(), **members}
 
 
@@ -158,7 +158,8 @@ def load(
     *,
     weights: str = "auto",
     runtime: str = "auto",
-    download_progress: trunk_weights.Progress | None = None,
+    precision: str = "auto",
+    download_progress: Progress | None = None,
 ) -> Model:
     """Load a model. No code of the file is run, whoever it comes from.
 
@@ -170,8 +171,11 @@ def load(
         the model was fitted with are taken. See `weights.resolve_weights`.
     runtime : {"auto", "tensorflow", "winograd", "openvino"}
         What computes the trunk; auto is what computed the features that the model was fitted on.
+    precision : {"auto", "float32", "bfloat16"}
+        In which it computes; auto is the precision of those features where this machine has it
+        natively, else float32.
     download_progress : callable, optional
-        See `weights.Progress`.
+        See `progress.Progress`; in bytes.
 
     Raises
     ------
@@ -229,6 +233,7 @@ def load(
             digest=files.digest(data),
             weights=weights,
             runtime=runtime,
+            precision=precision,
             download_progress=download_progress,
         )
     except (zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError,
@@ -272,7 +277,7 @@ def _model(described: dict[str, Any], members: dict[str, bytes], refused: str) -
         pool=described["pool"],
         classes=classes,
         fingerprint=fingerprint,
-        source=described["weights"],
+        provider=described["weights"],
         report={key: described[key] for key in _REPORTED},
         versions=described["versions"],
         training=_training(members[_TRAINING], len(classes)),
@@ -342,7 +347,7 @@ def _training(data: bytes, classes: int) -> dict[str, np.ndarray]:
 
 def _tail(data: bytes, described: dict[str, Any], fingerprint: Fingerprint) -> Tail:
     trunk = fingerprint.trunk
-    arrays = layers.some_from_safetensors(data)
+    arrays = weight_files.some_from_safetensors(data)
     return Tail(trunk.cut, described["until"], trunk.shape, arrays, fingerprint.precision)
 
 

@@ -14,11 +14,12 @@ from ..dataset import splits
 from ..dataset.splits import Split
 from ..errors import InputError
 from ..heads import registry
-from ..heads.crossval import Progress, examples_of
+from ..heads.crossval import examples_of
 from ..heads.leaderboard import CompareResult, CompareSettings, rank
 from ..heads.training import Examples, Trained, train
 from ..metrics import Scores, Threshold, compute_scores, coverage_at, get_metric, threshold
-from ..network import weights
+from ..network.weights import provider_of
+from ..progress import Progress
 from .file import lock_model, save
 from .model import Model, library_versions
 from .novelty import Novelty
@@ -156,7 +157,7 @@ def fit(
         The model to write.
     settings : FitSettings, optional
     progress : callable, optional
-        See `crossval.Progress`.
+        See `progress.Progress`; the detail is the head of the last fold.
     **changes
         Fields of `FitSettings`, over those of `settings`.
 
@@ -191,7 +192,7 @@ def fit(
             pool=pool,
             classes=catalog.classes,
             fingerprint=cache.fingerprint,
-            source=weights.source_of(cache.fingerprint.trunk.weights),
+            provider=provider_of(cache.fingerprint.trunk.weights),
             report={},
             versions=library_versions(),
             training=_training(cache, split.train, trained, examples.originals),

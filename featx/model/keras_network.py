@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..heads import registry
 from ..heads.calibration import TemperatureScaled
 from ..heads.dense import DenseClassifier
-from ..network import layers as vgg16
+from ..network.layers import CONVOLUTIONS, apply_layers
 from ..network.tail import Tail
 
 __all__ = ["apply_head", "build_network", "can_be_layers", "head_as_network", "tail_of"]
@@ -128,13 +128,13 @@ def build_network(
     """
     keras = backend.keras()
     features = keras.Input(tail.shape, name="features")
-    x = vgg16.apply_layers(features, tail.layers, tail.arrays, dtype or tail.precision)
+    x = apply_layers(features, tail.layers, tail.arrays, dtype or tail.precision)
     network = keras.Model(features, apply_head(x, pool, head, dropout=dropout, seed=seed))
     for layer in network.layers:
         if layer.name in tail.layers:
             layer.trainable = layer.name in trainable
     found = {layer.name for layer in network.layers if layer.trainable_weights}
-    wanted = set(trainable) & set(vgg16.CONVOLUTIONS)
+    wanted = set(trainable) & set(CONVOLUTIONS)
     if found - wanted != {layer.name for layer in head.model_.layers if layer.weights}:
         raise AssertionError(f"the trainable layers are {found}")
     return network

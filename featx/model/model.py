@@ -5,9 +5,10 @@ How it is kept as a file is in `model_file`.
 
 import functools
 import importlib.metadata
+import logging
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,19 @@ from .. import __version__
 from ..errors import IncompatibleError, StorageError, printable
 from ..images import decode
 from ..network import layers
-from ..network import runtime as trunk_runtime
-from ..network import weights as trunk_weights
+from ..network.downloads import PROVIDERS, find_weights
 from ..network.fingerprint import Fingerprint
 from ..network.pools import pool_features
+from ..network.runtime import choose_here
 from ..network.tail import Tail
 from ..network.trunk import Trunk
+from ..network.weights import resolve_weights
+from ..progress import Progress
 from .novelty import Novelty
 
 __all__ = ["FORMAT", "VERSION", "Model", "library_versions"]
+
+log = logging.getLogger("featx")
 
 FORMAT = "featx-model"
 VERSION = 3
@@ -50,8 +55,8 @@ class Model:
         Class names.
     fingerprint : Fingerprint
         Of the features it was fitted on.
-    source : str
-        Where the trunk's weights came from, for people to read.
+    provider : str
+        Who provides the trunk's weights, for people to read.
     report : dict
         Scores on the training and test images, and the leaderboard that led to this head.
     versions : dict
@@ -71,8 +76,11 @@ class Model:
         Where to take the trunk's weights from, for `weights.resolve_weights`.
     runtime : {"auto", "tensorflow", "winograd", "openvino"}
         What computes the trunk; auto is what computed the features it was fitted on.
+    precision : {"auto", "float32", "bfloat16"}
+        In which it computes; auto is the precision of the features it was fitted on where this
+        machine has it natively, else float32.
     download_progress : callable, optional
-        See `weights.Progress`.
+        See `progress.Progress`; in bytes.
     """
 
     head: Any
@@ -81,7 +89,7 @@ class Model:
     pool: str
     classes: tuple[str, ...]
     fingerprint: Fingerprint
-    source: str
+    provider: str
     report: dict[str, Any]
     versions: dict[str, str]
     training: dict[str, np.ndarray]
@@ -90,12 +98,40 @@ class Model:
     digest: str = ""
     weights: str = "auto"
     runtime: str = "auto"
-    download_progress: trunk_weights.Progress | None = None
+    precision: str = "auto"
+    download_progress: Progress | None = None
 
     @property
     def classes_(self) -> np.ndarray:
         """Class names, in the order of the columns of `predict_proba`."""
         return np.array(self.classes, dtype=object)
+
+    @functools.cached_property
+    def computing(self) -> tuple[str, str]:
+        """Runtime and precision in which this machine computes the network.
+
+        Raises
+        ------
+        InputError
+            When the runtime or the precision that was asked for is unknown.
+        """
+        made = self.fingerprint
+        runtime, precision = choose_here(
+            made.runtime,
+            made.precision,
+            runtime=self.runtime,
+            precision=self.precision,
+            size=made.trunk.size,
+        )
+        if precision != made.precision:
+            log.info(
+                "The model was made in %s; here the network is computed in %s by %s. "
+                "Probabilities differ a little: docs/scoring.md says how much.",
+                made.precision,
+                precision,
+                runtime,
+            )
+        return runtime, precision
 
     @functools.cached_property
     def trunk(self) -> Trunk:
@@ -108,18 +144,18 @@ class Model:
         InputError
             When the runtime is unknown.
         """
-        runtime = trunk_runtime.choose_runtime(self.runtime, self.fingerprint.runtime)
+        runtime, precision = self.computing
         wanted = self.fingerprint.trunk
-        needed = f"The model needs the weights with the SHA-256 {wanted.weights} ({self.source})"
+        needed = f"The model needs the weights with the SHA-256 {wanted.weights} ({self.provider})"
         try:
-            chosen = trunk_weights.resolve_weights(
+            chosen = resolve_weights(
                 self.weights,
                 preprocessing=wanted.preprocessing,
                 wanted=wanted.weights,
                 progress=self.download_progress,
             )
         except StorageError as error:
-            others = [name for name in trunk_weights.SOURCES if trunk_weights.find_weights(name)]
+            others = [name for name in PROVIDERS if find_weights(name)]
             if not others:
                 raise
             raise IncompatibleError(
@@ -133,7 +169,7 @@ class Model:
         return Trunk(
             chosen,
             wanted,
-            precision=self.fingerprint.precision,
+            precision=precision,
             dtype=self.fingerprint.dtype,
             runtime=runtime,
         )
@@ -176,7 +212,14 @@ class Model:
 
     def rows(self, features: np.ndarray) -> np.ndarray:
         """Return features at the cut as rows for the head, float32 (n, d)."""
-        return pool_features(self.tail.features(features) if self.tail else features, self.pool)
+        if self._tail_here:
+            features = self._tail_here.features(features)
+        return pool_features(features, self.pool)
+
+    @functools.cached_property
+    def _tail_here(self) -> Tail | None:
+        """The tail in the precision that this machine computes in."""
+        return replace(self.tail, precision=self.computing[1]) if self.tail else None
 
     def predict_proba_rows(self, X: np.ndarray) -> np.ndarray:
         """Return the probabilities for rows, as `rows` or `Cache.matrix` with this pool gives them.
@@ -270,7 +313,7 @@ class Model:
             "pool": self.pool,
             "tail": {"until": self.tail.until} if self.tail else None,
             "classes": list(self.classes),
-            "weights": self.source,
+            "weights": self.provider,
             "fingerprint": self.fingerprint.as_dict(),
             **self.report,
             "versions": self.versions,

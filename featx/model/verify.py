@@ -3,7 +3,7 @@
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,11 @@ from ..dataset import catalog
 from ..dataset.catalog import Catalog
 from ..errors import CorruptError, FeatxError, InputError, printable
 from ..images import decode
+from ..progress import Progress, ignore_progress
 from ..storage import files
 from .file import is_model, load
 
 __all__ = ["VerifyResult", "verify"]
-
-#: Called with the number of images looked at, and of all images.
-Progress = Callable[[int, int], None]
 
 _NAMED = 5  # names in a message
 
@@ -76,7 +74,7 @@ def verify(
     against : path or Catalog, optional
         The images it was made of: that each is there, and has the bytes it had.
     progress : callable, optional
-        See `Progress`.
+        See `progress.Progress`.
 
     Raises
     ------
@@ -88,7 +86,7 @@ def verify(
     parts = Parts(path)
     if not path.is_file() and not parts.folder.is_dir():
         raise InputError(f"{printable(path)} does not exist. Give a cache or a model.")
-    told = progress or (lambda done, total: None)
+    told = progress or ignore_progress
     listed = None if against is None else catalog.as_catalog(against)
     problems: list[str] = []
     kind, count = "unknown", 0

@@ -1,6 +1,7 @@
 """What the processor and the devices of this machine can do."""
 
 import functools
+import os
 from pathlib import Path
 
 from .. import backend
@@ -8,9 +9,19 @@ from .. import backend
 __all__ = ["cpu_flags", "gpu_has_bfloat16", "has_bfloat16", "has_gpu"]
 
 
-@functools.cache
 def cpu_flags() -> frozenset[str]:
-    """Return the processor's features as Linux names them ("avx2", …); none where it is unknown."""
+    """Return the processor's features as Linux names them ("avx2", …); none where it is unknown.
+
+    The environment variable ``FEATX_CPU_FLAGS`` has featx report others, separated by blanks: to
+    try what it would choose on another processor. What that processor computes natively and this
+    one does not is emulated then, slowly.
+    """
+    told = os.environ.get("FEATX_CPU_FLAGS")
+    return _own_flags() if told is None else frozenset(told.split())
+
+
+@functools.cache
+def _own_flags() -> frozenset[str]:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:  # not Linux

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import backend
 from ..errors import CorruptError, InputError
-from . import layers as vgg16
+from .layers import CONVOLUTIONS, INPUT, LAYERS, Arrays, apply_layers, layers_between
 
 __all__ = ["Tail", "Unfrozen", "unfrozen"]
 
@@ -58,7 +58,7 @@ def unfrozen(until: str, count: int, start: str | None = None, own: str | None =
     >>> unfrozen("block5_pool", 4).cut
     'block4_pool'
     """
-    names = vgg16.layers_between(vgg16.INPUT, until)
+    names = layers_between(INPUT, until)
     if start is not None:
         if start not in names:
             raise InputError(f"Unknown layer {start!r}. Expected one of {', '.join(names)}.")
@@ -68,7 +68,7 @@ def unfrozen(until: str, count: int, start: str | None = None, own: str | None =
             f"{count} layers are to be trained. There are {len(names)} up to {until}: expected 1 "
             f"to {len(names)}."
         )
-    before = [vgg16.INPUT, *names]
+    before = [INPUT, *names]
     cut = before[-count - 1]
     if own is not None and before.index(own) < before.index(cut):
         cut = own
@@ -94,11 +94,11 @@ class Tail:
     cut: str
     until: str
     shape: tuple[int, int, int]
-    arrays: vgg16.Arrays
+    arrays: Arrays
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        needed = {name for name in self.layers if name in vgg16.CONVOLUTIONS}
+        needed = {name for name in self.layers if name in CONVOLUTIONS}
         if not self.layers or set(self.arrays) != needed:
             raise CorruptError(
                 f"A tail from {self.cut} to {self.until} needs the weights of "
@@ -108,13 +108,13 @@ class Tail:
     @property
     def layers(self) -> list[str]:
         """The names of the layers."""
-        return vgg16.layers_between(self.cut, self.until)
+        return layers_between(self.cut, self.until)
 
     def model(self, dtype: Any = None) -> Any:
         """Return the layers as a Keras model of features at the cut, with these weights."""
         keras = backend.keras()
         features = keras.Input(self.shape, name="features")
-        out = vgg16.apply_layers(features, self.layers, self.arrays, dtype or self.precision)
+        out = apply_layers(features, self.layers, self.arrays, dtype or self.precision)
         return keras.Model(features, out, name="tail")
 
     @functools.cached_property
@@ -147,6 +147,6 @@ class Tail:
             found.append(self._compiled(np.concatenate([block, padding])).numpy()[: len(block)])
         if found:
             return np.concatenate(found)
-        scale, channels = vgg16.LAYERS[self.until]
-        side = self.shape[0] * vgg16.LAYERS[self.cut][0] // scale
+        scale, channels = LAYERS[self.until]
+        side = self.shape[0] * LAYERS[self.cut][0] // scale
         return np.empty((0, side, side, channels), np.float32)

@@ -6,37 +6,14 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import InputError
-from . import hardware
 from .fingerprint import TrunkFingerprint
 from .runtime import compile_network
 from .weights import Weights
 
-__all__ = ["BATCH", "PRECISIONS", "Trunk", "choose_precision"]
-
-PRECISIONS = ("auto", "float32", "bfloat16")
+__all__ = ["BATCH", "Trunk"]
 
 #: Images in a batch. Always as many: the last bits of features depend on it.
 BATCH = 16
-
-
-def choose_precision(wanted: str, runtime: str = "tensorflow") -> str:
-    """Return "float32" or "bfloat16"; "auto" is bfloat16 where the hardware has it natively.
-
-    OpenVINO runs on the processor, so for it a GPU does not count; Winograd's is always float32.
-
-    Raises
-    ------
-    InputError
-        When `wanted` is none of `PRECISIONS`.
-    """
-    if wanted not in PRECISIONS:
-        raise InputError(f"Unknown precision {wanted!r}. Expected one of {', '.join(PRECISIONS)}.")
-    if wanted != "auto":
-        return wanted
-    if runtime == "winograd":
-        return "float32"
-    native = hardware.has_bfloat16() or (runtime == "tensorflow" and hardware.gpu_has_bfloat16())
-    return "bfloat16" if native else "float32"
 
 
 class Trunk:

@@ -6,13 +6,22 @@ matrices, multiplied one by one (summed over channels: 36 matrix products), and 
 Convolutional Neural Networks" (2016), with their matrices for the points 0, ±1, ±2.
 """
 
+import functools
+import itertools
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from .. import backend
+from ..errors import InputError
+from .fingerprint import TrunkFingerprint
+from .layers import INPUT, Arrays, layers_between
+from .preprocessing import normalize
 
-__all__ = ["TILE", "convolve", "transform_kernel"]
+__all__ = ["TILE", "compile_by_winograd", "convolve", "transform_kernel"]
 
 #: Outputs a side of a tile.
 TILE = 4
@@ -93,3 +102,63 @@ def _outputs(x: list[Any]) -> Any:
     first, last = x[0] + one + two, less_one + 8 * less_two + x[5]
     outputs = [first, less_one + 2 * less_two, one + 4 * two, last]
     return backend.tensorflow().stack(outputs)
+
+
+# The network ---------------------------------------------------------------------------------
+
+#: Tiles convolved at a time, about: what is made of them should stay in the processor's caches.
+_TILES = 256
+
+
+def compile_by_winograd(
+    arrays: Arrays, fingerprint: TrunkFingerprint, precision: str, batch: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the network from pixels to the cut; see `runtime.compile_network`."""
+    if precision != "float32":
+        raise InputError(
+            f"The runtime winograd computes in float32 and not in {precision}. "
+            "Use --runtime tensorflow, or --precision float32."
+        )
+    tf = backend.tensorflow()
+    normalized, direct, quick, pool = (
+        tf.function(function, jit_compile=True)
+        for function in (
+            lambda x: normalize(tf.cast(x, tf.float32), fingerprint.preprocessing),
+            lambda x, kernel, bias: tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "SAME") + bias),
+            convolve,
+            lambda x: tf.nn.max_pool2d(x, 2, 2, "VALID"),
+        )
+    )
+    names = layers_between(INPUT, fingerprint.cut)
+    layers: dict[str, Callable[[Any], Any]] = dict.fromkeys(names, pool)
+    for name in layers.keys() & arrays.keys():
+        kernel, bias = arrays[name]
+        # In the first block the transforms cost more than the multiplications that they save.
+        if name.startswith("block1"):
+            layers[name] = functools.partial(direct, kernel=tf.constant(kernel), bias=bias)
+        else:
+            kernel = tf.constant(transform_kernel(kernel))
+            layers[name] = functools.partial(quick, kernel=kernel, bias=bias)
+    blocks = [list(some) for _, some in itertools.groupby(names, lambda name: name[:6])]
+
+    def through(block: list[str], x: Any) -> Any:
+        for name in block:
+            x = layers[name](x)
+        return x
+
+    def network(pixels: np.ndarray) -> np.ndarray:
+        x = normalized(tf.constant(pixels))
+        for block in blocks:
+            tiles = math.ceil(x.shape[1] / TILE) ** 2
+            few = 1 << max(0, (_TILES // tiles).bit_length() - 1)  # a power of 2 divides the batch
+            parts = [x[i : i + few] for i in range(0, batch, few)]
+            x = tf.concat(list(_workers().map(functools.partial(through, block), parts)), 0)
+        return np.asarray(x.numpy())
+
+    return network
+
+
+@functools.cache
+def _workers() -> ThreadPoolExecutor:
+    """Return two threads for all networks of the process: while one waits, the other computes."""
+    return ThreadPoolExecutor(2, "featx-winograd")

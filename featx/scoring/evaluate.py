@@ -11,13 +11,11 @@ from ..dataset.catalog import NO_LABEL, SPLITS, Catalog, Source
 from ..errors import InputError, printable
 from ..metrics import Scores, class_scores, compute_scores, intervals
 from ..model.model import Model
+from ..progress import Progress
 from . import rows as sources
 from .rows import KNOWN, RowBlock
 
-__all__ = ["EvaluateResult", "EvaluateSettings", "Mistake", "Progress", "evaluate"]
-
-#: Called with the number of images done and of all images.
-Progress = Callable[[int, int], None]
+__all__ = ["EvaluateResult", "EvaluateSettings", "Mistake", "evaluate"]
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,7 @@ def evaluate(
         Class folders, a manifest with labels, or a cache made with the model's network.
     settings : EvaluateSettings, optional
     progress : callable, optional
-        See `Progress`.
+        See `progress.Progress`.
     **changes
         Fields of `EvaluateSettings`, over those of `settings`.
 
@@ -206,7 +204,7 @@ def _labels(listed: Catalog, images: np.ndarray, model: Model) -> np.ndarray:
     return np.array([translated[label] for label in listed.labels[images].tolist()], np.int32)
 
 
-def _counted(progress: Progress | None, total: int) -> sources.Progress:
+def _counted(progress: Progress | None, total: int) -> Callable[[int], None]:
     done = 0
 
     def advance(more: int) -> None:

@@ -24,8 +24,8 @@ __all__ = ["KNOWN", "CacheSource", "FileSource", "RowBlock", "open_rows"]
 #: In place of a reason: the image's digest is one of those that were not wanted.
 KNOWN = "known"
 
-#: Called with how many more images are done.
-Progress = Callable[[int], None]
+#: A function that is called with the number of images finished since the last call.
+Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,14 +97,14 @@ class FileSource:
             digest.update(os.fsencode(path) + b"\0")
         return digest.hexdigest()
 
-    def rows(self, blocks: Sequence[range], progress: Progress) -> Iterator[RowBlock]:
+    def rows(self, blocks: Sequence[range], advance: Advance) -> Iterator[RowBlock]:
         """Yield the rows of each block of images, in order."""
         paths = (self.catalog.file(index) for block in blocks for index in block)
         reads = self._reader.ahead(paths, window=4 * self._trunk.batch)
         for block in blocks:
-            yield self._block(block, reads, progress)
+            yield self._block(block, reads, advance)
 
-    def picked(self, images: np.ndarray, known: Collection[str], progress: Progress) -> RowBlock:
+    def picked(self, images: np.ndarray, known: Collection[str], advance: Advance) -> RowBlock:
         """Return rows of some images, by their index, but not of those with a known digest."""
         source = copy.copy(self)
         source.catalog = self.catalog.take(images)
@@ -113,7 +113,7 @@ class FileSource:
             range(start, min(start + self.block, len(images)))
             for start in range(0, len(images), self.block)
         ]
-        found = list(source.rows(blocks, progress))
+        found = list(source.rows(blocks, advance))
         return RowBlock(
             [path for rows in found for path in rows.paths],
             [reason for rows in found for reason in rows.reasons],
@@ -121,7 +121,7 @@ class FileSource:
             _joined([rows.X for rows in found], 1 + self._copies),
         )
 
-    def _block(self, block: range, reads: Iterator[Read], progress: Progress) -> RowBlock:
+    def _block(self, block: range, reads: Iterator[Read], advance: Advance) -> RowBlock:
         found: list[Read] = []
         rows: list[np.ndarray] = []
         pending: list[np.ndarray] = []
@@ -135,11 +135,11 @@ class FileSource:
             if len(pending) == self._trunk.batch:
                 rows.append(self._pooled(pending))
                 pending = []
-                progress(len(found) - told)
+                advance(len(found) - told)
                 told = len(found)
         if pending:
             rows.append(self._pooled(pending))
-        progress(len(found) - told)
+        advance(len(found) - told)
         return _checked(
             [str(path) for path in self.catalog.paths[block.start : block.stop]],
             [read.reason for read in found],
@@ -198,24 +198,24 @@ class CacheSource:
         """SHA-256 of the cache, as the file says it."""
         return self._cache.recorded_digest()
 
-    def rows(self, blocks: Sequence[range], progress: Progress) -> Iterator[RowBlock]:
+    def rows(self, blocks: Sequence[range], advance: Advance) -> Iterator[RowBlock]:
         """Yield the rows of each block of images, in order."""
         for block in blocks:
             yield self._block(block)
-            progress(len(block))
+            advance(len(block))
 
     @property
     def catalog(self) -> Catalog:
         """The cached images."""
         return self._cache.catalog
 
-    def picked(self, images: np.ndarray, known: Collection[str], progress: Progress) -> RowBlock:
+    def picked(self, images: np.ndarray, known: Collection[str], advance: Advance) -> RowBlock:
         """Return rows of some images, by their index, but not of those with a known digest."""
         digests = self._cache.digests[images]
         reasons = [KNOWN if digest in known else "" for digest in digests]
         wanted = images[[not reason for reason in reasons]]
         X = self._rows(wanted)
-        progress(len(images))
+        advance(len(images))
         return _checked(
             list(self.catalog.paths[images]),
             reasons,

