@@ -55,7 +55,7 @@ _HOMES = {
     "finetune": "finetuning.finetune",
     "fit": "model.fit",
     "load": "model.file",
-    "scan": "dataset.catalog",
+    "scan": "dataset.scan",
     "score": "scoring.score",
     "verify": "model.verify",
 }
@@ -63,7 +63,7 @@ _HOMES = {
 if TYPE_CHECKING:
     from .cache.extract import ExtractSettings, extract
     from .cache.file import Cache
-    from .dataset.catalog import scan
+    from .dataset.scan import scan
     from .errors import FeatxError
     from .finetuning.finetune import FinetuneSettings, finetune
     from .heads.compare import compare

@@ -19,6 +19,17 @@ def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FEATX_WEIGHTS", raising=False)
 
 
+#: What processors of both kinds report: bfloat16 that is not native here is emulated.
+PROCESSORS = {"float32": "avx2 fma", "bfloat16": "avx2 fma avx512f avx512_bf16"}
+
+
+@pytest.fixture(params=PROCESSORS)
+def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Report a processor of each kind in turn; return the precision that "auto" takes there."""
+    monkeypatch.setenv("FEATX_CPU_FLAGS", PROCESSORS[request.param])
+    return str(request.param)
+
+
 @pytest.fixture
 def report(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Return a function that has a line shown at the end of the run."""

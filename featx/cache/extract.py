@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..dataset import catalog
-from ..dataset.catalog import Catalog, Source
+from ..dataset.catalog import Catalog
+from ..dataset.scan import Source, as_catalog
 from ..errors import CorruptError, IncompatibleError, InputError, printable
 from ..images import augment, decode
 from ..images.reader import Read, Reader
@@ -169,7 +169,7 @@ def extract(
     Parameters
     ----------
     source : path, several paths, or Catalog
-        See `catalog.scan`.
+        See `scan.scan`.
     out : path
         The cache file to make or to bring up to date.
     settings : ExtractSettings, optional
@@ -199,7 +199,7 @@ def extract(
     """
     settings = replace(settings or ExtractSettings(), **changes)
     begun = time.monotonic()
-    listed = catalog.as_catalog(source)
+    listed = as_catalog(source)
     out = _checked_out(Path(out))
     with files.lock_output(out):
         old = Cache.open(out) if out.exists() and not settings.overwrite else None

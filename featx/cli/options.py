@@ -58,7 +58,7 @@ def sources(
     """Return what is given, or the images of a manifest that may name files anywhere."""
     if not allow_outside:
         return given
-    from ..dataset.catalog import scan
+    from ..dataset.scan import scan
 
     return scan(*given, labelled=labelled, allow_outside=True)
 

@@ -174,7 +174,7 @@ def _listed(source: list[Path], null: bool, allow_outside: bool) -> "list[Path] 
         if null:
             raise InputError("-0 is for a list on standard input. Give - as the source.")
         return sources(source, allow_outside, labelled=False)
-    from ..dataset.catalog import from_paths
+    from ..dataset.scan import from_paths
 
     paths = sys.stdin.buffer.read().split(b"\0" if null else b"\n")
     return from_paths(os.fsdecode(path) for path in paths if path)

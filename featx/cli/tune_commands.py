@@ -83,7 +83,7 @@ def finetune(
     """
     kept = "Finished epochs and extracted images are kept."
     with exit_on_error(json, quiet=quiet, resume=kept, without="--overwrite"):
-        from ..dataset.catalog import scan
+        from ..dataset.scan import scan
         from ..finetuning import finetune as finetuning
         from ..finetuning.curves import check_plot, draw
 

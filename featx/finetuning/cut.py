@@ -9,7 +9,8 @@ import numpy as np
 
 from ..cache import extract as extraction
 from ..cache.file import Cache
-from ..dataset.catalog import Catalog, Source
+from ..dataset.catalog import Catalog
+from ..dataset.scan import Source
 from ..errors import IncompatibleError, InputError, printable
 from ..images import augment
 from ..model.model import Model

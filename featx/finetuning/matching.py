@@ -78,14 +78,6 @@ def match_images(model: Model, cache: Cache) -> Matched:
 
 def _labels(model: Model, cache: Cache) -> np.ndarray:
     """Return the labels of all images as indices into the model's classes."""
-    names = cache.catalog.classes
     if (cache.labels == NO_LABEL).all():
         raise InputError(f"The images of {printable(cache.path)} have no labels.")
-    unknown = sorted(set(names) - set(model.classes))
-    if unknown:
-        raise InputError(
-            f"The model does not know the class {printable(unknown[0])!r} of "
-            f"{printable(cache.path)}. It knows {', '.join(map(printable, model.classes))}."
-        )
-    translated = np.array([*(model.classes.index(name) for name in names), NO_LABEL], np.int32)
-    return translated[cache.labels]
+    return cache.catalog.labels_for(model.classes)

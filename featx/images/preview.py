@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..dataset import catalog
-from ..dataset.catalog import Source
+from ..dataset.scan import Source, as_catalog
 from ..errors import InputError, printable
 from ..storage import files
 from . import augment, decode
@@ -72,7 +71,7 @@ def preview(
     Parameters
     ----------
     source : path, several paths, or Catalog
-        See `catalog.scan`.
+        See `scan.scan`.
     out : path
         The PNG or JPEG file to write.
     settings : PreviewSettings
@@ -92,7 +91,7 @@ def preview(
     if settings.images < 1:
         raise InputError(f"images is {settings.images}. Expected 1 or more.")
     policy = augment.get_policy(settings.augment, settings.copies)
-    listed = catalog.as_catalog(source)
+    listed = as_catalog(source)
     rows: list[tuple[str, np.ndarray]] = []
     skipped: list[tuple[str, str]] = []
     chosen = np.linspace(0, len(listed) - 1, min(settings.images, len(listed))).round()

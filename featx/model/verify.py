@@ -12,8 +12,8 @@ import numpy as np
 
 from ..cache.file import Cache
 from ..cache.parts import Parts
-from ..dataset import catalog
-from ..dataset.catalog import Catalog
+from ..dataset.catalog import SPLITS, Catalog
+from ..dataset.scan import as_catalog
 from ..errors import CorruptError, FeatxError, InputError, printable
 from ..images import decode
 from ..progress import Progress, ignore_progress
@@ -87,7 +87,7 @@ def verify(
     if not path.is_file() and not parts.folder.is_dir():
         raise InputError(f"{printable(path)} does not exist. Give a cache or a model.")
     told = progress or ignore_progress
-    listed = None if against is None else catalog.as_catalog(against)
+    listed = None if against is None else as_catalog(against)
     problems: list[str] = []
     kind, count = "unknown", 0
     if Cache.is_cache(path):
@@ -127,7 +127,7 @@ def _content(cache: Cache, told: Progress) -> Iterator[str]:
         yield "Some image stands in it twice."
     if (rows.sizes < 1).any():
         yield "Some images have no size."
-    strange = set(rows.catalog.splits) - {"", *catalog.SPLITS.values()}
+    strange = set(rows.catalog.splits) - {"", *SPLITS.values()}
     if strange:
         yield f"There is an unknown split, {printable(min(strange))!r}."
     bad = []

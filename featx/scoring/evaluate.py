@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..dataset.catalog import NO_LABEL, SPLITS, Catalog, Source
+from ..dataset.catalog import NO_LABEL, SPLITS, Catalog
+from ..dataset.scan import Source
 from ..errors import InputError, printable
 from ..metrics import Scores, class_scores, compute_scores, intervals
 from ..model.model import Model
@@ -192,16 +193,7 @@ def _labels(listed: Catalog, images: np.ndarray, model: Model) -> np.ndarray:
             "The images have no labels to compare with. Put them into one folder a class, or "
             "give a manifest with a label column."
         )
-    used = sorted(set(listed.labels[images].tolist()))
-    unknown = sorted({listed.classes[label] for label in used} - set(model.classes))
-    if unknown:
-        raise InputError(
-            f"The model does not know the class {printable(unknown[0])!r}. It knows "
-            f"{', '.join(map(printable, model.classes))}. Leave such images out, or rename them."
-        )
-    index = {name: label for label, name in enumerate(model.classes)}
-    translated = {label: index[listed.classes[label]] for label in used}
-    return np.array([translated[label] for label in listed.labels[images].tolist()], np.int32)
+    return listed.labels_for(model.classes, images)
 
 
 def _counted(progress: Progress | None, total: int) -> Callable[[int], None]:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ..cache.file import Cache
-from ..dataset import catalog
-from ..dataset.catalog import Catalog, Source
+from ..dataset.catalog import Catalog
+from ..dataset.scan import Source, as_catalog
 from ..errors import IncompatibleError, InputError, printable
 from ..images import augment
 from ..images.reader import Read, Reader
@@ -309,7 +309,7 @@ def open_rows(
     ----------
     model : Model
     source : path, several paths, or Catalog
-        A cache; or images: see `catalog.scan`.
+        A cache; or images: see `scan.scan`.
     copies : int
     labelled : bool
         Whether folders mean classes and splits.
@@ -329,4 +329,4 @@ def open_rows(
             with Cache.open(source[0]) as cache:
                 yield CacheSource(model, cache, copies=copies)
             return
-    yield FileSource(model, catalog.as_catalog(source, labelled=labelled), copies=copies)
+    yield FileSource(model, as_catalog(source, labelled=labelled), copies=copies)

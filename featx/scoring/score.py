@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dataset.catalog import Source
+from ..dataset.scan import Source
 from ..errors import InputError, printable
 from ..model.model import Model
 from ..progress import Progress
@@ -208,6 +208,8 @@ def _identity(
     kept = asdict(settings)
     del kept["overwrite"]
     listed = {"images": len(opened), "source": opened.identity, "block": opened.block}
+    if model.tail or isinstance(opened, FileSource):
+        listed["runtime"], listed["precision"] = model.computing
     return {"format": 1, "model": model.digest, **listed, **kept}
 
 

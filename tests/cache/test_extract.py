@@ -37,12 +37,16 @@ def contents(path: Path) -> dict[str, bytes]:
         return {p: cache.features[i].tobytes() for i, p in enumerate(cache.catalog.paths)}
 
 
+@pytest.mark.usefixtures("native")
 def test_rows_are_the_features_of_their_images(photos: Path, tmp_path: Path) -> None:
     extract(photos, tmp_path / "f.h5", copies=2, augment="article", seed=5)
     with Cache.open(tmp_path / "f.h5") as cache:
         from featx.network import weights
 
-        network = trunk.Trunk(weights.resolve_weights("random"), cache.fingerprint.trunk)
+        made = cache.fingerprint
+        network = trunk.Trunk(
+            weights.resolve_weights("random"), made.trunk, precision=made.precision
+        )
         for row in (0, 11, 23):
             data = cache.catalog.file(row).read_bytes()
             assert cache.digests[row] == files.digest(data)

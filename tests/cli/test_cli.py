@@ -244,7 +244,7 @@ def test_weights_are_listed() -> None:
     assert "Fetch them with" in run("weights").stdout
 
 
-def test_preview_is_a_image(photos: Path, tmp_path: Path) -> None:
+def test_preview_is_an_image(photos: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.png"
     drawn = run_json("preview", photos, "-o", sheet, "--augment", "article", "--copies", 3,
                      "--images", 4, "--size", 64)  # fmt: skip

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from generated import TINY
+from generated import TINY, class_folders
 
 import featx
 from featx.errors import IncompatibleError, InputError
+from featx.images.decode import decode
 from featx.network import hardware, runtime
 
 
@@ -21,35 +23,122 @@ def labels(path: Path) -> list[str]:
         return [row["label"] for row in csv.DictReader(lines)]
 
 
-def test_a_cache_keeps_its_runtime(photos: Path, tmp_path: Path) -> None:
+def test_a_cache_keeps_its_runtime(photos: Path, tmp_path: Path, native: str) -> None:
     out = tmp_path / "f.h5"
-    assert featx.extract(photos, out, **TINY).fingerprint.runtime == "tensorflow"
+    first = featx.extract(photos, out, **TINY).fingerprint
+    assert (first.runtime, first.precision) == ("tensorflow", native)
     with pytest.raises(IncompatibleError, match="runtime: tensorflow there, openvino now"):
-        featx.extract(photos, out, **TINY, runtime="openvino")
+        featx.extract(photos, out, **TINY, runtime="openvino", precision="float32")
     with featx.Cache.open(out) as cache:
-        first = np.float32(cache.features)
-    done = featx.extract(photos, out, **TINY, runtime="openvino", overwrite=True)
+        before = np.float32(cache.features)
+    other = {**TINY, "runtime": "openvino", "precision": "float32"}
+    done = featx.extract(photos, out, **other, overwrite=True)
     assert (done.forward, done.fingerprint.runtime) == (24, "openvino")
     with featx.Cache.open(out) as cache:
-        second = np.float32(cache.features)
-    apart = np.linalg.norm(second - first) / np.linalg.norm(second)
-    assert apart <= 1e-3  # float16's rounding
+        after = np.float32(cache.features)
+    apart = np.linalg.norm(after - before) / np.linalg.norm(after)
+    assert apart <= {"float32": 1e-3, "bfloat16": 2e-2}[native]  # float16's rounding, bfloat16's
     again = featx.extract(photos, out, **TINY)
     assert (again.forward, again.fingerprint.runtime) == (0, "openvino")
 
 
-def test_a_model_scores_by_its_own_runtime_or_by_the_other(photos: Path, tmp_path: Path) -> None:
+def test_a_model_scores_by_its_own_runtime_or_by_the_other(
+    photos: Path, tmp_path: Path, native: str
+) -> None:
     cache, model = tmp_path / "f.h5", tmp_path / "m.featx"
-    featx.extract(photos, cache, **{**TINY, "cut": "block2_pool"}, runtime="openvino")
+    made = featx.extract(photos, cache, **{**TINY, "cut": "block2_pool"}).fingerprint
+    assert (made.runtime, made.precision) == ("tensorflow", native)
     featx.fit(cache, model, head="nearest-centroid")
     found = {}
     for chosen in runtime.RUNTIMES:
         loaded = featx.load(model, weights="random", runtime=chosen)
-        assert loaded.trunk.runtime == (chosen if chosen != "auto" else "openvino")
+        assert loaded.trunk.runtime == (chosen if chosen != "auto" else "tensorflow")
         featx.score(loaded, photos, tmp_path / f"{chosen}.csv")
         found[chosen] = labels(tmp_path / f"{chosen}.csv")
     assert len(found["auto"]) == 24
     assert found["auto"] == found["openvino"] == found["tensorflow"] == found["winograd"]
+
+
+@pytest.fixture(scope="module")
+def in_bfloat16(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with images and a model of them that was made in bfloat16."""
+    root = tmp_path_factory.mktemp("bfloat16")
+    class_folders(root / "photos", 6)
+    settings = {**TINY, "precision": "bfloat16", "runtime": "tensorflow"}
+    featx.extract(root / "photos", root / "f.h5", **settings)
+    featx.fit(root / "f.h5", root / "m.featx", head="nearest-centroid")
+    return root
+
+
+@pytest.mark.parametrize("asked", ["auto", "winograd", "tensorflow"])
+def test_a_model_made_in_bfloat16_is_computed_natively_or_in_float32(
+    in_bfloat16: Path, native: str, asked: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "featx")
+    model = featx.load(in_bfloat16 / "m.featx", weights="random", runtime=asked)
+    expected = "float32" if asked == "winograd" else native
+    by, precision = model.computing
+    assert (by, precision) == ("tensorflow" if asked == "auto" else asked, expected)
+    assert (model.trunk.runtime, model.trunk.precision) == (by, precision)
+    told = [record.message for record in caplog.records if "was made in bfloat16" in record.message]
+    assert len(told) == (expected == "float32")
+
+
+def test_both_precisions_of_a_model_give_nearly_the_same(in_bfloat16: Path) -> None:
+    paths = sorted((in_bfloat16 / "photos").rglob("*.png"))
+    pixels = np.stack([decode(path.read_bytes(), 32).pixels for path in paths])
+    features, found = {}, {}
+    for kind in ("float32", "bfloat16"):
+        model = featx.load(in_bfloat16 / "m.featx", weights="random", precision=kind)
+        features[kind] = np.float32(model.trunk.features(pixels))
+        found[kind] = model.predict_proba(paths)
+    apart = np.linalg.norm(features["float32"] - features["bfloat16"])
+    assert 0 < apart < 0.02 * np.linalg.norm(features["float32"])
+    assert np.abs(found["float32"] - found["bfloat16"]).max() < 0.05
+    with featx.Cache.open(in_bfloat16 / "f.h5") as cache:
+        cached = model.predict_proba_features(cache.features[:, 0])
+    assert np.allclose(found["bfloat16"], cached, rtol=0, atol=1e-12)
+
+
+def test_a_scoring_does_not_go_on_in_another_precision(in_bfloat16: Path, tmp_path: Path) -> None:
+    photos, out = in_bfloat16 / "photos", tmp_path / "s.csv"
+
+    def stop(done: int, total: int, now: int) -> None:
+        if now:
+            raise KeyboardInterrupt
+
+    first = featx.load(in_bfloat16 / "m.featx", weights="random", precision="bfloat16")
+    with pytest.raises(KeyboardInterrupt):
+        featx.score(first, photos, out, progress=stop)
+    other = featx.load(in_bfloat16 / "m.featx", weights="random", precision="float32")
+    with pytest.raises(IncompatibleError, match="with other precision"):
+        featx.score(other, photos, out)
+
+
+def test_a_cache_made_in_bfloat16_warns_where_more_is_emulated(
+    in_bfloat16: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("FEATX_CPU_FLAGS", "avx2")
+    out = Path(shutil.copy(in_bfloat16 / "f.h5", tmp_path))
+    done = featx.extract(in_bfloat16 / "photos", out, **TINY)
+    assert (done.fingerprint.precision, done.forward) == ("bfloat16", 0)
+    assert "was made in bfloat16, which this processor emulates" in caplog.text
+    caplog.clear()
+    monkeypatch.setenv("FEATX_CPU_FLAGS", "avx512_bf16")
+    featx.extract(in_bfloat16 / "photos", out, **TINY)
+    assert "emulates" not in caplog.text
+
+
+def test_flags_of_the_processor_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FEATX_CPU_FLAGS", raising=False)
+    own = hardware.cpu_flags()
+    monkeypatch.setenv("FEATX_CPU_FLAGS", "avx2 amx_bf16")
+    assert hardware.cpu_flags() == {"avx2", "amx_bf16"} and hardware.has_bfloat16()
+    monkeypatch.setenv("FEATX_CPU_FLAGS", "")
+    assert hardware.cpu_flags() == frozenset() and not hardware.has_bfloat16()
+    monkeypatch.delenv("FEATX_CPU_FLAGS")
+    assert hardware.cpu_flags() == own
 
 
 def test_openvino_needs_no_tensorflow(photos: Path, tmp_path: Path) -> None:
@@ -74,9 +163,10 @@ def test_openvino_tells_nobody(tmp_path: Path) -> None:
         "sys.addaudithook(hook)\n"
         "from featx.network import runtime, weights\n"
         "from featx.network.fingerprint import TrunkFingerprint\n"
-        "runtime.runtime('openvino')\n"
+        "runtime.choose_runtime('openvino')\n"
         "one = TrunkFingerprint('', 'caffe', 'block1_pool', 32, 'crop')\n"
-        "runtime.compiled('openvino', weights.resolve('random').arrays(), one, 'float32', 1)\n"
+        "arrays = weights.resolve_weights('random').arrays()\n"
+        "runtime.compile_network('openvino', arrays, one, 'float32', 1)\n"
         "if 'openvino_telemetry' in sys.modules or told: sys.exit(repr(told))"
     )
     run = subprocess.run(

