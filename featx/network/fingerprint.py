@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import InputError
+from ..errors import IncompatibleError, printable, require_one_of
 from ..images import augment, decode
 from . import layers
 
@@ -43,10 +43,7 @@ class TrunkFingerprint:
 
     def __post_init__(self) -> None:
         layers.cut_shape(self.cut, self.size)
-        if self.resize not in decode.RESIZE:
-            raise InputError(
-                f"Unknown resize {self.resize!r}. Expected one of {', '.join(decode.RESIZE)}."
-            )
+        require_one_of("resize", self.resize, decode.RESIZE)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -60,6 +57,28 @@ class TrunkFingerprint:
     def differences(self, other: "TrunkFingerprint") -> dict[str, tuple[Any, Any]]:
         """Return the fields that differ: name → (this one's value, the other's)."""
         return _differences(self.as_dict(), other.as_dict())
+
+    def require_equal(
+        self, other: "TrunkFingerprint", *, mine: str, theirs: str, advice: str, where: str
+    ) -> None:
+        """Check that another fingerprint equals this one.
+
+        Parameters
+        ----------
+        other : TrunkFingerprint
+        mine, theirs : str
+            Words after this one's values and after the other's, such as "in the model", "there".
+        advice : str
+            A sentence that says what to do.
+        where : str
+            The file or folder that has the other fingerprint.
+
+        Raises
+        ------
+        IncompatibleError
+            When they differ; the message has a line for each field that does.
+        """
+        _require_equal(self.differences(other), mine, theirs, advice, where)
 
 
 @dataclass(frozen=True)
@@ -124,6 +143,37 @@ class Fingerprint:
         """Return the fields that differ: name → (this one's value, the other's)."""
         return _differences(self.as_dict(), other.as_dict())
 
+    def require_equal(
+        self, other: "Fingerprint", *, mine: str, theirs: str, advice: str, where: str
+    ) -> None:
+        """Check that another fingerprint equals this one.
+
+        Parameters
+        ----------
+        other : Fingerprint
+        mine, theirs : str
+            Words after this one's values and after the other's, such as "in the model", "there".
+        advice : str
+            A sentence that says what to do.
+        where : str
+            The file or folder that has the other fingerprint.
+
+        Raises
+        ------
+        IncompatibleError
+            When they differ; the message has a line for each field that does.
+        """
+        _require_equal(self.differences(other), mine, theirs, advice, where)
+
 
 def _differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     return {name: (one[name], other[name]) for name in one if one[name] != other[name]}
+
+
+def _require_equal(
+    different: dict[str, tuple[Any, Any]], mine: str, theirs: str, advice: str, where: str
+) -> None:
+    if different:
+        listed = [f"  {name}: {b} {theirs}, {a} {mine}" for name, (a, b) in different.items()]
+        first = f"{printable(where)} was made with other settings:"
+        raise IncompatibleError("\n".join([first, *listed, advice]))
