@@ -52,7 +52,9 @@ def main() -> None:
         photos = measure.copied(options.source, folder / "photos", options.images)
         listed = featx.scan(photos)
         paths = [str(listed.file(i)) for i in range(len(listed))]
-        pixels = np.stack([decode.load(path, SIZE, "crop").pixels for path in paths])
+        pixels = np.stack(
+            [decode.decode(decode.read(path).data, SIZE, "crop").pixels for path in paths]
+        )
 
         def bare(kind: str, by: str) -> None:
             trunk = Trunk(chosen, fingerprint, precision=kind, runtime=by)
@@ -140,7 +142,7 @@ def main() -> None:
 
 
 def _decoded(paths: list[str]) -> np.ndarray:
-    return np.stack([decode.load(path, SIZE, "crop").pixels for path in paths])
+    return np.stack([decode.decode(decode.read(path).data, SIZE, "crop").pixels for path in paths])
 
 
 if __name__ == "__main__":

@@ -96,7 +96,10 @@ def main() -> None:
             }
             trunk = model.fingerprint.trunk
             pixels = np.stack(
-                [decode.load(some.file(i), trunk.size, trunk.resize).pixels for i in range(len(y))]
+                [
+                    decode.decode(decode.read(some.file(i)).data, trunk.size, trunk.resize).pixels
+                    for i in range(len(y))
+                ]
             )
             ours = tail_network(model, dtype)
             truth = np.eye(len(model.classes), dtype=np.float32)[y]

@@ -33,7 +33,10 @@ def recipe(source: Path) -> tuple[Callable[[], None], Callable[[], float]]:
     keras.utils.set_random_seed(0)
     listed = featx.scan(source)
     pixels = np.stack(
-        [decode.load(listed.file(i), SIZE, "crop").pixels for i in range(len(listed))]
+        [
+            decode.decode(decode.read(listed.file(i)).data, SIZE, "crop").pixels
+            for i in range(len(listed))
+        ]
     ).astype(np.float32)
     truth = np.eye(len(listed.classes), dtype=np.float32)[listed.labels]
     is_train = listed.splits == "train"

@@ -1,6 +1,6 @@
 """Stage 1: every image through the frozen trunk once, into a cache."""
 
-import logging
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -12,86 +12,22 @@ import numpy as np
 
 from ..dataset.catalog import Catalog
 from ..dataset.scan import Source, as_catalog
-from ..errors import CorruptError, IncompatibleError, InputError, printable
-from ..images import augment, decode
+from ..errors import InputError, printable
 from ..images.reader import Read, Reader
-from ..images.sandbox import Job
-from ..network import weights
-from ..network.fingerprint import DTYPES, Fingerprint, TrunkFingerprint
-from ..network.runtime import choose_precision, choose_runtime, precision_here
-from ..network.trunk import BATCH, Trunk
+from ..network.fingerprint import Fingerprint
+from ..network.trunk import Trunk
+from ..network.weights import resolve_weights
 from ..progress import Progress, ignore_progress
 from ..storage import files
-from .file import Cache, CacheRows, Skipped
+from .file import Cache
+from .ledger import Ledger
 from .parts import Parts
+from .plan import ExtractSettings, Plan, make_plan
 from .stamps import Stamps
+from .structure import Skipped
 from .writer import assemble
 
 __all__ = ["ExtractResult", "ExtractSettings", "extract"]
-
-log = logging.getLogger("featx")
-
-#: Rows that a part has about: what a killed run loses at most.
-_PART_ROWS = 128
-#: Bad images that are always tolerated, however few are listed.
-_TOLERATED = 10
-
-
-@dataclass(frozen=True)
-class ExtractSettings:
-    """How images become features.
-
-    Attributes
-    ----------
-    cut : str
-        VGG16's layer where the trunk ends, such as "block5_pool" or "block4_pool".
-    size : int
-        Pixels a side; a multiple of 32.
-    resize : {"squash", "crop"}
-        Whether both sides are resized, or the middle square is taken.
-    copies : int
-        Augmented copies beside each original.
-    augment : str, optional
-        A policy of `augment.POLICIES`; by default "mild" with copies and "none" without.
-    seed : int
-        Of the copies.
-    weights : str
-        "auto", "keras", "torchvision", "random", or a path. See `weights.resolve_weights`.
-    preprocessing : {"caffe", "torch"}, optional
-        For a weights file that is not a known one.
-    precision : {"auto", "float32", "bfloat16"}
-        In which the network computes; auto is bfloat16 where the hardware has it natively.
-    dtype : {"float16", "float32"}
-        Of the cached features.
-    runtime : {"auto", "tensorflow", "winograd", "openvino"}
-        What computes the network; auto is what `out` was made with, else as
-        `runtime.choose_runtime` says.
-    batch : int
-        Images in a batch of the network.
-    max_bad : float, optional
-        Largest share of images that may be skipped; by default a tenth, and always ten.
-    strict : bool
-        Stop at the first image that cannot be used.
-    overwrite : bool
-        Make an existing cache anew, whatever its settings. An interrupted run with the same
-        settings goes on all the same.
-    """
-
-    cut: str = "block5_pool"
-    size: int = 224
-    resize: str = "crop"
-    copies: int = 0
-    augment: str | None = None
-    seed: int = 0
-    weights: str = "auto"
-    preprocessing: str | None = None
-    precision: str = "auto"
-    dtype: str = "float16"
-    runtime: str = "auto"
-    batch: int = BATCH
-    max_bad: float | None = None
-    strict: bool = False
-    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,8 +44,8 @@ class ExtractResult:
         Different images that are in the cache.
     reused : int
         Those of `cached` whose features were there before.
-    forward : int
-        Copies that went through the network.
+    computed : int
+        Images and copies that went through the network.
     duplicates : int
         Images with the very bytes of a cached one; each has its own row all the same.
     skipped : list of Skipped
@@ -124,7 +60,7 @@ class ExtractResult:
     listed: int
     cached: int
     reused: int
-    forward: int
+    computed: int
     duplicates: int
     skipped: list[Skipped]
     ignored: int
@@ -134,13 +70,19 @@ class ExtractResult:
     out: Path
     seconds: float
 
+    @property
+    def forward(self) -> int:
+        """`computed` by the name that it had until now; it goes with version 0.2."""
+        return self.computed
+
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values, for JSON."""
         return {
             "listed": self.listed,
             "cached": self.cached,
             "reused": self.reused,
-            "forward": self.forward,
+            "computed": self.computed,
+            "forward": self.computed,  # its name until now; it goes with version 0.2
             "skipped": [{"path": row.path, "reason": row.reason} for row in self.skipped],
             "duplicates": self.duplicates,
             "ignored": self.ignored,
@@ -201,14 +143,54 @@ def extract(
     begun = time.monotonic()
     listed = as_catalog(source)
     out = _checked_out(Path(out))
-    with files.lock_output(out):
-        old = Cache.open(out) if out.exists() and not settings.overwrite else None
-        try:
-            run = _Run(listed, settings, out, old, progress, download_progress)
-            return run.finish(begun)
-        finally:
-            if old:
-                old.close()
+    with files.lock_output(out), _opened(out, settings) as old:
+        parts, stamps = Parts(out), Stamps(out)
+        left = parts.fingerprint()
+        before = old.fingerprint if old else left
+        weights = resolve_weights(
+            settings.weights,
+            preprocessing=settings.preprocessing,
+            wanted=before.trunk.weights if before else None,
+            progress=download_progress,
+        )
+        plan = make_plan(settings, weights, len(listed), before)
+        if settings.overwrite and left != plan.fingerprint:
+            parts.remove()
+        elif not settings.overwrite:
+            _require_compatible(plan.fingerprint, old.fingerprint if old else None, out)
+            _require_compatible(plan.fingerprint, left, parts.folder)
+        plan = plan.knowing(old, parts.index())
+        trunk = Trunk(
+            weights,
+            plan.fingerprint.trunk,
+            precision=plan.fingerprint.precision,
+            dtype=plan.fingerprint.dtype,
+            batch=settings.batch,
+            runtime=plan.fingerprint.runtime,
+        )
+        ledger = Ledger(listed, plan.known, max_bad=settings.max_bad, strict=settings.strict)
+        reads = _reads(listed, plan, stamps)
+        computed = _compute(reads, plan, trunk, parts, ledger, progress or ignore_progress)
+        rows = ledger.rows()
+        if not (old and old.holds(rows, ledger.skipped)):
+            assemble(out, rows, ledger.skipped, plan.fingerprint, parts=parts, old=old)
+        parts.remove()
+        stamps.save()
+    different = len(set(rows.digests))
+    return ExtractResult(
+        listed=len(listed),
+        cached=different,
+        reused=ledger.reused,
+        computed=computed,
+        duplicates=len(rows.digests) - different,
+        skipped=ledger.skipped,
+        ignored=listed.ignored,
+        classes=rows.catalog.class_counts(),
+        fingerprint=plan.fingerprint,
+        weights=weights.provider,
+        out=out,
+        seconds=round(time.monotonic() - begun, 3),
+    )
 
 
 def _checked_out(out: Path) -> Path:
@@ -221,240 +203,79 @@ def _checked_out(out: Path) -> Path:
     return out
 
 
-# The run ------------------------------------------------------------------------------------
+@contextlib.contextmanager
+def _opened(out: Path, settings: ExtractSettings) -> Iterator[Cache | None]:
+    """Open the cache that is brought up to date, if there is one."""
+    if settings.overwrite or not out.exists():
+        yield None
+        return
+    with Cache.open(out) as old:
+        yield old
 
 
-class _Run:
-    """One extraction under way."""
-
-    def __init__(
-        self,
-        listed: Catalog,
-        settings: ExtractSettings,
-        out: Path,
-        old: Cache | None,
-        progress: Progress | None,
-        download_progress: Progress | None,
-    ) -> None:
-        self.listed = listed
-        self.settings = settings
-        self.out = out
-        self.old = old
-        self.progress = progress or ignore_progress
-        self.parts = Parts(out)
-        self.stamps = Stamps(out)
-        left = self.parts.fingerprint()
-        before = old.fingerprint if old else left
-        self.weights = weights.resolve_weights(
-            settings.weights,
-            preprocessing=settings.preprocessing,
-            wanted=before.trunk.weights if before else None,
-            progress=download_progress,
+def _require_compatible(wanted: Fingerprint, before: Fingerprint | None, where: Path) -> None:
+    if before:
+        wanted.require_equal(
+            before,
+            mine="now",
+            theirs="there",
+            advice="Use those, give another output, or add --overwrite to make it anew.",
+            where=str(where),
         )
-        self.fingerprint = _fingerprint(settings, self.weights, before, len(listed))
-        if settings.overwrite and left != self.fingerprint:
-            self.parts.remove()
-        elif not settings.overwrite:
-            _check_compatible(self.fingerprint, old.fingerprint if old else None, out)
-            _check_compatible(self.fingerprint, left, self.parts.folder)
-        # Where the features and sizes of known images are: digest → (width, height).
-        self.known: dict[str, tuple[int, int]] = {}
-        if old:
-            self.known.update(zip(old.digests, map(tuple, old.sizes.tolist()), strict=True))
-        for digest, place in self.parts.index().items():
-            self.known[digest] = (place.width, place.height)
-        job = Job(settings.size, settings.resize, _policy(settings), settings.seed, settings.copies)
-        self.reader = Reader(job, self.known)
-        self.trunk = Trunk(
-            self.weights,
-            self.fingerprint.trunk,
-            precision=self.fingerprint.precision,
-            dtype=self.fingerprint.dtype,
-            batch=settings.batch,
-            runtime=self.fingerprint.runtime,
-        )
-        self.rows: list[tuple[int, str]] = []  # (index in the catalog, digest), in order
-        self.sizes: dict[str, tuple[int, int]] = {}
-        self.skipped: dict[int, Skipped] = {}
-        self.reused = 0
-        self.forward = 0
-        self.pending: list[Read] = []
 
-    def finish(self, begun: float) -> ExtractResult:
-        """Go through all images, make the cache, and say what was done."""
-        each = self.fingerprint.copies + 1
-        in_part = self.settings.batch * max(1, _PART_ROWS // (self.settings.batch * each))
-        self.progress(0, len(self.listed), 0)
-        for index, read in enumerate(self._reads(in_part)):
-            if read.reason:
-                self._skip(index, read.digest, read.reason)
-            else:
-                self._add(index, read)
-            if len(self.pending) == in_part:
-                self._write_part(index + 1)
-            elif not self.pending:
-                self.progress(index + 1, len(self.listed), self.forward)
-        if self.pending:
-            self._write_part(len(self.listed))
-        return self._publish(begun)
 
-    def _reads(self, window: int) -> Iterator[Read]:
-        """Yield every image; those that are known and as they were are not read."""
-        paths = self.listed.paths
-        digests = self.stamps.digests(self.listed.root, paths)
-        others = (
-            self.listed.file(index)
-            for index, digest in enumerate(digests)
-            if digest not in self.known
-        )
-        reads = self.reader.ahead(others, window)
-        for path, digest in zip(paths, digests, strict=True):
-            if digest in self.known:
-                yield Read(digest)
-                continue
-            read = next(reads)
-            if not read.reason:
-                self.stamps.note(path, read.stamp, read.digest)
-            yield read
+def _reads(listed: Catalog, plan: Plan, stamps: Stamps) -> Iterator[Read]:
+    """Yield every listed image in order; files that are known and as they were are not read."""
+    digests = stamps.digests(listed.root, listed.paths)
+    others = (listed.file(index) for index in plan.missing(digests))
+    reads = Reader(plan.job, plan.known).ahead(others, plan.images_in_part)
+    for path, digest in zip(listed.paths, digests, strict=True):
+        if digest in plan.known:
+            yield Read(digest)
+            continue
+        read = next(reads)
+        if not read.reason:
+            stamps.note(path, read.stamp, read.digest)
+        yield read
 
-    def _add(self, index: int, read: Read) -> None:
-        self.rows.append((index, read.digest))
-        if read.digest in self.sizes:
-            return  # a duplicate
-        if read.digest in self.known:
-            self.sizes[read.digest] = self.known[read.digest]
-            self.reused += 1
-        else:
-            self.sizes[read.digest] = (read.width, read.height)
-            self.pending.append(read)
 
-    def _skip(self, index: int, digest: str, reason: str) -> None:
-        settings = self.settings
-        path = str(self.listed.paths[index])
-        self.skipped[index] = Skipped(path, digest, reason)
-        meaning = f"{printable(path)}: {reason}, {decode.REASONS[reason]}"
-        log.debug("Skipped %s", meaning)
-        if settings.strict:
-            raise CorruptError(f"{meaning}. Remove it, or leave --strict out to skip such images.")
-        share = 0.1 if settings.max_bad is None else settings.max_bad
-        tolerated = _TOLERATED if settings.max_bad is None else 0
-        if len(self.skipped) > max(share * len(self.listed), tolerated):
-            raise CorruptError(
-                f"{len(self.skipped)} of {len(self.listed)} listed images cannot be used, more "
-                f"than --max-bad {share:g} allows; the last is {meaning}. Finished work is kept."
-            )
+def _compute(
+    reads: Iterator[Read],
+    plan: Plan,
+    trunk: Trunk,
+    parts: Parts,
+    ledger: Ledger,
+    progress: Progress,
+) -> int:
+    """Send the images that are missing through the network, part by part; return how many rows."""
+    total, computed, waiting = len(ledger), 0, 0
+    progress(0, total, 0)
 
-    def _write_part(self, done: int) -> None:
-        """Send the pending images through the network and write them as a part."""
-        pixels = np.concatenate([image.pixels for image in self.pending])
-        features = np.empty((len(pixels), *self.fingerprint.trunk.shape), self.fingerprint.dtype)
-        for start in range(0, len(pixels), self.settings.batch):
-            stop = min(start + self.settings.batch, len(pixels))
-            features[start:stop] = self.trunk.features(pixels[start:stop])
-            self.forward += stop - start
-            left = (len(pixels) - stop) // (1 + self.fingerprint.copies)
-            self.progress(done - left, len(self.listed), self.forward)
-        features = features.reshape(len(self.pending), *self.fingerprint.shape)
-        finite = [bool(np.isfinite(rows).all()) for rows in features]
-        good = [image for image, fine in zip(self.pending, finite, strict=True) if fine]
-        bad = {p.digest for p, fine in zip(self.pending, finite, strict=True) if not fine}
-        self.pending = []
+    def new_images() -> Iterator[Read]:
+        nonlocal waiting
+        for read in reads:
+            is_new = ledger.note(read)
+            waiting += is_new
+            if is_new:
+                yield read
+            elif not waiting:
+                progress(ledger.seen, total, computed)
+
+    def advance(rows: int, left: int) -> None:
+        nonlocal computed
+        computed += rows
+        progress(ledger.seen - left // plan.fingerprint.shape[0], total, computed)
+
+    for images, features in trunk.stream(new_images(), plan.images_in_part, advance):
+        waiting = 0
+        finite = np.array([np.isfinite(some).all() for some in features])
+        good = [image for image, fine in zip(images, finite, strict=True) if fine]
         if good:
-            self.parts.write(
+            parts.write(
                 features[finite],
                 [image.digest for image in good],
                 [(image.width, image.height) for image in good],
-                self.fingerprint,
+                plan.fingerprint,
             )
-        for index, digest in [row for row in self.rows if row[1] in bad]:
-            self.rows.remove((index, digest))
-            self.sizes.pop(digest, None)
-            self._skip(index, digest, "nonfinite")
-
-    def _publish(self, begun: float) -> ExtractResult:
-        skipped = [self.skipped[index] for index in sorted(self.skipped)]
-        if not self.rows:
-            raise InputError(
-                f"None of the {len(self.listed)} listed images can be used; the first is "
-                f"{printable(skipped[0].path)}: {decode.REASONS[skipped[0].reason]}."
-            )
-        digests = [digest for _, digest in self.rows]
-        rows = CacheRows(
-            self.listed.take(np.array([index for index, _ in self.rows])),
-            np.array(digests, dtype=object),
-            np.array([self.sizes[digest] for digest in digests], np.int32),
-        )
-        cached = len(set(digests))
-        duplicates = len(digests) - cached
-        if len(self.listed) != cached + duplicates + len(skipped):
-            raise AssertionError("a listed image is not accounted for")
-        if not (self.old and self.old.holds(rows, skipped)):
-            assemble(self.out, rows, skipped, self.fingerprint, parts=self.parts, old=self.old)
-        self.parts.remove()
-        self.stamps.save()
-        return ExtractResult(
-            listed=len(self.listed),
-            cached=cached,
-            reused=self.reused,
-            forward=self.forward,
-            duplicates=duplicates,
-            skipped=skipped,
-            ignored=self.listed.ignored,
-            classes=rows.catalog.class_counts(),
-            fingerprint=self.fingerprint,
-            weights=self.weights.provider,
-            out=self.out,
-            seconds=round(time.monotonic() - begun, 3),
-        )
-
-
-def _policy(settings: ExtractSettings) -> augment.Policy:
-    name = settings.augment or ("mild" if settings.copies else "none")
-    return augment.get_policy(name, settings.copies)
-
-
-def _fingerprint(
-    settings: ExtractSettings, chosen: weights.Weights, before: Fingerprint | None, n: int
-) -> Fingerprint:
-    """Return the fingerprint of what n images are asked for; "auto" follows what is there."""
-    if settings.dtype not in DTYPES:
-        raise InputError(f"Unknown dtype {settings.dtype!r}. Expected one of {', '.join(DTYPES)}.")
-    if settings.batch < 1:
-        raise InputError(f"The batch size is {settings.batch}. Expected 1 or more.")
-    was, by = (before.precision, before.runtime) if before else ("auto", None)
-    wanted = was if settings.precision == "auto" else settings.precision
-    if before and settings.precision == "auto" and precision_here(was, runtime=by or "") != was:
-        log.warning(
-            "The cache was made in %s, which this processor emulates, several times slower than "
-            "float32. To compute in float32, give another output and --precision float32.",
-            was,
-        )
-    chosen_runtime = choose_runtime(
-        settings.runtime, by, precision=wanted, size=settings.size, images=n
-    )
-    return Fingerprint(
-        TrunkFingerprint(
-            weights=chosen.digest,
-            preprocessing=chosen.preprocessing,
-            cut=settings.cut,
-            size=settings.size,
-            resize=settings.resize,
-        ),
-        copies=settings.copies,
-        augment=_policy(settings).as_json() if settings.copies else "",
-        seed=settings.seed if settings.copies else 0,
-        dtype=settings.dtype,
-        precision=choose_precision(wanted, chosen_runtime),
-        runtime=chosen_runtime,
-    )
-
-
-def _check_compatible(wanted: Fingerprint, before: Fingerprint | None, out: Path) -> None:
-    if before and (different := before.differences(wanted)):
-        listed = "\n".join(
-            f"  {name}: {was} there, {now} now" for name, (was, now) in different.items()
-        )
-        raise IncompatibleError(
-            f"{printable(out)} was made with other settings:\n{listed}\n"
-            "Use those, give another output, or add --overwrite to make it anew."
-        )
+        ledger.drop({image.digest for image in images} - {image.digest for image in good})
+    return computed

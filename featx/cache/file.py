@@ -28,33 +28,21 @@ from ..dataset.catalog import NO_LABEL, Catalog
 from ..errors import CorruptError, IncompatibleError, InputError, StorageError, printable
 from ..network.fingerprint import Fingerprint
 from ..network.pools import pool_features
-from ..storage import files, hdf5
+from ..storage import files
+from .structure import (
+    FORMAT,
+    IMAGE_COLUMNS,
+    USER_BLOCK,
+    VERSION,
+    Skipped,
+    check_structure,
+    user_block,
+)
 
-__all__ = [
-    "FORMAT",
-    "USER_BLOCK",
-    "VERSION",
-    "Cache",
-    "CacheRows",
-    "Matrix",
-    "Skipped",
-    "user_block",
-]
+__all__ = ["Cache", "CacheRows", "Matrix"]
 
-FORMAT = "featx-cache"
-VERSION = 1
-
-USER_BLOCK = 512
 _READ_PICTURES = 64
 _READ_PATHS = 1 << 14
-
-
-class Skipped(NamedTuple):
-    """A listed image that is not in the cache."""
-
-    path: str
-    digest: str
-    reason: str
 
 
 class Matrix(NamedTuple):
@@ -157,7 +145,7 @@ class Cache:
             with _damage(path):
                 if (file.attrs.get("format"), file.attrs.get("version")) != (FORMAT, VERSION):
                     raise ValueError(f"its format is not {FORMAT} {VERSION}")
-                _check_structure(file, files.file_size(path))
+                check_structure(file, files.file_size(path))
                 cache = cls(path, file)
                 cache._check_shapes()
         except BaseException:
@@ -166,7 +154,7 @@ class Cache:
         return cache
 
     def _check_shapes(self) -> None:
-        columns = (self._file[f"images/{name}"] for name in _IMAGE_COLUMNS)
+        columns = (self._file[f"images/{name}"] for name in IMAGE_COLUMNS)
         shapes = {column.shape for column in columns}
         expected = (len(self), *self.fingerprint.shape)
         if self.features.shape != expected or shapes != {(len(self),)}:
@@ -185,7 +173,7 @@ class Cache:
         """
         self._check_open()
         with _damage(self.path):
-            names = [name for name in _IMAGE_COLUMNS if name != "label"]
+            names = [name for name in IMAGE_COLUMNS if name != "label"]
             columns = {name: self._file[f"images/{name}"][start:stop] for name in names}
         catalog = Catalog(
             self._root,
@@ -363,17 +351,6 @@ def _texts(column: np.ndarray) -> np.ndarray:
     return np.array([os.fsdecode(value) for value in column.tolist()], dtype=object)
 
 
-_IMAGE_COLUMNS = ("path", "digest", "label", "split", "group", "width", "height")
-_KNOWN = (
-    "features",
-    "classes",
-    "images",
-    *(f"images/{name}" for name in _IMAGE_COLUMNS),
-    "skipped",
-    *(f"skipped/{name}" for name in Skipped._fields),
-)
-
-
 @contextlib.contextmanager
 def _damage(path: Path) -> Iterator[None]:
     """Turn what reading a damaged file raises into a `CorruptError`."""
@@ -383,32 +360,6 @@ def _damage(path: Path) -> Iterator[None]:
         raise
     except (LookupError, ValueError, TypeError, OSError, RuntimeError) as error:
         raise CorruptError(f"{printable(path)} is not a whole featx cache: {error}.") from error
-
-
-def _check_structure(file: h5py.File, size: int) -> None:
-    """Refuse whatever could read elsewhere or is not of this format, before any data is read."""
-    for name in _KNOWN:
-        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"/{name} is missing or is a link")
-        item = file[name]
-        if not isinstance(item, h5py.Dataset):
-            continue
-        hdf5.check(name, item)
-        kinds = {"features": "f", "images/label": "iu", "images/width": "iu", "images/height": "iu"}
-        if item.dtype.kind not in kinds.get(name, "S"):
-            raise ValueError(f"/{name} has the type {item.dtype}")
-        if name != "features" and item.nbytes > size:
-            raise ValueError(f"/{name} is larger than the file")
-    features = file["features"]
-    if features.ndim != 5 or features.chunks != (1, 1, *features.shape[2:]):
-        raise ValueError("/features is not kept image by image")
-    if features.id.get_num_chunks() != features.shape[0] * features.shape[1]:
-        raise ValueError("/features has rows without data")
-
-
-def user_block(digest: str, version: int = VERSION) -> bytes:
-    """Return what stands before the HDF5 file: its format, and the SHA-256 of all that follows."""
-    return f"{FORMAT} {version}\nsha256 {digest}\n".encode().ljust(USER_BLOCK, b"\0")
 
 
 def _version(path: Path) -> int | None:

@@ -13,8 +13,9 @@ from .. import __version__
 from ..errors import StorageError, printable
 from ..network.fingerprint import Fingerprint
 from ..storage import files
-from .file import FORMAT, USER_BLOCK, VERSION, Cache, CacheRows, Skipped, user_block
+from .file import Cache, CacheRows
 from .parts import PartReader, Parts
+from .structure import FORMAT, USER_BLOCK, VERSION, Skipped, user_block
 
 __all__ = ["assemble"]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cache import extract as extraction
+from ..cache.extract import ExtractSettings, extract
 from ..cache.file import Cache
 from ..dataset.catalog import Catalog
 from ..dataset.scan import Source
-from ..errors import IncompatibleError, InputError, printable
+from ..errors import InputError, printable
 from ..images import augment
 from ..model.model import Model
 from ..network import layers
@@ -54,7 +54,7 @@ def cache_at(
     IncompatibleError
         When the cache is of another network than the model's.
     CorruptError, StorageError, LockedError
-        See `extraction.extract`.
+        See `extract.extract`.
     """
     if isinstance(source, Catalog):
         path = out.with_name(f"{out.stem}.{cut}.h5")
@@ -107,7 +107,7 @@ def _extract(
     runtime, precision = choose_here(
         fingerprint.runtime, fingerprint.precision, size=fingerprint.trunk.size
     )
-    settings = extraction.ExtractSettings(
+    settings = ExtractSettings(
         cut=cut,
         size=trunk.size,
         resize=trunk.resize,
@@ -126,7 +126,7 @@ def _extract(
         "Extracting at %s into %s: %.0f KB an image before compression, %d copies.",
         cut, printable(path), each / 1e3, copies,
     )  # fmt: skip
-    extraction.extract(source, path, settings, progress=progress)
+    extract(source, path, settings, progress=progress)
 
 
 def check_trunk(model: Model, cache: Cache, cut: str) -> None:
@@ -137,11 +137,10 @@ def check_trunk(model: Model, cache: Cache, cut: str) -> None:
     IncompatibleError
         When it does not; the message names what differs.
     """
-    wanted = replace(model.fingerprint.trunk, cut=cut)
-    different = wanted.differences(cache.fingerprint.trunk)
-    if different:
-        listed = ", ".join(f"{name} {a} needed, {b} there" for name, (a, b) in different.items())
-        raise IncompatibleError(
-            f"{printable(cache.path)} is not a cache for this: {listed}. Leave it out to have one "
-            "made."
-        )
+    replace(model.fingerprint.trunk, cut=cut).require_equal(
+        cache.fingerprint.trunk,
+        mine="needed",
+        theirs="there",
+        advice="Leave the cache out to have the right one made.",
+        where=str(cache.path),
+    )

@@ -10,15 +10,13 @@ import numpy as np
 
 from .. import backend
 from ..cache.file import Cache
-from ..errors import InputError
 from ..progress import Progress
 from ..storage.unfinished import Checkpoint
+from .recipe import Recipe
 
 __all__ = [
-    "OPTIMIZERS",
-    "Recipe",
     "TrainedEpochs",
-    "Tuning",
+    "TrainingImages",
     "epoch_of",
     "probabilities",
     "seconds_an_epoch",
@@ -27,67 +25,12 @@ __all__ = [
 
 log = logging.getLogger("featx")
 
-OPTIMIZERS = ("adam", "sgd")
 _PREDICT = 32
 _WORTH_COMPILING = 10_000_000  # numbers that are read while training: a hundred images at 14 x 14
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained.
-
-    Attributes
-    ----------
-    epochs : int
-        At most as many.
-    optimizer : {"adam", "sgd"}
-        SGD has a momentum of 0.9.
-    learning_rate : float
-    warmup : float
-        Epochs, or a part of one, in which the learning rate rises from 0.
-    batch_size : int
-    weight_decay : float
-        Decoupled from the gradient (Loshchilov and Hutter 2019).
-    label_smoothing : float
-        Share of the truth that is spread over all classes.
-    patience : int
-        Epochs without a lower validation loss before training stops.
-    class_weight : {None, "balanced"}
-        By default that of the head.
-    seed : int
-        Of the order and of the copies.
-    """
-
-    epochs: int = 10
-    optimizer: str = "adam"
-    learning_rate: float = 1e-5
-    warmup: float = 0.5
-    batch_size: int = 32
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
-    patience: int = 2
-    class_weight: str | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise InputError(
-                f"Unknown optimizer {self.optimizer!r}. Expected one of {', '.join(OPTIMIZERS)}."
-            )
-        at_least_1 = dict.fromkeys(("epochs", "batch_size", "patience"), 1)
-        for name, least in (at_least_1 | {"warmup": 0, "weight_decay": 0}).items():
-            if getattr(self, name) < least:
-                raise InputError(f"{name} is {getattr(self, name)}. Expected {least} or more.")
-        if not self.learning_rate > 0:
-            raise InputError(f"learning_rate is {self.learning_rate}. Expected more than 0.")
-        if self.class_weight not in (None, "balanced"):
-            raise InputError(f"Unknown class weight {self.class_weight!r}. Expected 'balanced'.")
-        if not 0 <= self.label_smoothing < 1:
-            raise InputError(f"label_smoothing is {self.label_smoothing}. Expected 0 to below 1.")
-
-
 @dataclass(frozen=True, eq=False)
-class Tuning:
+class TrainingImages:
     """The images of one training.
 
     Attributes
@@ -128,7 +71,7 @@ class TrainedEpochs:
 
 def train_epochs(
     network: Any,
-    tuning: Tuning,
+    training: TrainingImages,
     recipe: Recipe,
     epochs: int,
     *,
@@ -143,7 +86,7 @@ def train_epochs(
     ----------
     network : keras.Model
         Features at the cut → probabilities.
-    tuning : Tuning
+    training : TrainingImages
     recipe : Recipe
     epochs : int
         At most as many.
@@ -161,7 +104,7 @@ def train_epochs(
         optimizer=_optimizer(recipe),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
-        jit_compile=_pays_to_compile(len(tuning.train) * epochs, network.input_shape[1:]),
+        jit_compile=_pays_to_compile(len(training.train) * epochs, network.input_shape[1:]),
     )
     network.optimizer.build(network.trainable_variables)
     state = checkpoint.load()
@@ -172,18 +115,18 @@ def train_epochs(
     else:
         best = _values(network.variables)
         values = {"phase": phase, "epoch": 0, "best_epoch": 0, "history": {}, "carried": carried}
-        if len(tuning.validation):
-            _record(values["history"], _validated(network, tuning))
-    batches = -(-len(tuning.train) // recipe.batch_size)
+        if len(training.validation):
+            _record(values["history"], _validated(network, training))
+    batches = -(-len(training.train) // recipe.batch_size)
     begun = values["epoch"] * batches
     while values["epoch"] < epochs and not _is_over(values, recipe):
         epoch = values["epoch"]
-        dataset = epoch_of(tuning, recipe, epoch)
+        dataset = epoch_of(training, recipe, epoch)
         told = _Batches(network, recipe, epoch, batches, epochs, begun, progress)
         logs = network.fit(dataset, verbose=0, shuffle=False, callbacks=[told.callback()]).history
         _record(values["history"], {name: logs[name][0] for name in ("loss", "accuracy")})
-        if len(tuning.validation):
-            _record(values["history"], _validated(network, tuning))
+        if len(training.validation):
+            _record(values["history"], _validated(network, training))
         values["epoch"] = epoch + 1
         log.info("Epoch %d (%s): %s", epoch + 1, phase, _last(values["history"]))
         losses = values["history"].get("val_loss")
@@ -242,10 +185,10 @@ def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
         variable.assign(value)
 
 
-def _validated(network: Any, tuning: Tuning) -> dict[str, float]:
-    found = probabilities(network, tuning.cache, tuning.validation)
-    truth = np.maximum(found[np.arange(len(found)), tuning.y_validation], 1e-15)
-    right = found.argmax(axis=1) == tuning.y_validation
+def _validated(network: Any, training: TrainingImages) -> dict[str, float]:
+    found = probabilities(network, training.cache, training.validation)
+    truth = np.maximum(found[np.arange(len(found)), training.y_validation], 1e-15)
+    right = found.argmax(axis=1) == training.y_validation
     return {"val_loss": float(-np.log(truth).mean()), "val_accuracy": float(right.mean())}
 
 
@@ -263,13 +206,13 @@ def probabilities(network: Any, cache: Cache, images: np.ndarray) -> np.ndarray:
     return rows / rows.sum(axis=1, keepdims=True)
 
 
-def epoch_of(tuning: Tuning, recipe: Recipe, epoch: int) -> Any:
+def epoch_of(training: TrainingImages, recipe: Recipe, epoch: int) -> Any:
     """Return the batches of an epoch: an order and a copy of each image of its own."""
     keras = backend.keras()
     random = np.random.default_rng([recipe.seed, epoch])
-    order = random.permutation(len(tuning.train))
-    copies = random.integers(1 + tuning.cache.fingerprint.copies, size=len(order))
-    weights = _class_weights(tuning, recipe)
+    order = random.permutation(len(training.train))
+    copies = random.integers(1 + training.cache.fingerprint.copies, size=len(order))
+    weights = _class_weights(training, recipe)
 
     class Epoch(keras.utils.PyDataset):  # type: ignore[name-defined]
         def __len__(self) -> int:
@@ -278,23 +221,23 @@ def epoch_of(tuning: Tuning, recipe: Recipe, epoch: int) -> Any:
         def __getitem__(self, number: int) -> tuple[np.ndarray, ...]:
             # A copy of an image is one chunk of the file: reading any of them costs the same.
             chosen = order[number * recipe.batch_size : (number + 1) * recipe.batch_size]
-            images = tuning.train[chosen].tolist()
+            images = training.train[chosen].tolist()
             features = [
-                tuning.cache.features[image, copy]
+                training.cache.features[image, copy]
                 for image, copy in zip(images, copies[chosen].tolist(), strict=True)
             ]
-            labels = tuning.y_train[chosen]
-            truth = np.eye(tuning.classes, dtype=np.float32)[labels]
+            labels = training.y_train[chosen]
+            truth = np.eye(training.classes, dtype=np.float32)[labels]
             return np.stack(features).astype(np.float32), truth, weights[labels]
 
     return Epoch()
 
 
-def _class_weights(tuning: Tuning, recipe: Recipe) -> np.ndarray:
+def _class_weights(training: TrainingImages, recipe: Recipe) -> np.ndarray:
     if recipe.class_weight is None:
-        return np.ones(tuning.classes, np.float32)
-    counts = np.bincount(tuning.y_train, minlength=tuning.classes)
-    return (len(tuning.y_train) / (tuning.classes * np.maximum(counts, 1))).astype(np.float32)
+        return np.ones(training.classes, np.float32)
+    counts = np.bincount(training.y_train, minlength=training.classes)
+    return (len(training.y_train) / (training.classes * np.maximum(counts, 1))).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,7 +40,7 @@ __all__ = [
     "Rejected",
     "UprightImage",
     "decode",
-    "load",
+    "fit_array",
     "read",
 ]
 
@@ -155,30 +155,28 @@ def read(path: Path) -> File:
     return File(data, stamp if is_settled else None)
 
 
-def load(image: str | os.PathLike[str] | np.ndarray, size: int, resize: str) -> UprightImage:
-    """Bring an image file, or pixels of any size, to the trunk's size.
+def fit_array(pixels: np.ndarray, size: int, resize: str) -> UprightImage:
+    """Bring pixels of any size to the size of the network.
 
     Parameters
     ----------
-    image : path, or ndarray of uint8, shape (height, width, 3)
-        Pixels must be upright and RGB.
+    pixels : ndarray of uint8, shape (height, width, 3)
+        Upright and RGB.
+    size : int
+    resize : {"squash", "crop"}
 
     Raises
     ------
-    Rejected
-        See `read` and `decode`.
     InputError
-        When an array is not such an image.
+        When the array is not such an image.
     """
-    if not isinstance(image, np.ndarray):
-        return decode(read(Path(image)).data, size, resize)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise InputError(
-            f"An array of {image.dtype} and shape {image.shape} is not an image. "
+            f"An array of {pixels.dtype} and shape {pixels.shape} is not an image. "
             "Expected uint8 of shape (height, width, 3)."
         )
-    height, width = image.shape[:2]
-    return UprightImage(np.array(_fit(Image.fromarray(image), size, resize)), width, height)
+    height, width = pixels.shape[:2]
+    return UprightImage(np.array(_fit(Image.fromarray(pixels), size, resize)), width, height)
 
 
 def decode(data: bytes, size: int, resize: str = "crop") -> UprightImage:

@@ -19,7 +19,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from . import augment
-from . import decode as images
+from .decode import Rejected, decode
 
 __all__ = ["MAX_MEMORY", "MAX_SECONDS", "Decoded", "Decoder", "Job", "serve"]
 
@@ -90,7 +90,7 @@ class Decoder:
 
         Raises
         ------
-        images.Rejected
+        Rejected
             See `decode.decode`; ``unsupported`` when the decoder crashes or takes too long on it,
             ``too_large`` when it takes too much memory.
         """
@@ -101,10 +101,10 @@ class Decoder:
             self._death()
             answer = self._asked(question, data)
         if answer is None:
-            raise images.Rejected("unsupported", self._death())
+            raise Rejected("unsupported", self._death())
         head, pixels = answer
         if "reason" in head:
-            raise images.Rejected(head["reason"], head["detail"])
+            raise Rejected(head["reason"], head["detail"])
         return Decoded(
             np.frombuffer(pixels, np.uint8).reshape(self._job.shape), head["width"], head["height"]
         )
@@ -197,9 +197,9 @@ def serve(described: str) -> None:
 
 def _answer(job: Job, data: bytes, digest: str) -> tuple[dict[str, object], bytes]:
     try:
-        image = images.decode(data, job.size, job.resize)
+        image = decode(data, job.size, job.resize)
         pixels = augment.augmented_copies(image.pixels, job.policy, job.seed, digest, job.copies)
-    except images.Rejected as rejected:
+    except Rejected as rejected:
         return {"reason": rejected.reason, "detail": rejected.detail}, b""
     except MemoryError:
         return {"reason": "too_large", "detail": f"takes more than {MAX_MEMORY:,} bytes"}, b""

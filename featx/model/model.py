@@ -5,17 +5,21 @@ How it is kept as a file is in `model_file`.
 
 import functools
 import importlib.metadata
+import itertools
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import __version__
 from ..errors import IncompatibleError, StorageError, printable
-from ..images import decode
+from ..images.decode import REASONS, Rejected, fit_array
+from ..images.reader import Read, Reader
+from ..images.sandbox import Job
 from ..network import layers
 from ..network.downloads import PROVIDERS, find_weights
 from ..network.fingerprint import Fingerprint
@@ -194,17 +198,27 @@ class Model:
         InputError
             When an array is not such an image.
         """
-        rows = []
-        block: list[np.ndarray] = []
+        found = [
+            self.predict_proba_features(features[:, 0])
+            for _, features in self.trunk.stream(self._reads(images), self.trunk.batch)
+        ]
+        return np.concatenate(found) if found else np.empty((0, len(self.classes)))
+
+    def _reads(self, images: Iterable[str | os.PathLike[str] | np.ndarray]) -> Iterator[Read]:
+        """Yield images as the network sees them; files are decoded in a process with limits."""
         wanted = self.fingerprint.trunk
-        for image in images:
-            block.append(decode.load(image, wanted.size, wanted.resize).pixels)
-            if len(block) == self.trunk.batch:
-                rows.append(self.predict_proba_features(self.trunk.features(np.stack(block))))
-                block = []
-        if block:
-            rows.append(self.predict_proba_features(self.trunk.features(np.stack(block))))
-        return np.concatenate(rows) if rows else np.empty((0, len(self.classes)))
+        reader = Reader(Job(wanted.size, wanted.resize))
+        for kind, some in itertools.groupby(images, lambda one: isinstance(one, np.ndarray)):
+            if kind:
+                for array in some:
+                    pixels = fit_array(np.asarray(array), wanted.size, wanted.resize).pixels
+                    yield Read("", pixels=pixels[np.newaxis])
+                continue
+            paths, again = itertools.tee(Path(path) for path in some)  # type: ignore[arg-type]
+            for path, read in zip(again, reader.ahead(paths, 4 * self.trunk.batch), strict=True):
+                if read.reason:
+                    raise Rejected(read.reason, f"{printable(path)}: {REASONS[read.reason]}")
+                yield read
 
     def predict_proba_features(self, features: np.ndarray) -> np.ndarray:
         """Return the probabilities for features at the cut, (n, height, width, channels)."""

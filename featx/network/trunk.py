@@ -1,11 +1,12 @@
 """VGG16 from pixels to the cut, frozen: batches of images become features."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from ..errors import InputError
+from ..images.reader import Read
 from .fingerprint import TrunkFingerprint
 from .runtime import compile_network
 from .weights import Weights
@@ -55,6 +56,52 @@ class Trunk:
         return compile_network(
             self.runtime, self.weights.arrays(), self.fingerprint, self.precision, self.batch
         )
+
+    def stream(
+        self,
+        reads: Iterable[Read],
+        together: int,
+        advance: Callable[[int, int], None] | None = None,
+    ) -> Iterator[tuple[list[Read], np.ndarray]]:
+        """Yield the images of a stream that have pixels, with their features, some at a time.
+
+        The rows of an image are those of its copies too; rows of images that are together fill
+        batches of one size, and the last batch is padded.
+
+        Parameters
+        ----------
+        reads : iterable of Read
+            Those without pixels are passed over.
+        together : int
+            How many images at a time, at most.
+        advance : callable, optional
+            Called after each batch with the number of its rows, and of those that wait.
+
+        Yields
+        ------
+        (list of Read, ndarray of shape (n, 1 + copies, *fingerprint.shape))
+        """
+        pending: list[Read] = []
+        for read in reads:
+            if len(read.pixels):
+                pending.append(read)
+            if len(pending) == together:
+                yield pending, self._features_of(pending, advance)
+                pending = []
+        if pending:
+            yield pending, self._features_of(pending, advance)
+
+    def _features_of(
+        self, images: list[Read], advance: Callable[[int, int], None] | None
+    ) -> np.ndarray:
+        pixels = np.concatenate([image.pixels for image in images])
+        found = np.empty((len(pixels), *self.fingerprint.shape), self.dtype)
+        for start in range(0, len(pixels), self.batch):
+            stop = min(start + self.batch, len(pixels))
+            found[start:stop] = self.features(pixels[start:stop])
+            if advance:
+                advance(stop - start, len(pixels) - stop)
+        return found.reshape(len(images), -1, *self.fingerprint.shape)
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
         """Return the features of images at the cut.

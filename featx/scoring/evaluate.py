@@ -13,8 +13,7 @@ from ..errors import InputError, printable
 from ..metrics import Scores, class_scores, compute_scores, intervals
 from ..model.model import Model
 from ..progress import Progress
-from . import rows as sources
-from .rows import KNOWN, RowBlock
+from .rows import KNOWN, RowBlock, open_rows
 
 __all__ = ["EvaluateResult", "EvaluateSettings", "Mistake", "evaluate"]
 
@@ -139,7 +138,7 @@ def evaluate(
     settings = replace(settings or EvaluateSettings(), **changes)
     begun = time.monotonic()
     trained = {row.tobytes().hex() for row in model.training["digests"]}
-    with sources.open_rows(model, source, copies=settings.tta, labelled=True) as opened:
+    with open_rows(model, source, copies=settings.tta, labelled=True) as opened:
         listed = opened.catalog
         chosen, rule = _chosen(listed, settings.split)
         labelled = chosen[listed.labels[chosen] != NO_LABEL]

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import hashlib
+import itertools
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -123,22 +124,20 @@ class FileSource:
 
     def _block(self, block: range, reads: Iterator[Read], advance: Advance) -> RowBlock:
         found: list[Read] = []
-        rows: list[np.ndarray] = []
-        pending: list[np.ndarray] = []
         told = 0
-        for _ in block:
-            read = next(reads)
-            known = not read.reason and not len(read.pixels)
-            found.append(Read(read.digest, read.reason or (KNOWN if known else "")))
-            if not found[-1].reason:
-                pending.append(read.pixels)
-            if len(pending) == self._trunk.batch:
-                rows.append(self._pooled(pending))
-                pending = []
-                advance(len(found) - told)
-                told = len(found)
-        if pending:
-            rows.append(self._pooled(pending))
+
+        def noted() -> Iterator[Read]:
+            for read in itertools.islice(reads, len(block)):
+                is_known = not read.reason and not len(read.pixels)
+                found.append(Read(read.digest, read.reason or (KNOWN if is_known else "")))
+                yield read
+
+        rows: list[np.ndarray] = []
+        for _, features in self._trunk.stream(noted(), self._trunk.batch):
+            some = self._model.rows(features.reshape(-1, *features.shape[2:]))
+            rows.append(some.reshape(len(features), 1 + self._copies, some.shape[1]))
+            advance(len(found) - told)
+            told = len(found)
         advance(len(found) - told)
         return _checked(
             [str(path) for path in self.catalog.paths[block.start : block.stop]],
@@ -146,11 +145,6 @@ class FileSource:
             [read.digest for read in found],
             _joined(rows, 1 + self._copies),
         )
-
-    def _pooled(self, images: list[np.ndarray]) -> np.ndarray:
-        features = self._trunk.features(np.concatenate(images))
-        rows = self._model.rows(features)
-        return rows.reshape(len(images), 1 + self._copies, rows.shape[1])
 
 
 class CacheSource:
@@ -174,7 +168,13 @@ class CacheSource:
     block = 4096
 
     def __init__(self, model: Model, cache: Cache, *, copies: int = 0) -> None:
-        _check_trunk(model, cache)
+        model.fingerprint.trunk.require_equal(
+            cache.fingerprint.trunk,
+            mine="in the model",
+            theirs="in the cache",
+            advice="Score the images themselves, or extract them again with those settings.",
+            where=str(cache.path),
+        )
         if copies > cache.fingerprint.copies:
             raise InputError(
                 f"{printable(cache.path)} has {cache.fingerprint.copies} copies of each image, and "
@@ -244,26 +244,6 @@ class CacheSource:
             _with([""] * (stop - start), at, [row.reason for row in missing]),
             _with(list(images.digests), at, [row.digest for row in missing]),
             self._rows(np.arange(start, stop)),
-        )
-
-
-def _check_trunk(model: Model, cache: Cache) -> None:
-    """Check that the features of a cache are those of the model's trunk.
-
-    Raises
-    ------
-    IncompatibleError
-        When they are not; the message names what differs.
-    """
-    different = model.fingerprint.trunk.differences(cache.fingerprint.trunk)
-    if different:
-        listed = "\n".join(
-            f"  {name}: {mine} in the model, {other} in the cache"
-            for name, (mine, other) in different.items()
-        )
-        raise IncompatibleError(
-            f"{printable(cache.path)} does not hold features of the model's network:\n{listed}\n"
-            "Score the images themselves, or extract them again with those settings."
         )
 
 

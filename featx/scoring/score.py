@@ -16,8 +16,7 @@ from ..model.model import Model
 from ..progress import Progress
 from ..storage import files
 from ..storage.unfinished import Shards
-from . import rows as sources
-from .rows import CacheSource, FileSource, RowBlock
+from .rows import CacheSource, FileSource, RowBlock, open_rows
 from .tables import DIGITS, Table, table_for
 
 __all__ = ["ScoreResult", "ScoreSettings", "score"]
@@ -137,7 +136,7 @@ def score(
     out = Path(out)
     _check(settings, model, source, out)
     table = table_for(out, _columns(model, settings), _about(model, settings))
-    with sources.open_rows(model, source, copies=settings.tta) as opened, files.lock_output(out):
+    with open_rows(model, source, copies=settings.tta) as opened, files.lock_output(out):
         shards = Shards(out, _identity(model, opened, settings))
         if settings.overwrite:
             shards.remove()

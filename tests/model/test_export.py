@@ -52,7 +52,10 @@ def test_it_gives_the_probabilities_of_score_without_featx(made: Path, tmp_path:
         written = featx.export(model, out)
         assert written.size == 32 and written.bytes == out.stat().st_size
     paths = sorted((made / "photos").rglob("*.png"))
-    np.save(tmp_path / "x.npy", np.stack([decode.load(path, 32, "crop").pixels for path in paths]))
+    np.save(
+        tmp_path / "x.npy",
+        np.stack([decode.decode(decode.read(path).data, 32, "crop").pixels for path in paths]),
+    )
     run = subprocess.run([sys.executable, "-c", OPEN, str(tmp_path / "x.npy"), *map(str, outs)],
                          capture_output=True, text=True, check=True, cwd=tmp_path)  # fmt: skip
     for model, line in zip(models, run.stdout.splitlines()[-len(models) :], strict=True):

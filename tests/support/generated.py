@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from featx.cache.file import USER_BLOCK, VERSION, user_block
+from featx.cache.structure import USER_BLOCK, VERSION, user_block
 from featx.model.file import sealed
 from featx.storage import files
 

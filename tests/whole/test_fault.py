@@ -24,7 +24,7 @@ from generated import class_folders, write_image
 from typer.testing import CliRunner
 
 import featx
-from featx.cache import extract as extraction
+from featx.cache import plan
 from featx.cache.parts import Parts
 from featx.cli import app
 from featx.errors import CorruptError, IncompatibleError
@@ -62,7 +62,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def parts_of_four(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(extraction, "_PART_ROWS", 4)
+    monkeypatch.setattr(plan, "PART_ROWS", 4)
     yield
     files.disk = files.Disk()
 
@@ -220,9 +220,9 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parents[1] / "support")!r})
 from disks import Killing
 from featx.cli import app
-from featx.cache import extract
+from featx.cache import plan
 from featx.storage import files
-extract._PART_ROWS = 4
+plan.PART_ROWS = 4
 files.disk = Killing(sys.argv.pop(1))
 app.main()
 """
@@ -269,7 +269,7 @@ def test_random_kills_of_real_runs(root: Path, tmp_path: Path, report: Report) -
     photos = class_folders(tmp_path / "photos", 170)
     out, whole, counts = tmp_path / "f.h5", tmp_path / "whole.h5", tmp_path / "counts"
     settings = ["--weights", "random", "--size", "32", "--cut", "block3_pool", "--quiet"]
-    extraction._PART_ROWS = 128
+    plan.PART_ROWS = 128
     done("extract", photos, "-o", whole, *settings)
     command = [sys.executable, "-c", COUNTED, counts, "extract", photos, "-o", out, *settings]
     chance = random.Random(0)
@@ -379,7 +379,7 @@ def test_only_what_changed_goes_through_the_network(tmp_path: Path, report: Repo
     for number in range(count):
         write_image(photos / "ab"[number % 2] / f"{number:05}.png", number, size=(8, 8))
     command = ["extract", photos, "-o", tmp_path / "f.h5", *SMALL[:-1], "16", "--json"]
-    extraction._PART_ROWS = 128
+    plan.PART_ROWS = 128
 
     def extracted() -> dict[str, Any]:
         text = done(*command, code=0)

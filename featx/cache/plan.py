@@ -1,0 +1,190 @@
+"""What an extraction is asked for, and what of it is still to be computed. Nothing here acts."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from ..errors import InputError, require_one_of
+from ..images import augment
+from ..images.sandbox import Job
+from ..network.fingerprint import DTYPES, Fingerprint, TrunkFingerprint
+from ..network.runtime import choose_precision, choose_runtime, precision_here
+from ..network.trunk import BATCH
+from ..network.weights import Weights
+from .file import Cache
+from .parts import Place
+
+__all__ = ["ExtractSettings", "Plan", "make_plan"]
+
+log = logging.getLogger("featx")
+
+#: Rows that a part has about: what a killed run loses at most.
+PART_ROWS = 128
+
+
+@dataclass(frozen=True)
+class ExtractSettings:
+    """How images become features.
+
+    Attributes
+    ----------
+    cut : str
+        VGG16's layer where the trunk ends, such as "block5_pool" or "block4_pool".
+    size : int
+        Pixels a side; a multiple of 32.
+    resize : {"squash", "crop"}
+        Whether both sides are resized, or the middle square is taken.
+    copies : int
+        Augmented copies beside each original.
+    augment : str, optional
+        A policy of `augment.POLICIES`; by default "mild" with copies and "none" without.
+    seed : int
+        Of the copies.
+    weights : str
+        "auto", "keras", "torchvision", "random", or a path. See `weights.resolve_weights`.
+    preprocessing : {"caffe", "torch"}, optional
+        For a weights file that is not a known one.
+    precision : {"auto", "float32", "bfloat16"}
+        In which the network computes; auto is bfloat16 where the hardware has it natively.
+    dtype : {"float16", "float32"}
+        Of the cached features.
+    runtime : {"auto", "tensorflow", "winograd", "openvino"}
+        What computes the network; auto is what `out` was made with, else as
+        `runtime.choose_runtime` says.
+    batch : int
+        Images in a batch of the network.
+    max_bad : float, optional
+        Largest share of images that may be skipped; by default a tenth, and always ten.
+    strict : bool
+        Stop at the first image that cannot be used.
+    overwrite : bool
+        Make an existing cache anew, whatever its settings. An interrupted run with the same
+        settings goes on all the same.
+    """
+
+    cut: str = "block5_pool"
+    size: int = 224
+    resize: str = "crop"
+    copies: int = 0
+    augment: str | None = None
+    seed: int = 0
+    weights: str = "auto"
+    preprocessing: str | None = None
+    precision: str = "auto"
+    dtype: str = "float16"
+    runtime: str = "auto"
+    batch: int = BATCH
+    max_bad: float | None = None
+    strict: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is computed, and what is there already.
+
+    Attributes
+    ----------
+    fingerprint : Fingerprint
+        Of the features that are asked for.
+    job : Job
+        What is made of every image before the network.
+    known : mapping
+        Digest → (width, height) of each image whose features are in the old cache or in parts.
+    images_in_part : int
+        How many images are computed and written at a time.
+    """
+
+    fingerprint: Fingerprint
+    job: Job
+    known: Mapping[str, tuple[int, int]]
+    images_in_part: int
+
+    def knowing(self, old: Cache | None, parts: Mapping[str, Place]) -> "Plan":
+        """Return the plan with what the old cache and the parts of a stopped run have."""
+        known = dict(self.known)
+        if old:
+            known.update(zip(old.digests, map(tuple, old.sizes.tolist()), strict=True))
+        known.update({digest: (at.width, at.height) for digest, at in parts.items()})
+        return replace(self, known=known)
+
+    def missing(self, digests: Iterable[str]) -> Iterator[int]:
+        """Yield the position of each digest that is not known; "" is never known."""
+        return (index for index, digest in enumerate(digests) if digest not in self.known)
+
+
+def make_plan(
+    settings: ExtractSettings,
+    weights: Weights,
+    images: int,
+    before: Fingerprint | None = None,
+) -> Plan:
+    """Decide what to compute, when nothing is known yet; see `Plan.knowing`.
+
+    Parameters
+    ----------
+    settings : ExtractSettings
+    weights : Weights
+    images : int
+        How many are listed.
+    before : Fingerprint, optional
+        Of the cache that is brought up to date, or of the parts that a stopped run left.
+
+    Raises
+    ------
+    InputError
+        When a setting is wrong.
+    """
+    policy = augment.get_policy(_policy_name(settings), settings.copies)
+    fingerprint = _fingerprint(settings, weights, policy, before, images)
+    each = settings.batch * (1 + settings.copies)
+    return Plan(
+        fingerprint=fingerprint,
+        job=Job(settings.size, settings.resize, policy, settings.seed, settings.copies),
+        known={},
+        images_in_part=settings.batch * max(1, PART_ROWS // each),
+    )
+
+
+def _policy_name(settings: ExtractSettings) -> str:
+    return settings.augment or ("mild" if settings.copies else "none")
+
+
+def _fingerprint(
+    settings: ExtractSettings,
+    weights: Weights,
+    policy: augment.Policy,
+    before: Fingerprint | None,
+    images: int,
+) -> Fingerprint:
+    """Return the fingerprint of what is asked for; "auto" follows what is there."""
+    require_one_of("dtype", settings.dtype, DTYPES)
+    if settings.batch < 1:
+        raise InputError(f"The batch size is {settings.batch}. Expected 1 or more.")
+    precision, by = settings.precision, before.runtime if before else None
+    if before and precision == "auto":
+        precision = before.precision
+        if precision_here(precision, runtime=before.runtime) != precision:
+            log.warning(
+                "The cache was made in %s, which this processor emulates, several times slower "
+                "than float32. To compute in float32, give another output and --precision float32.",
+                precision,
+            )
+    runtime = choose_runtime(
+        settings.runtime, by, precision=precision, size=settings.size, images=images
+    )
+    return Fingerprint(
+        TrunkFingerprint(
+            weights=weights.digest,
+            preprocessing=weights.preprocessing,
+            cut=settings.cut,
+            size=settings.size,
+            resize=settings.resize,
+        ),
+        copies=settings.copies,
+        augment=policy.as_json() if settings.copies else "",
+        seed=settings.seed if settings.copies else 0,
+        dtype=settings.dtype,
+        precision=choose_precision(precision, runtime),
+        runtime=runtime,
+    )

@@ -1,0 +1,67 @@
+"""The structure of a cache file: checked before any of its data is read."""
+
+from typing import NamedTuple
+
+import h5py
+
+from ..storage import hdf5
+
+__all__ = [
+    "FORMAT",
+    "IMAGE_COLUMNS",
+    "USER_BLOCK",
+    "VERSION",
+    "Skipped",
+    "check_structure",
+    "user_block",
+]
+
+FORMAT = "featx-cache"
+VERSION = 1
+
+USER_BLOCK = 512
+
+
+class Skipped(NamedTuple):
+    """A listed image that is not in the cache."""
+
+    path: str
+    digest: str
+    reason: str
+
+
+IMAGE_COLUMNS = ("path", "digest", "label", "split", "group", "width", "height")
+_KNOWN = (
+    "features",
+    "classes",
+    "images",
+    *(f"images/{name}" for name in IMAGE_COLUMNS),
+    "skipped",
+    *(f"skipped/{name}" for name in Skipped._fields),
+)
+
+
+def check_structure(file: h5py.File, size: int) -> None:
+    """Refuse whatever could read elsewhere or is not of this format, before any data is read."""
+    for name in _KNOWN:
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"/{name} is missing or is a link")
+        item = file[name]
+        if not isinstance(item, h5py.Dataset):
+            continue
+        hdf5.check(name, item)
+        kinds = {"features": "f", "images/label": "iu", "images/width": "iu", "images/height": "iu"}
+        if item.dtype.kind not in kinds.get(name, "S"):
+            raise ValueError(f"/{name} has the type {item.dtype}")
+        if name != "features" and item.nbytes > size:
+            raise ValueError(f"/{name} is larger than the file")
+    features = file["features"]
+    if features.ndim != 5 or features.chunks != (1, 1, *features.shape[2:]):
+        raise ValueError("/features is not kept image by image")
+    if features.id.get_num_chunks() != features.shape[0] * features.shape[1]:
+        raise ValueError("/features has rows without data")
+
+
+def user_block(digest: str, version: int = VERSION) -> bytes:
+    """Return what stands before the HDF5 file: its format, and the SHA-256 of all that follows."""
+    return f"{FORMAT} {version}\nsha256 {digest}\n".encode().ljust(USER_BLOCK, b"\0")

@@ -1,0 +1,96 @@
+"""How the last layers are trained: settings, checked when they are made."""
+
+from dataclasses import dataclass
+
+from ..errors import InputError, require_one_of
+
+__all__ = ["OPTIMIZERS", "FinetuneSettings", "Recipe"]
+
+OPTIMIZERS = ("adam", "sgd")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    epochs : int
+        Maximum number of epochs.
+    optimizer : {"adam", "sgd"}
+        SGD has a momentum of 0.9.
+    learning_rate : float
+    warmup : float
+        Epochs of linear learning-rate warm-up from 0; fractions are allowed.
+    batch_size : int
+    weight_decay : float
+        Decoupled weight decay, as in AdamW (Loshchilov and Hutter 2019).
+    label_smoothing : float
+        Label smoothing factor, 0 to below 1.
+    patience : int
+        Epochs without a lower validation loss before training stops.
+    class_weight : {None, "balanced"}
+        By default that of the head.
+    seed : int
+        Of the order and of the copies.
+    """
+
+    epochs: int = 10
+    optimizer: str = "adam"
+    learning_rate: float = 1e-5
+    warmup: float = 0.5
+    batch_size: int = 32
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    patience: int = 2
+    class_weight: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_one_of("optimizer", self.optimizer, OPTIMIZERS)
+        at_least_1 = dict.fromkeys(("epochs", "batch_size", "patience"), 1)
+        for name, least in (at_least_1 | {"warmup": 0, "weight_decay": 0}).items():
+            if getattr(self, name) < least:
+                raise InputError(f"{name} is {getattr(self, name)}. Expected {least} or more.")
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate is {self.learning_rate}. Expected more than 0.")
+        if self.class_weight is not None:
+            require_one_of("class weight", self.class_weight, ("balanced",))
+        if not 0 <= self.label_smoothing < 1:
+            raise InputError(f"label_smoothing is {self.label_smoothing}. Expected 0 to below 1.")
+
+
+@dataclass(frozen=True)
+class FinetuneSettings(Recipe):
+    """Which layers are trained, and how; the fields of `Recipe` are settings too.
+
+    Attributes
+    ----------
+    unfreeze : int
+        How many of the last layers are trained, pools included.
+    start : str, optional
+        The first of them, in place of `unfreeze`.
+    dropout : float
+        Share of the inputs of the last layer that is left out while training.
+    validation : float
+        Share of the training images that is held out to choose the epoch by, and whether the
+        head stays; a given `val` split is taken instead.
+    force : bool
+        Keep the fine-tuned network even where it is no better.
+    overwrite : bool
+        Start again, whatever an interrupted run left.
+    """
+
+    unfreeze: int = 4
+    start: str | None = None
+    dropout: float = 0.0
+    validation: float = 0.15
+    force: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout is {self.dropout:g}. Expected 0 to below 1.")
+        if not 0 < self.validation <= 0.5:
+            raise InputError(f"validation is {self.validation:g}. Expected 0 to 0.5.")

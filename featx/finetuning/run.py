@@ -1,0 +1,278 @@
+"""One fine-tuning, from a fitted head to the network that held-out images choose."""
+
+import functools
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .. import backend
+from ..cache.file import Cache
+from ..dataset import splits
+from ..errors import IncompatibleError, printable
+from ..heads.dense import DenseClassifier
+from ..heads.training import Examples
+from ..metrics import Paired, compare_paired
+from ..model.keras_network import build_network, head_as_network
+from ..model.model import Model
+from ..network.tail import Tail, Unfrozen
+from ..progress import Progress
+from ..scoring.rows import CacheSource
+from ..storage import files
+from ..storage.unfinished import Checkpoint
+from .epochs import TrainedEpochs, TrainingImages, probabilities, seconds_an_epoch, train_epochs
+from .matching import Matched, match_images
+from .recipe import FinetuneSettings
+from .start import HeadKind
+
+__all__ = ["FineTuning", "Outcome"]
+
+log = logging.getLogger("featx")
+
+#: How far probabilities of the network that is put together may be from those of the head, where
+#: both are computed in the same precision, and where they are not (docs/scoring.md has figures).
+_TOLERANCE = {True: 1e-3, False: 5e-2}
+_CHECKED = 256  # images
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of a fine-tuning.
+
+    Attributes
+    ----------
+    head : DenseClassifier
+        As layers; the network has its very layers.
+    network : keras.Model
+        From features at the cut to probabilities, with the weights that it has now.
+    chosen, final : TrainedEpochs
+        The training that chose the number of epochs, and that on all training images.
+    comparison : Paired
+        Of the head and the fine-tuned network, on images that neither was trained on.
+    is_better : bool
+        Whether the fine-tuned network is better there.
+    is_kept : bool
+        Whether it is kept: because it is better, or because that was asked for.
+    """
+
+    head: DenseClassifier
+    network: Any
+    chosen: TrainedEpochs
+    final: TrainedEpochs
+    comparison: Paired
+    is_better: bool
+    is_kept: bool
+
+    @property
+    def reason(self) -> str:
+        """Which model is kept and why, in words."""
+        if self.is_better:
+            return f"The fine-tuned network is kept: {self.comparison}"
+        if self.is_kept:
+            return (
+                "The fine-tuned network is kept because it was asked for, and is no better: "
+                f"{self.comparison}"
+            )
+        return f"The head stays as it was: {self.comparison}"
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuning:
+    """What a fine-tuning starts from.
+
+    Attributes
+    ----------
+    model : Model
+    cache : Cache
+        Of features at the cut.
+    layers : Unfrozen
+    settings : FinetuneSettings
+    checkpoint : Checkpoint
+    progress : Progress, optional
+    """
+
+    model: Model
+    cache: Cache
+    layers: Unfrozen
+    settings: FinetuneSettings
+    checkpoint: Checkpoint
+    progress: Progress | None = None
+
+    @functools.cached_property
+    def images(self) -> Matched:
+        """The images of the cache as the model knows them."""
+        return match_images(self.model, self.cache)
+
+    @functools.cached_property
+    def groups(self) -> np.ndarray:
+        """The group of each image of the cache, see `splits.leakage_groups`."""
+        return splits.leakage_groups(self.cache.catalog, self.cache.digests)
+
+    @functools.cached_property
+    def own(self) -> HeadKind:
+        """The kind of head that the model has."""
+        return HeadKind.of(self.model)
+
+    @functools.cached_property
+    def kind(self) -> HeadKind:
+        """The kind of head that is trained on: the model's own, or one that can be layers."""
+        return self.own.or_layers(self.model)
+
+    @functools.cached_property
+    def tail(self) -> Tail:
+        """The layers from the cut to the pool, as the model has them."""
+        return self.model.tail_after(self.layers.cut)
+
+    @functools.cached_property
+    def before(self) -> Model:
+        """The model with its cut moved to that of the cache."""
+        return replace(self.model, tail=self.tail, fingerprint=self.cache.fingerprint)
+
+    @functools.cached_property
+    def start(self) -> Model:
+        """The same with the pool of the head that is trained on."""
+        return replace(self.before, pool=self.kind.pool)
+
+    def run(self) -> "Outcome":
+        """Choose the epochs on held-out images, compare, and train on all where that is better."""
+        rows = self._examples(self.start)
+        if self.kind is self.own:
+            head = head_as_network(self.model.head_name, self.model.head)
+            expected = self.model.training["fitted"]
+        else:
+            fitted = self.kind.fitted(rows, self.settings.seed)
+            head = head_as_network(self.kind.name, fitted)
+            expected = fitted.predict_proba(rows.originals[:_CHECKED])
+        network = self._network(head)
+        self._check_equal(network, expected[:_CHECKED])
+        self._tell_cost(network)
+        state = self.checkpoint.load()
+        if state and state.values["phase"] == "final":
+            chosen = TrainedEpochs(**state.values["carried"]["chosen"])
+            comparison = Paired(**state.values["carried"]["comparison"])
+        elif len(self.images.validation):
+            chosen, comparison = self._chosen_on_val(network)
+        else:
+            chosen, comparison = self._chosen_inside(rows)
+        better = comparison.is_better and chosen.best_epoch > 0
+        kept = better or self.settings.force
+        final = TrainedEpochs(0, {})
+        if kept and not len(self.images.validation):
+            carried = {"chosen": vars(chosen), "comparison": vars(comparison)}
+            everything = self._training_images(np.arange(len(rows.y)))
+            epochs = chosen.best_epoch or self.settings.epochs
+            final = self._train(network, everything, epochs, "final", carried)
+        return Outcome(head, network, chosen, final, comparison, better, kept)
+
+    def originals(self, model: Model, images: np.ndarray, copies: int = 0) -> np.ndarray:
+        """Return rows for the head of a model, (n, 1 + copies, d)."""
+        source = CacheSource(model, self.cache, copies=copies)
+        return source.picked(images, (), lambda more: None).X
+
+    def _examples(self, model: Model) -> Examples:
+        """Return what the head of a model sees of the training images, copies and all."""
+        from sklearn.preprocessing import normalize
+
+        X = self.originals(model, self.images.train, self.cache.fingerprint.copies)
+        X = normalize(X.reshape(-1, X.shape[2])).reshape(X.shape)
+        return Examples(X, self.images.y_train, self.groups[self.images.train])
+
+    def _network(self, head: DenseClassifier) -> Any:
+        bfloat16 = self.cache.fingerprint.precision == "bfloat16"
+        return build_network(
+            self.tail,
+            self.kind.pool,
+            head,
+            trainable=self.layers.layers,
+            dropout=self.settings.dropout,
+            seed=self.settings.seed,
+            dtype=backend.keras().DTypePolicy("mixed_bfloat16" if bfloat16 else "float32"),
+        )
+
+    def _check_equal(self, network: Any, expected: np.ndarray) -> None:
+        """Check that trunk, tail and head together give the head's own probabilities."""
+        found = probabilities(network, self.cache, self.images.train[: len(expected)])
+        off = float(np.abs(found - expected).max())
+        made = self.model.fingerprint.precision
+        tolerance = _TOLERANCE[made == self.cache.fingerprint.precision]
+        if off > tolerance:
+            raise IncompatibleError(
+                f"The network put together from {printable(self.cache.path)} and the model does "
+                f"not give the model's own probabilities: they differ by up to {off:.2g}, and "
+                f"{tolerance:g} is allowed. The cache was made with another preprocessing, "
+                "resize rule or weights than it says. Leave it out to have one made."
+            )
+        log.info(
+            "The network gives the head's own probabilities: at most %.1e apart on %d images.",
+            off,
+            len(expected),
+        )
+
+    def _tell_cost(self, network: Any) -> None:
+        trained = [layer.name for layer in network.layers if layer.trainable_weights]
+        count = len(self.images.train)
+        seconds = seconds_an_epoch(network, count)
+        log.info(
+            "%d layers with weights are trained: %s. The cache has %.0f MB; an epoch over %d "
+            "images takes about %.0f s.",
+            len(trained),
+            ", ".join(trained),
+            files.file_size(self.cache.path) / 1e6,
+            count,
+            seconds,
+        )
+
+    def _training_images(
+        self, chosen: np.ndarray, held_out: np.ndarray | None = None
+    ) -> TrainingImages:
+        """Return the images of a training, by their position among the training images."""
+        images = self.images
+        validation, y = images.validation, images.y_validation
+        if held_out is not None:
+            validation, y = images.train[held_out], images.y_train[held_out]
+        train, classes = images.train[chosen], len(self.model.classes)
+        return TrainingImages(self.cache, train, images.y_train[chosen], validation, y, classes)
+
+    def _train(
+        self,
+        network: Any,
+        images: TrainingImages,
+        epochs: int,
+        phase: str,
+        carried: dict[str, Any] | None = None,
+    ) -> TrainedEpochs:
+        return train_epochs(
+            network,
+            images,
+            self.settings,
+            epochs,
+            phase=phase,
+            checkpoint=self.checkpoint,
+            carried=carried,
+            progress=self.progress,
+        )
+
+    def _chosen_on_val(self, network: Any) -> tuple[TrainedEpochs, Paired]:
+        """Train the network itself, with the given validation images; compare on them."""
+        training = self._training_images(np.arange(len(self.images.train)))
+        rows = self.originals(self.before, training.validation)
+        before = self.before.predict_proba_rows(rows)
+        chosen = self._train(network, training, self.settings.epochs, "choose")
+        after = probabilities(network, self.cache, training.validation)
+        return chosen, compare_paired(before, after, training.y_validation)
+
+    def _chosen_inside(self, rows: Examples) -> tuple[TrainedEpochs, Paired]:
+        """Train from a head fitted on some training images, and compare it on the others."""
+        share, seed = self.settings.validation, self.settings.seed
+        inside, outside = splits.held_out(rows.y, rows.units, share, seed)
+        training = self._training_images(inside, outside)
+        own_rows = rows if self.kind is self.own else self._examples(self.before)
+        fitted = self.own.fitted(own_rows.take(inside), seed)
+        before = fitted.predict_proba(own_rows.originals[outside])
+        if self.kind is not self.own:
+            fitted = self.kind.fitted(rows.take(inside), seed)
+        network = self._network(head_as_network(self.kind.name, fitted))
+        chosen = self._train(network, training, self.settings.epochs, "choose")
+        after = probabilities(network, self.cache, training.validation)
+        return chosen, compare_paired(before, after, training.y_validation)
