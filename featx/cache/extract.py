@@ -52,6 +52,12 @@ class ExtractResult:
         Images that could not be used, with the reason.
     ignored : int
         Files that do not look like images.
+    classes, splits : dict of int
+        Cached images by class and by split.
+    fingerprint : Fingerprint
+        Of the features.
+    weights : str
+        Who provides them.
     out : Path
         The cache.
     seconds : float
@@ -65,6 +71,7 @@ class ExtractResult:
     skipped: list[Skipped]
     ignored: int
     classes: dict[str, int]
+    splits: dict[str, int]
     fingerprint: Fingerprint
     weights: str
     out: Path
@@ -87,6 +94,7 @@ class ExtractResult:
             "duplicates": self.duplicates,
             "ignored": self.ignored,
             "classes": self.classes,
+            "splits": self.splits,
             "weights": self.weights,
             "fingerprint": self.fingerprint.as_dict(),
             "out": str(self.out),
@@ -186,6 +194,7 @@ def extract(
         skipped=ledger.skipped,
         ignored=listed.ignored,
         classes=rows.catalog.class_counts(),
+        splits=rows.catalog.split_counts(),
         fingerprint=plan.fingerprint,
         weights=weights.provider,
         out=out,

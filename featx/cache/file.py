@@ -232,7 +232,6 @@ class Cache:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the cache is and holds as plain values, for JSON."""
-        splits = [split for split in ("train", "val", "test") if split in self.catalog.splits]
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -242,7 +241,7 @@ class Cache:
             "dtype": str(self.features.dtype),
             "classes": self.catalog.class_counts(),
             "unlabelled": int((self.catalog.labels == NO_LABEL).sum()),
-            "splits": {split: int((self.catalog.splits == split).sum()) for split in splits},
+            "splits": self.catalog.split_counts(),
             "source": str(self.catalog.root),
             "fingerprint": self.fingerprint.as_dict(),
             "skipped": [{"path": row.path, "reason": row.reason} for row in self.skipped],

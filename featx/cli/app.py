@@ -1,4 +1,4 @@
-"""The command line: its commands are in the modules that end in `_commands`."""
+"""The command line: one command a file, gathered here."""
 
 import contextlib
 import os
@@ -9,33 +9,44 @@ import typer
 
 from .. import __version__
 from . import (
+    compare,
+    evaluate,
     exits,
-    model_commands,
-    picture_commands,
-    score_commands,
-    terminal,
-    tune_commands,
-    weights_commands,
+    export,
+    extract,
+    finetune,
+    fit,
+    info,
+    preview,
+    sample,
+    score,
+    verify,
+    weights,
 )
+from .options import HelpGroup
 from .quiet import quiet_backend
+from .terminal import say
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="featx",
-    help="Find the best model for few labelled images, and score the next ten thousand with it."
+    cls=HelpGroup,
+    help="Find the best model for a few labelled images, and label thousands of others with it."
     "\n\nEvery image goes through a frozen VGG16 once; its features are cached, and classifiers "
     "are trained on the cache in seconds.",
-    epilog="Start with:  featx extract PHOTOS   and then:  featx fit",
+    epilog="Start with:  featx extract PHOTOS   then:  featx fit",
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (picture_commands, model_commands, tune_commands, score_commands):
-    app.add_typer(commands.app)
-app.add_typer(weights_commands.app, name="weights")
+for command in (
+    sample, extract, preview, compare, fit, finetune, score, evaluate, export, verify, info,
+):  # fmt: skip
+    app.add_typer(command.app)
+app.add_typer(weights.app, name="weights")
 
 
 def main() -> None:
@@ -57,7 +68,7 @@ def main() -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        terminal.say(f"featx {__version__}")
+        say(f"featx {__version__}")
         raise typer.Exit
 
 
@@ -66,7 +77,7 @@ def _featx(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
 ) -> None:

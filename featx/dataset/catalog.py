@@ -84,6 +84,11 @@ class Catalog:
         counts = Counter(self.labels.tolist())
         return {name: counts[index] for index, name in enumerate(self.classes)}
 
+    def split_counts(self) -> dict[str, int]:
+        """Return the number of images of each split that there is."""
+        counts = Counter(self.splits.tolist())
+        return {name: counts[name] for name in ("train", "val", "test") if counts[name]}
+
     def labels_for(self, classes: Sequence[str], images: np.ndarray | None = None) -> np.ndarray:
         """Return labels as indices into the classes of a model.
 

@@ -143,7 +143,7 @@ def test_a_tuned_model_scores_as_any_other(made: Path, tuned: Path, tmp_path: Pa
     for name, value in model.report["test"].items():
         if isinstance(value, float):
             assert found[name] == pytest.approx(value, abs=1e-5)
-    with pytest.raises(IncompatibleError, match="cut: block4_pool in the model, block5_pool in"):
+    with pytest.raises(IncompatibleError, match="cut: block5_pool in the cache, block4_pool in"):
         featx.score(model, made / "f.h5", tmp_path / "x.csv")
     tuning = model.report["tuning"]
     assert len(tuning["history"]["final"]["loss"]) == tuning["epochs"] > 0
@@ -240,7 +240,7 @@ def test_caches_that_do_not_belong(made: Path, tuned: Path, tmp_path: Path) -> N
     class_folders(tmp_path / "fewer", 8, lies=5)
     refused(InputError, "does not hold .* of the 28 images", tmp_path / "fewer")
     featx.extract(made / "photos", tmp_path / "64.h5", weights="random", size=64)
-    refused(IncompatibleError, "size 32 needed, 64 there", tmp_path / "64.h5")
+    refused(IncompatibleError, "size: 64 there, 32 needed", tmp_path / "64.h5")
     class_folders(tmp_path / "moved", 12, lies=5)
     with featx.Cache.open(made / "f.h5") as cache:
         trained = {row.tobytes().hex() for row in featx.load(made / "m.featx").training["digests"]}

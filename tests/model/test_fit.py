@@ -56,7 +56,8 @@ def test_probabilities_of_images_are_those_of_the_cache(features: Path, tmp_path
     assert np.allclose(from_paths.sum(axis=1), 1)
     assert np.array_equal(from_paths, from_cache)
     arrays = [np.asarray(Image.open(path)) for path in paths[:3]]
-    assert np.array_equal(loaded.predict_proba(arrays), from_cache[:3])
+    # The last bits of a product of matrices depend on the number of rows on some processors.
+    assert np.allclose(loaded.predict_proba(arrays), from_cache[:3], rtol=1e-9, atol=1e-15)
     assert loaded.classes_.tolist() == ["blue", "green", "red"]
     assert (loaded.predict(paths) == loaded.classes_[labels]).all()
     assert loaded.predict_proba([]).shape == (0, 3)

@@ -89,7 +89,7 @@ def test_what_cannot_be_evaluated(made: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no split 'exam' here\. The splits are: none"):
         featx.evaluate(model, made / "photos" / "test", split="exam")
     featx.extract(made / "photos", tmp_path / "f.h5", weights="random", size=64)
-    with pytest.raises(IncompatibleError, match="size: 32 in the model, 64 in the cache"):
+    with pytest.raises(IncompatibleError, match="size: 64 in the cache, 32 in the model"):
         featx.evaluate(model, tmp_path / "f.h5")
 
 

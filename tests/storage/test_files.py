@@ -58,7 +58,7 @@ def test_lock_admits_one_process_and_names_it(tmp_path: Path) -> None:
     out = tmp_path / "out"
     code = (
         "import sys, pathlib; from featx.storage import files\n"
-        "with files.claimed(pathlib.Path(sys.argv[1])):\n"
+        "with files.lock_output(pathlib.Path(sys.argv[1])):\n"
         "    print('locked', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

@@ -1,5 +1,6 @@
 """The house rules that a program can check."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -9,10 +10,10 @@ import pytest
 
 import featx
 from featx import metrics
-from featx.cli import app, options
+from featx.cli import app, compare, evaluate, extract, finetune, fit, options, score, weights
 from featx.heads import registry
 from featx.images import augment, decode
-from featx.network import pools, trunk
+from featx.network import pools, runtime
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "featx").rglob("*.py"))
@@ -56,19 +57,19 @@ def test_public_names_can_be_had() -> None:
         _ = featx.no_such_name
 
 
-def commands() -> dict[str, str]:
+def commands(columns: int = 200) -> dict[str, str]:
     """Return the help text of every command."""
     from typer.testing import CliRunner
 
-    texts = {}
     names: list[tuple[str, ...]] = [(), ("weights",)]
     for group in app.app.registered_groups:
         for command in group.typer_instance.registered_commands:
             own = command.callback.__name__
             names.append((group.name, own) if isinstance(group.name, str) else (own,))
     assert ("score",) in names and ("weights", "fetch") in names
+    texts = {}
     for name in names:
-        result = CliRunner().invoke(app.app, [*name, "--help"], env={"COLUMNS": "200"})
+        result = CliRunner().invoke(app.app, [*name, "--help"], env={"COLUMNS": str(columns)})
         assert result.exit_code == 0
         texts[" ".join(name)] = result.stdout
     return texts
@@ -82,38 +83,44 @@ def test_every_command_is_documented_with_an_example() -> None:
         assert f"featx {name}".strip() in readme, name
 
 
-def test_help_names_every_row_of_the_tables() -> None:
-    texts = commands()
-    assert "|".join(augment.POLICIES) in texts["extract"]
-    assert "|".join(augment.POLICIES) in texts["preview"]
-    assert "|".join(decode.RESIZE) in texts["extract"]
-    assert "|".join(trunk.PRECISIONS) in texts["extract"]
-    assert options.HEADS.split(", ") == list(registry.HEADS)
-    assert "|".join(metrics.METRICS) in texts["fit"]
-    assert "|".join(metrics.METRICS) in texts["compare"]
-    assert "|".join(pools.POOLS) in texts["fit"]
+def test_names_that_help_shows_are_those_of_the_tables() -> None:
+    assert "|".join(augment.POLICIES) == options.AUGMENTATIONS
+    assert "|".join(pools.POOLS) == options.POOLS
+    assert "|".join(sorted(decode.RESIZE, reverse=True)) == options.RESIZES
+    assert tuple(registry.HEADS) == options.HEADS
+    assert tuple(metrics.METRICS) == options.METRICS
+    assert (options.RUNTIMES, options.PRECISIONS) == (runtime.RUNTIMES, runtime.PRECISIONS)
 
 
 def test_defaults_of_the_command_line_are_those_of_the_library() -> None:
-    import inspect
-
-    from featx.cache.extract import ExtractSettings
-    from featx.cli import model_commands, picture_commands, score_commands
-    from featx.heads.leaderboard import CompareSettings
-    from featx.model.fit import FitSettings
-    from featx.scoring.evaluate import EvaluateSettings
-    from featx.scoring.score import ScoreSettings
-
     # Given as texts, or not at all; all of them mean the settings' default when left out.
     translated = ("heads", "pools", "options")
     for command, settings in (
-        (picture_commands.extract, ExtractSettings()),
-        (model_commands.fit, FitSettings()),
-        (model_commands.compare, CompareSettings()),
-        (score_commands.score, ScoreSettings()),
-        (score_commands.evaluate, EvaluateSettings()),
+        (extract.extract, featx.ExtractSettings()),
+        (fit.fit, featx.FitSettings()),
+        (compare.compare, featx.CompareSettings()),
+        (finetune.finetune, featx.FinetuneSettings()),
+        (score.score, featx.ScoreSettings()),
+        (evaluate.evaluate, featx.EvaluateSettings()),
     ):
-        for name, parameter in inspect.signature(command).parameters.items():
+        parameters = inspect.signature(command).parameters
+        for name, parameter in parameters.items():
             if hasattr(settings, name) and name not in translated:
                 assert parameter.default == getattr(settings, name), (command, name)
-        assert set(vars(settings)) <= set(inspect.signature(command).parameters)
+        assert set(vars(settings)) <= set(parameters)
+
+
+@pytest.mark.parametrize("columns", [80, 100, 140])
+def test_help_pages_fit_the_terminal_and_show_no_types(columns: int) -> None:
+    for name, text in commands(columns).items():
+        assert max(map(len, text.splitlines())) <= columns, name
+        assert not re.search(r"<(bool|str|Path|int|float|list)", text), name
+
+
+def test_every_option_has_a_sentence() -> None:
+    for group in (*app.app.registered_groups, *weights.app.registered_groups):
+        for command in group.typer_instance.registered_commands:
+            for parameter in inspect.signature(command.callback).parameters.values():
+                for info in getattr(parameter.annotation, "__metadata__", ()):
+                    text = info.help or ""
+                    assert info.hidden or (len(text.split()) > 2 and text.endswith(".")), parameter
