@@ -64,9 +64,9 @@ def plain(path: Path) -> dict[str, float]:
     found = {}
     for name in NAMES:
         head = registry.HEADS[name]
-        model = make_pipeline(Normalizer(), head.build(head.options, 0))
+        model = make_pipeline(Normalizer(), head.build(head.default_params, 0))
         step = model.steps[-1][0]
-        grid = {f"{step}__{option}": list(values) for option, values in head.grid.items()}
+        grid = {f"{step}__{option}": list(values) for option, values in head.param_grid.items()}
         scores = []
         for inside, outside in outer.split(X, y, image):
             folds = list(inner.split(X[inside], y[inside], image[inside]))

@@ -23,7 +23,9 @@ from featx.network import pools
 
 def cell(head: registry.Head, data: Examples, test: np.ndarray, y: np.ndarray) -> str:
     """Return "inner folds / test" in percent."""
-    fitted = train(head, data, candidates=head.settings({}), metric=METRICS["accuracy"], seed=0)
+    fitted = train(
+        head, data, candidates=head.param_candidates({}), metric=METRICS["accuracy"], seed=0
+    )
     right = (fitted.classifier.predict_proba(test).argmax(axis=1) == y).mean()
     inner = "–"
     if fitted.out_of_fold is not None:

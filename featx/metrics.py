@@ -1,28 +1,26 @@
 """Probabilities and true labels → scores, and how sure they are."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .errors import InputError
+from .errors import one_of
 
 __all__ = [
     "METRICS",
     "Metric",
     "Paired",
     "Scores",
-    "Threshold",
     "class_scores",
     "compare_paired",
     "compute_scores",
     "corrected_half_width",
-    "coverage_at",
     "get_metric",
     "intervals",
     "share_interval",
-    "threshold",
 ]
 
 _BINS = 10
@@ -35,9 +33,9 @@ class Metric:
     Attributes
     ----------
     score : callable
-        (true labels (n,), probabilities (n, classes)) → float; more is always better.
+        (true labels (n,), probabilities (n, classes)) → float.
     sign : int
-        −1 where less of the metric itself is better: `score` is its negative.
+        1 where more is better, −1 where less is: ``sign * score`` is higher for the better model.
     """
 
     score: Callable[[np.ndarray, np.ndarray], float]
@@ -45,12 +43,17 @@ class Metric:
 
 
 def _accuracy(y: np.ndarray, probabilities: np.ndarray) -> float:
-    return float((probabilities.argmax(axis=1) == y).mean())
+    from sklearn.metrics import accuracy_score
+
+    return float(accuracy_score(y, probabilities.argmax(axis=1)))
 
 
 def _balanced_accuracy(y: np.ndarray, probabilities: np.ndarray) -> float:
-    right = probabilities.argmax(axis=1) == y
-    return float(np.mean([right[y == label].mean() for label in np.unique(y)]))
+    from sklearn.metrics import balanced_accuracy_score
+
+    with warnings.catch_warnings():  # a fold may lack a class that is predicted
+        warnings.simplefilter("ignore")
+        return float(balanced_accuracy_score(y, probabilities.argmax(axis=1)))
 
 
 def _macro_f1(y: np.ndarray, probabilities: np.ndarray) -> float:
@@ -85,22 +88,14 @@ METRICS = {
     "accuracy": Metric(_accuracy),
     "balanced-accuracy": Metric(_balanced_accuracy),
     "macro-f1": Metric(_macro_f1),
-    "log-loss": Metric(lambda y, probabilities: -_log_loss(y, probabilities), sign=-1),
+    "log-loss": Metric(_log_loss, sign=-1),
     "roc-auc": Metric(_roc_auc),
 }
 
 
 def get_metric(name: str) -> Metric:
-    """Return the metric called `name`.
-
-    Raises
-    ------
-    InputError
-        When there is none.
-    """
-    if name not in METRICS:
-        raise InputError(f"Unknown metric {name!r}. Expected one of {', '.join(METRICS)}.")
-    return METRICS[name]
+    """Return the metric called `name`, or raise an `InputError`."""
+    return one_of("metric", name, METRICS)
 
 
 def corrected_half_width(values: np.ndarray, test_share: float) -> float:
@@ -139,7 +134,7 @@ class Scores:
         Expected calibration error (Naeini et al. 2015): how far confidence and accuracy are apart,
         over ten bins of confidence, weighted by images.
     reliability : list of dict
-        For each bin with images: its `images`, mean `confidence` and `accuracy`.
+        For each bin with images: `images` in it, mean `confidence` and `accuracy`.
     confusion : ndarray of int, shape (classes, classes)
         Rows are true classes, columns predicted ones.
     """
@@ -155,7 +150,9 @@ class Scores:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values, for JSON."""
-        return {**self.__dict__, "confusion": self.confusion.tolist()}
+        # `pictures` is the name that `images` had until now; it goes with version 0.2.
+        rows = [{**row, "pictures": row["images"]} for row in self.reliability]
+        return {**vars(self), "reliability": rows, "confusion": self.confusion.tolist()}
 
 
 def compute_scores(y: np.ndarray, probabilities: np.ndarray) -> Scores:
@@ -281,62 +278,6 @@ def share_interval(right: int, total: int) -> tuple[float, float]:
     middle = (share + extra / 2) / (1 + extra)
     half = z / (1 + extra) * np.sqrt(share * (1 - share) / total + extra / (4 * total))
     return max(0.0, float(middle - half)), min(1.0, float(middle + half))
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """A confidence from which on a label is given.
-
-    Attributes
-    ----------
-    confidence : float
-        A label is given where the confidence is this or more.
-    precision : float
-        Share of the labels given that are right.
-    share : float
-        Share of the images that are given a label.
-    """
-
-    confidence: float
-    precision: float
-    share: float
-
-
-def threshold(y: np.ndarray, probabilities: np.ndarray, precision: float) -> Threshold | None:
-    """Return the lowest confidence with which labels are right often enough, or None.
-
-    Parameters
-    ----------
-    y, probabilities
-        See `compute_scores`; of models that were not trained on the images.
-    precision : float
-        The wanted share of right labels, 0 to 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> confident = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]])
-    >>> threshold(np.array([0, 0, 1]), confident, 1.0)
-    Threshold(confidence=0.8, precision=1.0, share=0.6666666666666666)
-    """
-    confidence = probabilities.max(axis=1)
-    order = np.argsort(-confidence, kind="stable")
-    ordered = confidence[order]
-    right = np.cumsum((probabilities.argmax(axis=1) == y)[order])
-    given = np.arange(1, len(y) + 1)
-    last_of_equals = np.append(ordered[1:] < ordered[:-1], True)
-    enough = np.flatnonzero((right / given >= precision) & last_of_equals)
-    if not len(enough):
-        return None
-    at = enough[-1]
-    return Threshold(float(ordered[at]), float(right[at] / given[at]), float(given[at] / len(y)))
-
-
-def coverage_at(y: np.ndarray, probabilities: np.ndarray, confidence: float) -> Threshold:
-    """Return what a confidence threshold gives on other images."""
-    given = probabilities.max(axis=1) >= confidence
-    right = (probabilities.argmax(axis=1) == y)[given]
-    return Threshold(confidence, float(right.mean()) if len(right) else 1.0, float(given.mean()))
 
 
 @dataclass(frozen=True)

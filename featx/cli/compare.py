@@ -167,7 +167,7 @@ def _parameters(entry: "Entry") -> str:
     from ..heads.registry import HEADS
 
     head = HEADS.get(entry.head)
-    grid: Mapping[str, Any] = head.grid if head else {}
+    grid: Mapping[str, Any] = head.param_grid if head else {}
     return ", ".join(f"{name}={entry.settings[name]}" for name in grid if name in entry.settings)
 
 

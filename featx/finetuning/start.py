@@ -77,14 +77,14 @@ class HeadKind:
             When it cannot learn from these examples.
         """
         head = HEADS[self.name]
-        candidates = [{**head.options, **self.options}]
+        candidates = [{**head.default_params, **self.options}]
         metric = METRICS["accuracy"]
         return train(head, examples, candidates=candidates, metric=metric, seed=seed).classifier
 
 
 def _options(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of the settings are options of the head, as they were before they were JSON."""
-    known = {*HEADS[name].options, "class_weight"}
+    known = {*HEADS[name].default_params, "class_weight"}
     return {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in settings.items()

@@ -14,7 +14,7 @@ from ..errors import FeatxError, InputError, printable
 from ..metrics import Metric
 from ..progress import Progress
 from .registry import Head
-from .training import Examples, train
+from .training import Examples, one_blas_thread, train
 
 __all__ = ["Fold", "Outcome", "Task", "cross_validate", "examples_of"]
 
@@ -133,7 +133,8 @@ def cross_validate(
         if not (task.head.distances and matrices[plain].is_wide):
             return matrices[plain]
         if (task.pool, True) not in matrices:
-            matrices[task.pool, True] = matrices[plain].in_row_space()[0]
+            with one_blas_thread():
+                matrices[task.pool, True] = matrices[plain].in_row_space()[0]
         return matrices[task.pool, True]
 
     def in_time(some: Sequence[Task]) -> Iterator[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..cache.file import Cache
 from ..dataset import splits
-from ..errors import InputError
+from ..errors import InputError, require_one_of
 from ..metrics import Metric, corrected_half_width, get_metric
 from ..network.pools import POOLS
 from ..progress import Progress
@@ -113,7 +113,8 @@ class Entry:
             "head": self.head,
             "pool": self.pool,
             "score": number(self.score, 6),
-            "half_width": number(self.half_width, 6),
+            "ci95_half_width": number(self.half_width, 6),
+            "half_width": number(self.half_width, 6),  # its name until now; it goes with 0.2
             "tied": self.tied,
             "fit_seconds": number(self.fit_seconds, 4),
             "score_seconds": number(self.score_seconds, 4),
@@ -156,6 +157,7 @@ class CompareResult:
             "metric": self.metric,
             "rule": self.rule,
             "images": self.images,
+            "pictures": self.images,  # its name until now; it goes with version 0.2
             "folds": self.folds,
             "repeats": self.repeats,
             "choice": {"head": self.choice.head, "pool": self.choice.pool},
@@ -233,7 +235,7 @@ def rank(
                measure, settings.seed)
         for name, pool in keys
     ]  # fmt: skip
-    entries = _ranked(entries, folds)
+    entries = _ranked(entries, folds, measure.sign)
     if not np.isfinite(entries[0].score):
         raise InputError(f"No head could be compared. {entries[0].head}: {entries[0].error}")
     real = [entry for entry in entries if entry.head != "dummy" and np.isfinite(entry.score)]
@@ -274,8 +276,7 @@ def _tasks(settings: CompareSettings, folds: int, more: Mapping[str, Any]) -> li
     for name in (*wanted, *settings.options):
         table.get_head(name)
     for pool in settings.pools:
-        if pool not in POOLS:
-            raise InputError(f"Unknown pool {pool!r}. Expected one of {', '.join(POOLS)}.")
+        require_one_of("pool", pool, POOLS)
     rows = {name: head for name, head in table.HEADS.items() if name in ("dummy", *wanted)}
     taken = sorted(set(more) & set(table.HEADS))
     if taken:
@@ -283,8 +284,8 @@ def _tasks(settings: CompareSettings, folds: int, more: Mapping[str, Any]) -> li
     rows |= {name: table.from_estimator(estimator) for name, estimator in more.items()}
     tasks = []
     for name, head in rows.items():
-        changes = head.changes(settings.options.get(name, {}), settings.class_weight)
-        candidates = head.settings(changes)
+        changes = head.overrides(settings.options.get(name, {}), settings.class_weight)
+        candidates = head.param_candidates(changes)
         pools = settings.pools if settings.pools and name != "dummy" else (head.pool,)
         for pool in sorted(pools, key=list(POOLS).index):
             tasks += [Task(name, head, pool, fold, candidates) for fold in range(folds)]
@@ -354,15 +355,15 @@ def _half_width(draws: np.ndarray, count: int, folds: Sequence[Fold]) -> float:
     return corrected_half_width(draws, len(outside) / len(inside))
 
 
-def _ranked(entries: Sequence[Entry], folds: Sequence[Fold]) -> list[Entry]:
+def _ranked(entries: Sequence[Entry], folds: Sequence[Fold], sign: int) -> list[Entry]:
     """Sort the entries and mark those that cannot be told from the first."""
-    found = sorted(entries, key=lambda entry: (not np.isfinite(entry.score), -entry.score))
+    found = sorted(entries, key=lambda entry: (not np.isfinite(entry.score), -sign * entry.score))
     best = found[0]
     marked = []
     for entry in found:
         tied = entry is best
         if entry._draws is not None and best._draws is not None and entry is not best:
             difference = best._draws - entry._draws
-            tied = best.score - entry.score <= _half_width(difference, len(folds), folds)
+            tied = sign * (best.score - entry.score) <= _half_width(difference, len(folds), folds)
         marked.append(replace(entry, tied=bool(tied and np.isfinite(entry.score))))
     return marked

@@ -10,7 +10,7 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, one_of, require_one_of
 
 __all__ = ["HEADS", "Head", "from_estimator", "get_head"]
 
@@ -27,10 +27,10 @@ class Head:
         What it is, in a few words.
     build : callable
         (options, seed) → a classifier that is not fitted.
-    options : mapping
-        What `--set` can change, with the defaults; a value has the type of its default.
-    grid : mapping
-        The values of options among which a choice is made on inner folds.
+    default_params : mapping
+        The parameters that `--set` can change; a value has the type of its default.
+    param_grid : mapping
+        Values of parameters among which a choice is made on inner folds.
     pool : str
         The pool it works best on.
     calibrated : bool
@@ -53,8 +53,8 @@ class Head:
 
     summary: str
     build: Callable[[Options, int], Any]
-    options: Options = field(default_factory=dict)
-    grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    default_params: Options = field(default_factory=dict)
+    param_grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     pool: str = "avg"
     calibrated: bool = True
     linear: bool = False
@@ -64,44 +64,44 @@ class Head:
     balances: bool = False
     types: tuple[str, ...] = ()
 
-    def settings(self, changes: Options) -> list[dict[str, Any]]:
-        """Return every setting to try: the defaults, the changes over them, and the grid.
+    def param_candidates(self, overrides: Options) -> list[dict[str, Any]]:
+        """Return all parameters to try: the defaults, the overrides, and the values of the grid.
 
-        An option that is changed is no longer a matter of choice.
+        A parameter that is set explicitly is removed from the grid.
 
         Raises
         ------
         InputError
             When there is no such option, or its value is of another type.
         """
-        for name, value in changes.items():
+        for name, value in overrides.items():
             self._check(name, value)
-        free = {name: values for name, values in self.grid.items() if name not in changes}
+        free = {name: values for name, values in self.param_grid.items() if name not in overrides}
         return [
-            {**self.options, **changes, **dict(zip(free, values, strict=True))}
+            {**self.default_params, **overrides, **dict(zip(free, values, strict=True))}
             for values in product(*free.values())
         ]
 
-    def changes(self, options: Options, class_weight: str | None) -> dict[str, Any]:
-        """Return options with the class weight, for a head that takes one.
+    def overrides(self, options: Options, class_weight: str | None) -> dict[str, Any]:
+        """Return parameters with the class weight, for a head that takes one.
 
         Raises
         ------
         InputError
             When there is no such class weight.
         """
-        if class_weight not in (None, "balanced"):
-            raise InputError(f"Unknown class weight {class_weight!r}. Expected 'balanced'.")
+        if class_weight is not None:
+            require_one_of("class weight", class_weight, ("balanced",))
         own = {"class_weight": class_weight} if class_weight and self.balances else {}
         return {**options, **own}
 
     def _check(self, name: str, value: Any) -> None:
         if name == "class_weight" and self.balances and value in (None, "balanced"):
             return
-        if name not in self.options:
-            known = ", ".join(self.options) or "none"
+        if name not in self.default_params:
+            known = ", ".join(self.default_params) or "none"
             raise InputError(f"There is no option {name!r} here. Expected one of: {known}.")
-        default = self.options[name]
+        default = self.default_params[name]
         if type(value) is not type(default):
             raise InputError(f"The option {name} is {value!r}. Expected a value like {default!r}.")
 
@@ -113,9 +113,9 @@ class Head:
         InputError
             When there is no such option, or the text is of another type.
         """
-        if name not in self.options:
+        if name not in self.default_params:
             self._check(name, text)
-        default = self.options[name]
+        default = self.default_params[name]
         try:
             if isinstance(default, tuple):
                 return tuple(int(part) for part in text.split(",") if part)
@@ -227,8 +227,8 @@ HEADS: Mapping[str, Head] = MappingProxyType(
         "lda": Head(
             "linear discriminant analysis with shrinkage",
             _lda,
-            options={"shrinkage": 0.3},
-            grid={"shrinkage": (0.1, 0.3, 0.6)},
+            default_params={"shrinkage": 0.3},
+            param_grid={"shrinkage": (0.1, 0.3, 0.6)},
             pool="avgmax",
             linear=True,
             distances=True,
@@ -237,8 +237,8 @@ HEADS: Mapping[str, Head] = MappingProxyType(
         "logreg": Head(
             "logistic regression",
             _logreg,
-            options={"C": 10.0, "tol": 1e-4},
-            grid={"C": (3.0, 10.0, 30.0, 100.0, 300.0)},
+            default_params={"C": 10.0, "tol": 1e-4},
+            param_grid={"C": (3.0, 10.0, 30.0, 100.0, 300.0)},
             linear=True,
             distances=True,
             layers=True,
@@ -247,8 +247,8 @@ HEADS: Mapping[str, Head] = MappingProxyType(
         "linear-svm": Head(
             "linear support vector machine",
             _linear_svm,
-            options={"C": 1.0, "tol": 1e-4},
-            grid={"C": (0.3, 1.0, 3.0)},
+            default_params={"C": 1.0, "tol": 1e-4},
+            param_grid={"C": (0.3, 1.0, 3.0)},
             linear=True,
             pool="avgmax",
             distances=True,
@@ -258,7 +258,7 @@ HEADS: Mapping[str, Head] = MappingProxyType(
         "softmax": Head(
             "one dense softmax layer",
             _keras,
-            options=_NETWORK,
+            default_params=_NETWORK,
             calibrated=False,
             keras=True,
             layers=True,
@@ -267,16 +267,16 @@ HEADS: Mapping[str, Head] = MappingProxyType(
         "knn": Head(
             "nearest neighbours, weighted by distance",
             _knn,
-            options={"n_neighbors": 5},
-            grid={"n_neighbors": (1, 5, 15)},
+            default_params={"n_neighbors": 5},
+            param_grid={"n_neighbors": (1, 5, 15)},
             pool="avgmax",
             distances=True,
         ),
         "rbf-svm": Head(
             "support vector machine with a Gaussian kernel",
             _rbf_svm,
-            options={"C": 10.0, "gamma": 1.0},
-            grid={"C": (3.0, 10.0), "gamma": (0.5, 2.0)},
+            default_params={"C": 10.0, "gamma": 1.0},
+            param_grid={"C": (3.0, 10.0), "gamma": (0.5, 2.0)},
             pool="avgmax",
             distances=True,
             balances=True,
@@ -284,14 +284,14 @@ HEADS: Mapping[str, Head] = MappingProxyType(
         "random-forest": Head(
             "random forest",
             _random_forest,
-            options={"n_estimators": 100, "min_samples_leaf": 1},
+            default_params={"n_estimators": 100, "min_samples_leaf": 1},
             balances=True,
             types=("sklearn.tree._tree.Tree",),
         ),
         "dense": Head(
             "dense hidden layers with dropout",
             _keras,
-            options={"hidden": (256,), "dropout": 0.5, **_NETWORK},
+            default_params={"hidden": (256,), "dropout": 0.5, **_NETWORK},
             calibrated=False,
             keras=True,
             layers=True,
@@ -300,7 +300,7 @@ HEADS: Mapping[str, Head] = MappingProxyType(
         "hist-gradient-boosting": Head(
             "gradient boosting over histograms",
             _hist_gradient_boosting,
-            options={"learning_rate": 0.1, "max_iter": 40, "max_leaf_nodes": 6},
+            default_params={"learning_rate": 0.1, "max_iter": 40, "max_leaf_nodes": 6},
             balances=True,
             types=("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",),
         ),
@@ -320,13 +320,5 @@ def from_estimator(estimator: Any) -> Head:
 
 
 def get_head(name: str) -> Head:
-    """Return the row of the head called `name`.
-
-    Raises
-    ------
-    InputError
-        When there is none.
-    """
-    if name not in HEADS:
-        raise InputError(f"Unknown head {name!r}. Expected one of {', '.join(HEADS)}.")
-    return HEADS[name]
+    """Return the row of the head called `name`, or raise an `InputError`."""
+    return one_of("head", name, HEADS)

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from .calibration import TemperatureScaled, best_inverse_temperature, decision_s
 from .registry import Head
 from .rowspace import RowSpace
 
-__all__ = ["Examples", "Trained", "train"]
+__all__ = ["Examples", "Trained", "one_blas_thread", "train"]
 
 log = logging.getLogger("featx")
 
@@ -111,9 +112,9 @@ def train(
     examples : Examples
         Labels are 0 to classes − 1, and every class is among them.
     candidates : sequence of dict
-        From `Head.settings`.
+        From `Head.param_candidates`.
     metric : Metric
-        What is best; among equals, the lower log loss, then the first.
+        Metric to choose by. Ties are broken by log loss, then by order.
     seed : int
     out_of_fold : bool
         Try the candidates on inner folds even where there is nothing to choose or to calibrate.
@@ -123,6 +124,29 @@ def train(
     InputError
         When the head cannot learn from these examples.
     """
+    with one_blas_thread():
+        return _train(head, examples, candidates, metric, seed, out_of_fold)
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Compute products of matrices in one thread, so that results do not depend on the cores.
+
+    Sums are in another order with more threads, and near-ties between candidates then fall
+    otherwise: see docs/decisions/0013-one-blas-thread.md.
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, "blas")
+
+
+def _train(
+    head: Head,
+    examples: Examples,
+    candidates: Sequence[dict[str, Any]],
+    metric: Metric,
+    seed: int,
+    out_of_fold: bool,
+) -> Trained:
     rows, space = examples, None
     if head.distances and examples.is_wide:
         rows, space = examples.in_row_space()
@@ -156,7 +180,7 @@ def _exact(settings: dict[str, Any]) -> dict[str, Any]:
 def _default(head: Head, candidates: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the candidate with the head's defaults, or the first where all differ."""
     for settings in candidates:
-        if all(settings[name] == head.options[name] for name in head.grid):
+        if all(settings[name] == head.default_params[name] for name in head.param_grid):
             return settings
     return candidates[0]
 
@@ -203,7 +227,7 @@ def _trial(
     probabilities = softmax(temperature * scores, axis=1)
     truth = probabilities[np.arange(len(examples.y)), examples.y]
     likelihood = float(np.log(np.maximum(truth, 1e-300)).mean())
-    score = (metric.score(examples.y, probabilities), likelihood)
+    score = (metric.sign * metric.score(examples.y, probabilities), likelihood)
     return _Trial(settings, score, temperature, probabilities)
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ..errors import IncompatibleError, InputError
+from ..errors import IncompatibleError, InputError, one_of
 
 __all__ = [
     "POLICIES",
@@ -74,8 +74,7 @@ def get_policy(name: str, count: int) -> Policy:
     InputError
         When there is no such policy, or it cannot make that many.
     """
-    if name not in POLICIES:
-        raise InputError(f"Unknown augmentation {name!r}. Expected one of {', '.join(POLICIES)}.")
+    found = one_of("augmentation", name, POLICIES)
     if count < 0:
         raise InputError(f"copies is {count}. Expected 0 or more.")
     if name == "none" and count:
@@ -89,7 +88,7 @@ def get_policy(name: str, count: int) -> Policy:
         raise InputError(
             f"Augmentation {name!r} is for copies, and copies is 0. Ask for 1 or more."
         )
-    return POLICIES[name]
+    return found
 
 
 def policy_name(text: str) -> str:

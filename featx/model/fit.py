@@ -17,12 +17,13 @@ from ..heads import registry
 from ..heads.crossval import examples_of
 from ..heads.leaderboard import CompareResult, CompareSettings, rank
 from ..heads.training import Examples, Trained, train
-from ..metrics import Scores, Threshold, compute_scores, coverage_at, get_metric, threshold
+from ..metrics import Scores, compute_scores, get_metric
 from ..network.weights import provider_of
 from ..progress import Progress
 from .file import lock_model, save
 from .model import Model, library_versions
 from .novelty import Novelty
+from .threshold import Threshold, coverage_at, find_threshold
 
 __all__ = ["FitResult", "FitSettings", "fit"]
 
@@ -249,7 +250,7 @@ def _check(settings: FitSettings) -> None:
     if settings.head == BEST and settings.options:
         raise InputError("Options belong to a head. Name it, for example --head logreg.")
     if settings.head != BEST:
-        registry.get_head(settings.head).settings(settings.options)
+        registry.get_head(settings.head).param_candidates(settings.options)
 
 
 def _compared(
@@ -274,7 +275,7 @@ def _trained(examples: Examples, name: str, settings: FitSettings) -> Trained:
     return train(
         head,
         examples,
-        candidates=head.settings(head.changes(settings.options, settings.class_weight)),
+        candidates=head.param_candidates(head.overrides(settings.options, settings.class_weight)),
         metric=get_metric(settings.metric),
         seed=settings.seed,
         out_of_fold=settings.target_precision is not None,
@@ -289,7 +290,7 @@ def _threshold(y: np.ndarray, trained: Trained, precision: float | None) -> Thre
             "Some class has one image to train on, so there are no out-of-fold probabilities to "
             "find a threshold by. Add images, or leave --target-precision out."
         )
-    return threshold(y, trained.out_of_fold, precision)
+    return find_threshold(y, trained.out_of_fold, precision)
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend
-from ..errors import InputError
+from ..errors import InputError, one_of
 
 __all__ = [
     "CONVOLUTIONS",
@@ -57,13 +57,11 @@ def cut_shape(cut: str, size: int) -> tuple[int, int, int]:
     >>> cut_shape("block5_pool", 224)
     (7, 7, 512)
     """
-    if cut not in LAYERS:
-        raise InputError(f"Unknown layer {cut!r}. Expected one of {', '.join(LAYERS)}.")
+    scale, channels = one_of("layer", cut, LAYERS)
     if not 32 <= size <= MAX_SIZE or size % 32:
         raise InputError(
             f"The size {size} is not a multiple of 32 up to {MAX_SIZE}. Expected 224, 256, 320 …"
         )
-    scale, channels = LAYERS[cut]
     return size // scale, size // scale, channels
 
 

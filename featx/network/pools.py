@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import one_of
 
 __all__ = ["POOLS", "pool_features"]
 
@@ -35,6 +35,4 @@ def pool_features(features: np.ndarray, pool: str) -> np.ndarray:
     InputError
         When there is no such pool.
     """
-    if pool not in POOLS:
-        raise InputError(f"Unknown pool {pool!r}. Expected one of {', '.join(POOLS)}.")
-    return POOLS[pool](features.astype(np.float32))
+    return one_of("pool", pool, POOLS)(features.astype(np.float32))

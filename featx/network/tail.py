@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend
-from ..errors import CorruptError, InputError
+from ..errors import CorruptError, InputError, require_one_of
 from .layers import CONVOLUTIONS, INPUT, LAYERS, Arrays, apply_layers, layers_between
 
 __all__ = ["Tail", "Unfrozen", "unfrozen"]
@@ -60,8 +60,7 @@ def unfrozen(until: str, count: int, start: str | None = None, own: str | None =
     """
     names = layers_between(INPUT, until)
     if start is not None:
-        if start not in names:
-            raise InputError(f"Unknown layer {start!r}. Expected one of {', '.join(names)}.")
+        require_one_of("layer", start, names)
         count = len(names) - names.index(start)
     if not 1 <= count <= len(names):
         raise InputError(

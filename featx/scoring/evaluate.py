@@ -10,7 +10,7 @@ import numpy as np
 from ..dataset.catalog import NO_LABEL, SPLITS, Catalog
 from ..dataset.scan import Source
 from ..errors import InputError, printable
-from ..metrics import Scores, class_scores, compute_scores, intervals
+from ..metrics import Scores, class_scores, compute_scores, intervals, share_interval
 from ..model.model import Model
 from ..progress import Progress
 from .rows import KNOWN, RowBlock, open_rows
@@ -60,7 +60,7 @@ class EvaluateResult:
     classes : tuple of str
     scores : Scores
     intervals : dict
-        95 % bootstrap intervals, see `metrics.intervals`.
+        95 % intervals: Wilson's of the accuracy, the others by bootstrap, see `metrics.intervals`.
     by_class : list of dict
         See `metrics.class_scores`; in the order of `classes`.
     mistakes : list of Mistake
@@ -160,7 +160,10 @@ def evaluate(
     return EvaluateResult(
         classes=model.classes,
         scores=compute_scores(y, probabilities),
-        intervals=intervals(y, probabilities, settings.seed),
+        intervals={
+            **intervals(y, probabilities, settings.seed),
+            "accuracy": share_interval(int((probabilities.argmax(axis=1) == y).sum()), len(y)),
+        },
         by_class=class_scores(y, probabilities),
         mistakes=_mistakes(rows, model.classes, y, probabilities, settings.mistakes),
         rule=rule,

@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from featx import __version__
-from featx.cli import app, terminal
+from featx.cli import app, meter
 
 TINY = ["--weights", "random", "--size", "32"]
 
@@ -52,10 +52,15 @@ def test_the_whole_way(tmp_path: Path) -> None:
     assert run_json("info", cache)["images"] == 100
     assert run_json("info", model)["test"] == fitted["test"]
     text = run("fit", cache, "-o", model, "--heads", "logreg,lda").stdout
-    assert f"Test accuracy      {fitted['test']['accuracy']:.4f}" in text
-    assert "chosen" in text and "Reliability" in text
-    assert "RANDOM weights" in text and "Confusion" in text
-    assert "fingerprint.cut" in run("info", cache).stdout
+    accuracy = fitted["test"]["accuracy"]
+    sentence = (
+        f"{round(20 * accuracy)} of 20 test images are right: accuracy {accuracy:.4f} (95 % in"
+    )
+    assert sentence in text and "Chosen: " in text and "Confusion" in text
+    assert "weights are RANDOM" in text and f"Next: featx score {model} FOLDER" in text
+    told = run("info", cache).stdout
+    assert "\nImages\n" in told and re.search(r"layer \(cut\) +block5_pool", told)
+    assert re.search(r"head +\w+ on \w+ features", run("info", model).stdout)
     assert "100 listed = 100 cached" in run("extract", digits, "-o", cache, *TINY).stdout
 
 
@@ -120,7 +125,8 @@ def test_skipped_images_make_exit_code_3(photos: Path, tmp_path: Path) -> None:
     done = run("extract", photos, "-o", tmp_path / "f.h5", *TINY, code=3)
     assert r"skipped red/bad\x1b[31m.png: truncated, the image's data ends early" in done.stderr
     assert "25 listed = 24 cached + 0 duplicates + 1 skipped" in done.stdout
-    assert "1 files that do not look like images" in done.stdout
+    assert "1 files that do not look like images were ignored" in done.stdout
+    assert "3 classes: blue 8, green 8, red 8" in done.stdout
     again = run_json("extract", photos, "-o", tmp_path / "f.h5", *TINY, code=3)
     assert again["skipped"] == [{"path": "red/bad\x1b[31m.png", "reason": "truncated"}]
     assert (
@@ -241,7 +247,8 @@ def test_weights_are_listed() -> None:
     found = run_json("weights")["sources"]
     assert set(found) == {"keras", "torchvision"}
     assert all(len(source["sha256"]) == 64 for source in found.values())
-    assert "Fetch them with" in run("weights").stdout
+    text = run("weights").stdout
+    assert ("Next: featx weights fetch" in text) == (text.count("not on this machine") == 2)
 
 
 def test_preview_is_an_image(photos: Path, tmp_path: Path) -> None:
@@ -257,6 +264,8 @@ def test_preview_is_an_image(photos: Path, tmp_path: Path) -> None:
     listed.write_text("path\n../blue/0.png\n")
     assert "--allow-outside" in run("preview", listed, "-o", sheet, code=2).stderr
     assert run_json("preview", listed, "-o", sheet, "--allow-outside")["images"] == 1
+    old = run_json("preview", photos, "-o", sheet, "--pictures", "2", "--size", 64)
+    assert old["images"] == old["pictures"] == 2
     (photos / "blue" / "0.png").write_bytes(b"")
     assert "empty" in run("preview", photos, "-o", sheet, code=3).stderr
 
@@ -271,7 +280,7 @@ def test_bugs_are_exit_code_1_with_a_traceback(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(terminal, "print_described", broken)
+    monkeypatch.setattr("featx.cli.info._cache_groups", broken)
     run("extract", photos, "-o", tmp_path / "f.h5", *TINY)
     result = run("info", tmp_path / "f.h5", code=1)
     assert "ZeroDivisionError" in result.stderr and "This is a bug in featx" in result.stderr
@@ -288,7 +297,7 @@ def test_quiet_when_piped(photos: Path, tmp_path: Path) -> None:
     assert done.returncode == 0
     assert json.loads(done.stdout)["cached"] == 24
     warning, *progress = done.stderr.splitlines()
-    assert warning == "The weights are random: whatever comes of them is for tests only."
+    assert warning == "Using random weights: results are only meaningful in tests."
     # No bar; on a machine that takes more than ten seconds, a plain line now and then.
     assert all(re.fullmatch(r"Extracting: \d+ of 24 images.*", line) for line in progress)
 
@@ -297,12 +306,12 @@ def test_meter_writes_plain_lines_with_rate_and_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([0.0, 20.0, 21.0, 40.0])
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: next(clock))
-    with terminal.Meter("Extracting", "images") as meter:
-        meter(0, 1000, 0)
-        meter(100, 1000, 100)
-        meter(105, 1000, 105)
-        meter(500, 1000, 200)
+    monkeypatch.setattr(meter.time, "monotonic", lambda: next(clock))
+    with meter.Meter("Extracting", "images") as told:
+        told(0, 1000, 0)
+        told(100, 1000, 100)
+        told(105, 1000, 105)
+        told(500, 1000, 200)
     assert capsys.readouterr().err.splitlines() == [
         "Extracting: 100 of 1,000 images, 5.0 a second, 3:00 left",
         "Extracting: 500 of 1,000 images, 5.0 a second, 1:40 left",

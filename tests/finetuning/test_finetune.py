@@ -70,7 +70,7 @@ def test_every_head_that_can_is_the_same_as_layers(head: str, classes: int, pool
     row = registry.HEADS[head]
     options = {"epochs": 3} if row.keras else {}
     data = Examples(rows[:, np.newaxis], y, np.arange(36))
-    candidates, metric = row.settings(options)[:1], METRICS["accuracy"]
+    candidates, metric = row.param_candidates(options)[:1], METRICS["accuracy"]
     fitted = train(row, data, candidates=candidates, metric=metric, seed=0)
     network = keras_network.head_as_network(head, fitted.classifier)
     expected = fitted.classifier.predict_proba(rows)

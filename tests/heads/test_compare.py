@@ -91,7 +91,7 @@ def test_scores_are_those_of_training_on_each_fold(features: Path) -> None:
     head, scores = registry.HEADS["lda"], []
     for inside, outside in splits.folds(data.y, data.units, 4, 0):
         fitted = training.train(
-            head, data.take(inside), candidates=head.settings({}),
+            head, data.take(inside), candidates=head.param_candidates({}),
             metric=metrics.METRICS["accuracy"], seed=0,
         )  # fmt: skip
         predicted = fitted.classifier.predict_proba(data.originals[outside]).argmax(axis=1)
@@ -227,8 +227,10 @@ def test_a_budget_stops_the_run_and_says_so(features: Path) -> None:
 @pytest.mark.parametrize("metric", metrics.METRICS)
 def test_metrics(features: Path, metric: str) -> None:
     found = featx.compare(features, heads=("lda",), folds=3, metric=metric)
-    assert np.isfinite(found.entries[0].score)
-    assert metrics.METRICS[metric].sign == (-1 if metric == "log-loss" else 1)
+    best, dummy = found.entries
+    assert (best.head, dummy.head) == ("lda", "dummy")
+    assert best.score > 0 and metrics.METRICS[metric].sign * (best.score - dummy.score) > 0
+    assert best.as_dict()["half_width"] == best.as_dict()["ci95_half_width"]
 
 
 def split_cache(tmp_path: Path, parts: dict[str, int]) -> Path:

@@ -41,14 +41,14 @@ def trained(
     head = registry.HEADS[name]
     if head.keras:
         options["epochs"] = epochs
-    return train(head, data, candidates=head.settings(options), metric=ACCURACY, seed=seed)
+    return train(head, data, candidates=head.param_candidates(options), metric=ACCURACY, seed=seed)
 
 
 @pytest.mark.parametrize("name", registry.HEADS)
 def test_every_head_is_a_classifier_that_can_be_cloned(name: str) -> None:
     data = examples(noise=0.3)
     head = registry.HEADS[name]
-    built = head.build(head.options, 0)
+    built = head.build(head.default_params, 0)
     assert clone(built).get_params() == built.get_params()
     found = trained(name, data).classifier
     probabilities = found.predict_proba(data.originals)
@@ -68,13 +68,13 @@ def test_same_seed_same_head(name: str) -> None:
 
 def test_settings_are_those_of_the_grid_less_what_is_fixed() -> None:
     head = registry.HEADS["rbf-svm"]
-    assert len(head.settings({})) == 4
-    fixed = head.settings({"C": 1.5})
+    assert len(head.param_candidates({})) == 4
+    fixed = head.param_candidates({"C": 1.5})
     assert [found["C"] for found in fixed] == [1.5, 1.5]
     assert {found["gamma"] for found in fixed} == {0.5, 2.0}
     assert registry.HEADS["dense"].parsed("hidden", "256,128") == (256, 128)
     with pytest.raises(InputError, match=r"The option C is '3'\. Expected a value like 10\.0"):
-        head.settings({"C": "3"})
+        head.param_candidates({"C": "3"})
     with pytest.raises(InputError, match=r"dropout is 'half'\. Expected a value like 0\.5"):
         registry.HEADS["dense"].parsed("dropout", "half")
 
@@ -91,7 +91,7 @@ def test_the_best_setting_is_chosen_on_inner_folds() -> None:
         one = train(head, data, candidates=[settings], metric=METRICS["log-loss"], seed=0)
         assert one.out_of_fold is not None
         scores[settings["n_neighbors"]] = METRICS["log-loss"].score(data.y, one.out_of_fold)
-    assert found.settings["n_neighbors"] == max(scores, key=scores.__getitem__)
+    assert found.settings["n_neighbors"] == min(scores, key=scores.__getitem__)
 
 
 def test_out_of_fold_probabilities_are_by_models_that_did_not_see_the_image() -> None:
@@ -328,3 +328,37 @@ def test_inner_folds_keep_copies_and_units_together(monkeypatch: pytest.MonkeyPa
     assert seen
     for inside, outside in seen:
         assert not len(np.intersect1d(data.units[inside], data.units[outside]))
+
+
+THREADS = """
+import sys
+import numpy as np
+from featx.heads.registry import HEADS
+from featx.heads.training import Examples, train
+from featx.metrics import METRICS
+random = np.random.default_rng(0)
+X = random.random((60, 1, 900), np.float32) + 0.05 * (np.arange(60) % 2)[:, None, None]
+X /= np.linalg.norm(X, axis=2, keepdims=True)
+data = Examples(X.astype(np.float32), np.arange(60) % 2, np.arange(60))
+head = HEADS[sys.argv[1]]
+found = train(head, data, candidates=head.param_candidates({}), metric=METRICS["accuracy"], seed=0)
+sys.stdout.buffer.write(found.classifier.predict_proba(X[:, 0]).tobytes())
+"""
+
+
+@pytest.mark.parametrize("name", ["lda", "logreg", "rbf-svm"])
+def test_the_number_of_threads_changes_nothing(name: str) -> None:
+    import os
+    import subprocess
+    import sys
+
+    found = set()
+    for threads in ("1", "2"):
+        run = subprocess.run(
+            [sys.executable, "-c", THREADS, name],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        found.add(run.stdout)
+    assert len(found) == 1

@@ -3,12 +3,10 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from generated import TINY, write_image
 
 import featx
-from featx import metrics
 from featx.errors import IncompatibleError, InputError
 
 
@@ -94,22 +92,6 @@ def test_what_cannot_be_evaluated(made: Path, tmp_path: Path) -> None:
 
 
 # Thresholds ---------------------------------------------------------------------------------
-
-
-def test_the_threshold_is_the_lowest_that_is_right_often_enough() -> None:
-    random = np.random.default_rng(0)
-    confidence = np.round(random.uniform(0.5, 1, 400), 2)  # with equals
-    y = (random.random(400) > confidence).astype(int)  # right as often as it is confident
-    probabilities = np.stack([confidence, 1 - confidence], axis=1)
-    for wanted in (0.6, 0.8, 0.9):
-        found = metrics.threshold(y, probabilities, wanted)
-        assert found and found.precision >= wanted
-        assert metrics.coverage_at(y, probabilities, found.confidence) == found
-        for lower in np.unique(confidence[confidence < found.confidence]):
-            assert metrics.coverage_at(y, probabilities, lower).precision < wanted
-    y[confidence.argmax()] = 1
-    y[confidence == confidence.max()] = 1
-    assert metrics.threshold(y, probabilities, 1.0) is None
 
 
 def test_fit_finds_the_threshold(made: Path, tmp_path: Path) -> None:
