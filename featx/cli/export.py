@@ -61,3 +61,7 @@ def _show(written: "ExportResult") -> None:
         f"  It takes RGB images as uint8 of shape (n, {side}, {side}, 3) and gives the "
         f"probabilities of {len(written.classes)} classes."
     )
+    say(
+        "  It computes in float32; its probabilities are those of the model to "
+        f"{written.apart:.0e}."
+    )

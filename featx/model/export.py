@@ -2,12 +2,15 @@
 
 import io
 import json
+import logging
 import os
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from .. import backend
 from ..errors import InputError, printable
@@ -19,7 +22,11 @@ from .model import Model
 
 __all__ = ["ExportResult", "export"]
 
+log = logging.getLogger("featx")
+
 _METADATA = "metadata.json"
+_CHECKED = 4  # images
+_TOLERANCE = 1e-3  # of probabilities: features are kept in float16, and the file does not
 
 
 @dataclass(frozen=True)
@@ -34,16 +41,29 @@ class ExportResult:
     classes : tuple of str
         In the order of the probabilities.
     bytes : int
+    made_in : str
+        The precision of the features that the model was fitted on. The file computes in float32:
+        where this is bfloat16, probabilities differ a little from those of `score` on a processor
+        that has bfloat16.
+    apart : float
+        How far probabilities of the file and of the model, both in float32, were apart at most.
     """
 
     out: Path
     size: int
     classes: tuple[str, ...]
     bytes: int
+    made_in: str
+    apart: float
 
     def as_dict(self) -> dict[str, Any]:
         """Return what was written as plain values, for JSON."""
-        return {**vars(self), "out": str(self.out), "classes": list(self.classes)}
+        return {
+            **vars(self),
+            "out": str(self.out),
+            "classes": list(self.classes),
+            "precision": "float32",
+        }
 
 
 def export(model: Model, out: str | os.PathLike[str], *, overwrite: bool = False) -> ExportResult:
@@ -80,13 +100,43 @@ def export(model: Model, out: str | os.PathLike[str], *, overwrite: bool = False
         "resize": model.fingerprint.trunk.resize,
         "model_sha256": model.digest,
     }
+    network = _network(model, head)
+    apart = _check(network, model)
+    made_in = model.fingerprint.precision
+    if made_in != "float32":
+        log.warning(
+            "The file computes in float32, and the model was made in %s: probabilities differ a "
+            "little. docs/scoring.md says how much.",
+            made_in,
+        )
     with tempfile.TemporaryDirectory(prefix="featx-") as folder:
         path = Path(folder) / "model.keras"
-        _network(model, head).save(path)
+        network.save(path)
         data = _with_metadata(path.read_bytes(), described)
     with files.lock_output(out):
         files.write_bytes(out, data)
-    return ExportResult(out, model.fingerprint.trunk.size, model.classes, len(data))
+    size = model.fingerprint.trunk.size
+    return ExportResult(out, size, model.classes, len(data), made_in, apart)
+
+
+def _check(network: Any, model: Model) -> float:
+    """Return how far the network's probabilities are from the model's, both in float32.
+
+    Noise is enough: whatever is put together wrongly shows in it.
+
+    Raises
+    ------
+    AssertionError
+        When they differ by more than rounding.
+    """
+    size = model.fingerprint.trunk.size
+    pixels = np.random.default_rng(0).integers(0, 256, (_CHECKED, size, size, 3), np.uint8)
+    exact = replace(model, precision="float32", runtime="tensorflow")
+    expected = exact.predict_proba(list(pixels))
+    apart = float(np.abs(network.predict_on_batch(pixels) - expected).max())
+    if apart > _TOLERANCE:
+        raise AssertionError(f"the exported network is {apart:.2g} apart from the model")
+    return apart
 
 
 def _network(model: Model, head: Any) -> Any:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ def test_it_gives_the_probabilities_of_score_without_featx(made: Path, tmp_path:
     for model, out in zip(models, outs, strict=True):
         written = featx.export(model, out)
         assert written.size == 32 and written.bytes == out.stat().st_size
+        assert written.apart <= 1e-3
     paths = sorted((made / "photos").rglob("*.png"))
     np.save(
         tmp_path / "x.npy",
@@ -61,7 +63,24 @@ def test_it_gives_the_probabilities_of_score_without_featx(made: Path, tmp_path:
     for model, line in zip(models, run.stdout.splitlines()[-len(models) :], strict=True):
         found = json.loads(line)
         assert found["classes"] == ["blue", "green", "red"] and found["resize"] == "crop"
-        assert np.allclose(found["found"], model.predict_proba(paths), atol=1e-3)
+        exact = replace(model, precision="float32")  # the file computes in float32
+        assert np.allclose(found["found"], exact.predict_proba(paths), atol=1e-3)
+
+
+def test_a_model_made_in_bfloat16_says_so_when_it_is_exported(
+    made: Path, tmp_path: Path, native: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = {**TINY, "cut": "block3_pool", "precision": "bfloat16", "runtime": "tensorflow"}
+    featx.extract(made / "photos", tmp_path / "b.h5", **settings)
+    featx.fit(tmp_path / "b.h5", tmp_path / "b.featx", head="lda")
+    written = featx.export(featx.load(tmp_path / "b.featx"), tmp_path / "b.keras")
+    assert written.made_in == "bfloat16" and written.apart <= 1e-3
+    assert "made in bfloat16: probabilities differ a little" in caplog.text
+    caplog.clear()
+    featx.extract(made / "photos", tmp_path / "a.h5", **{**TINY, "precision": "float32"})
+    featx.fit(tmp_path / "a.h5", tmp_path / "a.featx", head="lda")
+    plain = featx.export(featx.load(tmp_path / "a.featx"), tmp_path / "a.keras")
+    assert plain.made_in == "float32" and "made in" not in caplog.text
 
 
 def test_what_cannot_be_exported(made: Path, tmp_path: Path) -> None:
