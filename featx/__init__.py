@@ -1,12 +1,11 @@
-"""Find the best model for few labelled images, and score the next ten thousand with it.
+"""Find the best classifier for a few labelled images, and score many more with it.
 
-The whole way, here on random weights and small images, so that it takes seconds; leave both out
-for real work:
+This example runs the whole way on random weights and small images, so that it takes seconds. For
+real work, leave `weights` and `size` out:
 
 >>> import tempfile, featx
->>> from featx.dataset.sample import write_sample
 >>> folder = tempfile.TemporaryDirectory()
->>> photos = write_sample(f"{folder.name}/digits", per_class=10).out
+>>> photos = featx.write_sample(f"{folder.name}/digits", per_class=10).out
 >>> cache = f"{folder.name}/features.h5"
 >>> extraction = featx.extract(photos, cache, weights="random", size=32)
 >>> extraction.listed, extraction.cached, extraction.forward
@@ -36,18 +35,36 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Where each public name lives. Imported when first asked for, so that `featx --help` needs neither
-# numpy nor TensorFlow.
+# The module of each public name, imported when the name is first used, so that `featx --help` needs
+# neither numpy nor TensorFlow.
 _HOMES = {
     "Cache": "cache.file",
+    "Catalog": "dataset.catalog",
+    "CompareResult": "heads.leaderboard",
     "CompareSettings": "heads.leaderboard",
+    "CorruptError": "errors",
+    "EvaluateResult": "scoring.evaluate",
     "EvaluateSettings": "scoring.evaluate",
+    "ExportResult": "model.export",
+    "ExtractResult": "cache.extract",
     "ExtractSettings": "cache.extract",
-    "FinetuneSettings": "finetuning.finetune",
     "FeatxError": "errors",
+    "Fingerprint": "network.fingerprint",
+    "FinetuneResult": "finetuning.finetune",
+    "FinetuneSettings": "finetuning.finetune",
+    "FitResult": "model.fit",
     "FitSettings": "model.fit",
+    "IncompatibleError": "errors",
+    "InputError": "errors",
+    "LockedError": "errors",
     "Model": "model.model",
+    "PreviewResult": "images.preview",
+    "PreviewSettings": "images.preview",
+    "SampleResult": "dataset.sample",
+    "ScoreResult": "scoring.score",
     "ScoreSettings": "scoring.score",
+    "StorageError": "errors",
+    "VerifyResult": "model.verify",
     "compare": "heads.compare",
     "evaluate": "scoring.evaluate",
     "export": "model.export",
@@ -55,37 +72,68 @@ _HOMES = {
     "finetune": "finetuning.finetune",
     "fit": "model.fit",
     "load": "model.file",
+    "preview": "images.preview",
     "scan": "dataset.scan",
     "score": "scoring.score",
     "verify": "model.verify",
+    "write_sample": "dataset.sample",
 }
 
 if TYPE_CHECKING:
-    from .cache.extract import ExtractSettings, extract
+    from .cache.extract import ExtractResult, ExtractSettings, extract
     from .cache.file import Cache
+    from .dataset.catalog import Catalog
+    from .dataset.sample import SampleResult, write_sample
     from .dataset.scan import scan
-    from .errors import FeatxError
-    from .finetuning.finetune import FinetuneSettings, finetune
+    from .errors import (
+        CorruptError,
+        FeatxError,
+        IncompatibleError,
+        InputError,
+        LockedError,
+        StorageError,
+    )
+    from .finetuning.finetune import FinetuneResult, FinetuneSettings, finetune
     from .heads.compare import compare
-    from .heads.leaderboard import CompareSettings
-    from .model.export import export
+    from .heads.leaderboard import CompareResult, CompareSettings
+    from .images.preview import PreviewResult, PreviewSettings, preview
+    from .model.export import ExportResult, export
     from .model.file import load
-    from .model.fit import FitSettings, fit
+    from .model.fit import FitResult, FitSettings, fit
     from .model.model import Model
-    from .model.verify import verify
-    from .scoring.evaluate import EvaluateSettings, evaluate
-    from .scoring.score import ScoreSettings, score
+    from .model.verify import VerifyResult, verify
+    from .network.fingerprint import Fingerprint
+    from .scoring.evaluate import EvaluateResult, EvaluateSettings, evaluate
+    from .scoring.score import ScoreResult, ScoreSettings, score
 
 __all__ = [
     "Cache",
+    "Catalog",
+    "CompareResult",
     "CompareSettings",
+    "CorruptError",
+    "EvaluateResult",
     "EvaluateSettings",
+    "ExportResult",
+    "ExtractResult",
     "ExtractSettings",
     "FeatxError",
+    "FinetuneResult",
     "FinetuneSettings",
+    "Fingerprint",
+    "FitResult",
     "FitSettings",
+    "IncompatibleError",
+    "InputError",
+    "LockedError",
     "Model",
+    "PreviewResult",
+    "PreviewSettings",
+    "SampleResult",
+    "ScoreResult",
     "ScoreSettings",
+    "StorageError",
+    "VerifyResult",
     "compare",
     "evaluate",
     "export",
@@ -93,15 +141,21 @@ __all__ = [
     "finetune",
     "fit",
     "load",
+    "preview",
     "scan",
     "score",
     "verify",
+    "write_sample",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Bundle":  # the name that `Model` had until now; it goes with version 0.2
+    if name == "Bundle":  # the former name of `Model`, kept until version 0.2
         name = "Model"
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
