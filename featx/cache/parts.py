@@ -18,6 +18,7 @@ import numpy as np
 from ..errors import CorruptError, printable
 from ..network.fingerprint import Fingerprint
 from ..storage import files
+from ..storage.tensors import save_tensors, tensor_errors
 
 __all__ = ["PartReader", "Parts", "Place"]
 
@@ -93,8 +94,6 @@ class Parts:
         sizes : sequence of (width, height)
         fingerprint : Fingerprint
         """
-        from safetensors.numpy import save
-
         features = np.ascontiguousarray(features)
         small = {
             "digests": _bytes(map(bytes.fromhex, digests)),
@@ -104,7 +103,7 @@ class Parts:
         last = self.paths()[-1:]
         number = int(last[0].stem) + 1 if last else 0
         about = {"fingerprint": fingerprint.as_json(), "sha256": _digest(small)}
-        data = save({"features": features, **small}, about)
+        data = save_tensors({"features": features, **small}, about)
         files.make_folder(self.folder)
         files.write_bytes(self.folder / f"{number:08d}.safetensors", data)
 
@@ -154,11 +153,10 @@ def _opened(path: Path) -> Any:
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
     """Turn what reading a damaged part raises into a `CorruptError`."""
-    from safetensors import SafetensorError
-
     try:
-        yield
-    except (SafetensorError, OSError, LookupError, ValueError, TypeError) as error:
+        with tensor_errors():
+            yield
+    except (OSError, LookupError, ValueError, TypeError) as error:
         raise _damaged(path, error) from error
 
 

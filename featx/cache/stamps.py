@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import printable
 from ..storage import files
 from ..storage.files import Stamp
+from ..storage.tensors import load_tensors, save_tensors
 
 __all__ = ["Stamps"]
 
@@ -35,19 +36,16 @@ class Stamps:
         self._now: dict[str, tuple[Stamp, str]] = {}
 
     def _read(self) -> dict[str, tuple[Stamp, str]]:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-
         if not self._path.is_file():
             return {}
         try:
-            found = load(files.read_bytes(self._path))
+            found = load_tensors(files.read_bytes(self._path))
             paths = map(os.fsdecode, found["paths"].tobytes().split(b"\0"))
             digests = found["digests"].tobytes().hex()
             stamps = map(Stamp._make, found["stamps"].tolist())
             rows = enumerate(zip(paths, stamps, strict=True))
             return {path: (stamp, digests[64 * n : 64 * n + 64]) for n, (path, stamp) in rows}
-        except (SafetensorError, LookupError, ValueError, TypeError, AttributeError) as error:
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
             log.info("%s is damaged and not used: %s", printable(self._path), error)
             return {}
 
@@ -82,8 +80,6 @@ class Stamps:
         StorageError
             When it cannot be written.
         """
-        from safetensors.numpy import save
-
         if self._now == self._before:
             return
         files.remove_partials(self._path)
@@ -95,4 +91,4 @@ class Stamps:
             "digests": np.frombuffer(digests, np.uint8).reshape(-1, 32),
             "stamps": stamps.reshape(-1, 4),
         }
-        files.write_bytes(self._path, save(tensors))
+        files.write_bytes(self._path, save_tensors(tensors))

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from .. import backend
 from ..errors import CorruptError
+from ..storage.tensors import load_tensors, save_tensors
 
 __all__ = ["DenseClassifier"]
 
@@ -194,14 +195,12 @@ class DenseClassifier(ClassifierMixin, BaseEstimator):
 
     def to_bytes(self) -> tuple[bytes, dict[str, Any]]:
         """Return the weights of the fitted head as safetensors, and plain values for JSON."""
-        from safetensors.numpy import save
-
         tensors = {}
         for number, layer in enumerate(_dense_layers(self.model_)):
             kernel, bias = layer.get_weights()
             tensors[f"dense_{number}/kernel"] = np.ascontiguousarray(kernel)
             tensors[f"dense_{number}/bias"] = np.ascontiguousarray(bias)
-        return save(tensors), {
+        return save_tensors(tensors), {
             "parameters": self.get_params(),
             "scale": self.scale_,
             "classes": self.classes_.tolist(),
@@ -217,17 +216,14 @@ class DenseClassifier(ClassifierMixin, BaseEstimator):
         CorruptError
             When the weights are not those of such a head.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-
         head = cls(**described["parameters"])
         head.hidden = tuple(head.hidden)
         head.classes_ = np.array(described["classes"])
         head.history_ = described["history"]
         head.scale_ = float(described["scale"])
         try:
-            tensors = load(saved)
-        except SafetensorError as error:
+            tensors = load_tensors(saved)
+        except ValueError as error:
             raise CorruptError(f"The head's weights cannot be read: {error}.") from error
         width = len(tensors.get("dense_0/kernel", ()))
         widths = (width, *head.hidden, len(head.classes_))

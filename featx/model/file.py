@@ -37,6 +37,7 @@ from ..network.pools import POOLS, pool_features
 from ..network.tail import Tail
 from ..progress import Progress
 from ..storage import files
+from ..storage.tensors import load_tensors, save_tensors
 from .model import FORMAT, VERSION, Model
 from .novelty import Novelty
 
@@ -63,6 +64,7 @@ _LIMITS = {
 #: How many times as large as packed a member above `_SMALL` bytes may be: features are no zeros.
 _PACKED = 20
 _SMALL = 32 << 20
+_NAMED = 5  # members in a message
 #: What the file ends with, as a comment of the zip: the SHA-256 of all bytes before it.
 _SEAL = "featx-model sha256 "
 _SEALED = len(_SEAL) + 64
@@ -106,8 +108,6 @@ def _skops() -> Any:
 
 
 def _members(model: Model) -> dict[str, bytes]:
-    from safetensors.numpy import save
-
     described = model.as_dict()
     members = {}
     if registry.HEADS[model.head_name].keras:
@@ -116,10 +116,10 @@ def _members(model: Model) -> dict[str, bytes]:
         scaled = isinstance(model.head, TemperatureScaled)
         described["inverse_temperature"] = model.head.inverse_temperature if scaled else None
         members[_SKOPS] = _skops().dumps(model.head.estimator_ if scaled else model.head)
-    members[_TRAINING] = save(model.training)
+    members[_TRAINING] = save_tensors(model.training)
     if model.novelty:
         kept = {"reference": model.novelty.reference, "distances": model.novelty.distances}
-        members[_NOVELTY] = save(kept)
+        members[_NOVELTY] = save_tensors(kept)
     if model.tail:
         members[_TAIL] = weight_files.to_safetensors(model.tail.arrays)
     return {_JSON: json.dumps(described, indent=1).encode(), **members}
@@ -214,8 +214,12 @@ def load(
             )
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
-            if len(set(names)) != len(names) or not set(names) <= set(_LIMITS):
-                raise CorruptError(f"{refused}: it has members that no model has.")
+            unexpected = sorted(set(names) - set(_LIMITS))
+            if unexpected:
+                named = ", ".join(map(printable, unexpected[:_NAMED]))
+                raise CorruptError(f"{refused}: it contains unexpected members: {named}.")
+            if len(set(names)) != len(names):
+                raise CorruptError(f"{refused}: it contains a member twice.")
             members = {name: _member(archive, name, refused) for name in names}
         described = json.loads(members[_JSON])
         if described["format"] != FORMAT:
@@ -336,7 +340,7 @@ def _try(model: Model) -> None:
 
 
 def _training(data: bytes, classes: int) -> dict[str, np.ndarray]:
-    kept = _arrays(data)
+    kept = load_tensors(data)
     count = len(kept["labels"])
     expected = {"digests": (count, 32), "labels": (count,)}
     expected |= dict.fromkeys(("probabilities", "fitted"), (count, classes))
@@ -352,21 +356,11 @@ def _tail(data: bytes, described: dict[str, Any], fingerprint: Fingerprint) -> T
 
 
 def _novelty(data: bytes) -> Novelty:
-    kept = _arrays(data)
+    kept = load_tensors(data)
     found = Novelty(kept["reference"], kept["distances"])
     if found.reference.ndim != 2 or found.distances.ndim != 1 or not len(found.distances):
         raise ValueError(f"{_NOVELTY} has arrays of other shapes than (r, d) and (m,)")
     return found
-
-
-def _arrays(data: bytes) -> dict[str, np.ndarray]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    try:
-        return load(data)
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
 
 
 def _warn_of_versions(versions: dict[str, str], path: Path) -> None:

@@ -140,7 +140,7 @@ def score(
         shards = Shards(out, _identity(model, opened, settings))
         if settings.overwrite:
             shards.remove()
-        elif out.exists() and not shards.folder.exists():
+        elif out.exists() and not shards.path.exists():
             raise InputError(
                 f"{printable(out)} exists. Give another output, or add --overwrite to replace it."
             )

@@ -1,1 +1,1 @@
-"""Files: atomic writes and locks, untrusted HDF5, and what a stopped run left."""
+"""Files: atomic writes and locks, untrusted HDF5, tensors, and what a stopped run left."""

@@ -1,7 +1,7 @@
 """Atomic writes, locks, digests: the only module that replaces, locks, syncs or deletes files.
 
-Whatever it does to a file goes through `disk`, one method for each kind of call, so that tests can
-put a disk that fails, one that keeps a record, or one that kills the process in its place.
+Every change of a file goes through `disk`, which has one method for each kind of call, so that
+tests can replace it by one that fails, keeps a record, or kills the process.
 """
 
 import contextlib
@@ -65,7 +65,7 @@ class Disk:
         os.fsync(descriptor)
 
     def replace(self, old: Path, new: Path) -> None:
-        """Give a file another name, in place of what has that name."""
+        """Rename a file, replacing the target if it exists."""
         os.replace(old, new)
 
     def remove(self, path: Path) -> None:
@@ -83,7 +83,7 @@ class Disk:
 
 _AGAIN = "Free some space and run the same command again; finished work is kept."
 
-#: What all of this module works on.
+#: The disk that every function of this module uses.
 disk = Disk()
 
 
@@ -112,7 +112,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 class Stamp(NamedTuple):
-    """What changes when a file does: bytes, times of data and inode in nanoseconds, inode."""
+    """The values that change when a file does: bytes, two times in nanoseconds, and the inode."""
 
     size: int
     modified: int
@@ -156,7 +156,7 @@ def _free(path: Path) -> int:
 def require_space(path: Path, needed: int) -> None:
     """Check that `needed` bytes are free where `path` will be written.
 
-    HDF5 can crash the interpreter on a full disk, so this is asked before and not found out after.
+    HDF5 can crash the interpreter on a full disk, so the space is checked before the work.
 
     Raises
     ------
@@ -183,15 +183,15 @@ def make_folder(path: Path) -> None:
 
 
 class Partial(io.RawIOBase):
-    """A file under way, open for writing and reading, that nobody sees by its name yet.
+    """A temporary file, open for writing and reading, that does not have its final name yet.
 
-    An error of a write is kept, and nothing is written after it: `atomic_write` raises it. So HDF5,
-    which crashes the interpreter where a write fails, is never told; `check` stops early.
+    The first error of a write is kept, nothing is written after it, and `atomic_write` raises it.
+    HDF5, which crashes the interpreter when a write fails, never sees it; `check` raises it early.
 
     Attributes
     ----------
     path : Path
-        Where it lies until then.
+        The temporary name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -210,11 +210,11 @@ class Partial(io.RawIOBase):
             raise self._error
 
     def sync(self) -> None:
-        """Wait until all that was written is on the disk, and see to it that it could be."""
+        """Wait until all data is on the disk; raise the first error of a write."""
         self.check()
         disk.sync(self._descriptor)
 
-    # What `io` asks of a file.
+    # The methods that `io.RawIOBase` needs.
 
     def writable(self) -> bool:
         """Return True."""
@@ -268,7 +268,7 @@ class Partial(io.RawIOBase):
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Partial]:
-    """Yield a file beside `path`; on success it becomes `path`, on failure it goes.
+    """Write to a temporary file beside `path`; rename it on success, delete it on error.
 
     The order is: flush to disk, close, replace, flush the folder. Whoever looks at `path` sees
     the old file or the whole new one, whenever the process or the machine stops.
@@ -335,7 +335,7 @@ def remove_folder(path: Path) -> None:
 
 
 def remove_partials(path: Path) -> None:
-    """Delete what killed writers of `path` left behind. Call it under the lock."""
+    """Delete the temporary files that killed writers of `path` left. Call it under the lock."""
     with storage_errors(path):
         for partial in path.parent.glob(f"{_partial_prefix(path)}*.partial"):
             remove(partial)
@@ -343,16 +343,16 @@ def remove_partials(path: Path) -> None:
 
 @contextlib.contextmanager
 def lock_output(path: Path) -> Iterator[None]:
-    """Make the folder of `path`, hold `<path>.lock`, and delete what killed writers left behind.
+    """Make the folder of `path`, hold `<path>.lock`, and delete temporary files of killed runs.
 
-    So one run at a time writes `path`. The lock file stays on purpose: the lock is the kernel's,
+    Only one run at a time writes `path`. The lock file stays on purpose: the lock is the kernel's,
     freed when the process ends however it ends, and removing the file would let two runs lock two
     files of one name.
 
     Raises
     ------
     LockedError
-        When another process holds it; the message names its process id and host.
+        When another process holds the lock; the message names its process id and host.
     StorageError
         When the folder cannot be written to.
     """

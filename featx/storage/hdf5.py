@@ -1,4 +1,4 @@
-"""Arrays from HDF5 bytes of strangers: their own data only, and no more than the file has."""
+"""Read arrays from an untrusted HDF5 file: no external data, never more than the file's size."""
 
 import io
 from typing import Any
@@ -16,15 +16,15 @@ def arrays(data: bytes, largest: int = 1 << 28) -> list[tuple[str, np.ndarray]]:
     Parameters
     ----------
     data : bytes
-        Of the whole file.
+        The whole file.
     largest : int
-        Datasets of more numbers are passed over.
+        Datasets with more numbers than this are skipped.
 
     Raises
     ------
     CorruptError
-        When it is no HDF5 file, or has a dataset that `check` refuses, or more numbers than bytes:
-        so little can be read that was not there (a compressed file can claim anything).
+        When it is not an HDF5 file, has a dataset that `check` refuses, or would unpack to more
+        bytes than the file has (a compressed file can claim any size).
     """
     import h5py
 
@@ -51,7 +51,7 @@ def arrays(data: bytes, largest: int = 1 << 28) -> list[tuple[str, np.ndarray]]:
 
 
 def check(path: str, item: Any) -> None:
-    """Refuse a dataset that could read elsewhere, or run a filter that not every HDF5 has.
+    """Refuse a dataset that reads other files or needs a filter other than gzip.
 
     Parameters
     ----------
