@@ -41,6 +41,10 @@ class Metric:
     score: Callable[[np.ndarray, np.ndarray], float]
     sign: int = 1
 
+    def utility(self, y: np.ndarray, probabilities: np.ndarray) -> float:
+        """Return the metric so that more is better."""
+        return self.sign * self.score(y, probabilities)
+
 
 def _accuracy(y: np.ndarray, probabilities: np.ndarray) -> float:
     from sklearn.metrics import accuracy_score

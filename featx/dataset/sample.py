@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, printable
+from ..plain import plain
 from ..storage import files
 
 __all__ = ["SampleResult", "write_sample"]
@@ -27,12 +28,7 @@ class SampleResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values, for JSON."""
-        return {
-            "out": str(self.out),
-            "train": self.train,
-            "test": self.test,
-            "classes": list(self.classes),
-        }
+        return plain(self)
 
 
 def write_sample(folder: str | os.PathLike[str], per_class: int | None = None) -> SampleResult:

@@ -14,7 +14,7 @@ from ..errors import FeatxError, InputError, printable
 from ..metrics import Metric
 from ..progress import Progress
 from .registry import Head
-from .training import Examples, one_blas_thread, train
+from .training import Examples, one_thread, train
 
 __all__ = ["Fold", "Outcome", "Task", "cross_validate", "examples_of"]
 
@@ -133,8 +133,7 @@ def cross_validate(
         if not (task.head.distances and matrices[plain].is_wide):
             return matrices[plain]
         if (task.pool, True) not in matrices:
-            with one_blas_thread():
-                matrices[task.pool, True] = matrices[plain].in_row_space()[0]
+            matrices[task.pool, True] = matrices[plain].in_row_space()[0]
         return matrices[task.pool, True]
 
     def in_time(some: Sequence[Task]) -> Iterator[Any]:
@@ -172,7 +171,8 @@ def _outcome(task: Task, examples: Examples, fold: Fold, metric: Metric, seed: i
             task.head, examples.take(inside), candidates=task.candidates, metric=metric, seed=seed
         )
         fitted = time.perf_counter()
-        probabilities = trained.classifier.predict_proba(examples.originals[outside])
+        with one_thread(task.head):
+            probabilities = trained.classifier.predict_proba(examples.originals[outside])
         scored = time.perf_counter()
         return Outcome(
             task.name,

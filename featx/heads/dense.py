@@ -21,8 +21,8 @@ _PREDICT_ROWS = 1024
 class DenseClassifier(ClassifierMixin, BaseEstimator):
     """Dense layers and a softmax, trained with Adam and early stopping.
 
-    Rows are brought to length 1 and then multiplied by the square root of their number of columns,
-    inside the network, so that inputs are about 1 whatever the pool.
+    The network scales rows to length 1 and then multiplies them by the square root of their number
+    of columns, so that inputs are about 1 for every pool.
 
     Parameters
     ----------
@@ -32,12 +32,13 @@ class DenseClassifier(ClassifierMixin, BaseEstimator):
         Share of units left out after each hidden layer while training.
     learning_rate : float
     epochs : int
-        At most as many.
+        Maximum number of epochs.
     batch_size : int
     patience : int
-        Epochs without a lower validation loss before training stops; the best weights are kept.
+        Epochs without a lower validation loss after which training stops; the best weights are
+        kept.
     validation : float
-        Share of the groups (images) that is held out to stop by.
+        Share of the groups (images) that is held out for early stopping.
     l2 : float
         Penalty on the kernels.
     class_weight : {None, "balanced"}
@@ -102,7 +103,7 @@ class DenseClassifier(ClassifierMixin, BaseEstimator):
         trainer = _Trainer.of(*shape, self.dropout, self.l2, self.learning_rate)
         weights = self._weights(columns[inside])
         random = np.random.default_rng(self.random_state)
-        random.permutation(inside)  # as Keras's own loop did: heads stay what they were
+        random.permutation(inside)  # mirrors Model.fit's shuffling, so that results do not change
         with trainer.alone:
             trainer.begin(self.model_)
             arrays = X.astype(np.float32), columns.astype(np.int32), weights
@@ -281,8 +282,8 @@ def _network(
 class _Trainer:
     """Epochs of one shape of network, compiled once however often it is trained anew.
 
-    `Model.fit` takes seconds for a few hundred rows, nearly all of them for what is around the
-    arithmetic: it compiles anew for each network, and makes iterators anew for each epoch.
+    `Model.fit` takes seconds for a few hundred rows, and hardly any of them for arithmetic: it
+    compiles again for each network, and makes new iterators for each epoch.
     """
 
     @staticmethod

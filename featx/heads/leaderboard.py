@@ -1,4 +1,4 @@
-"""Every head on the same folds, ranked, with what cannot be told apart marked as tied."""
+"""Every head on the same folds, ranked; heads not significantly worse than the best are tied."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ _DRAWS = 500  # bootstrap samples, where there is a single fold
 
 @dataclass(frozen=True)
 class CompareSettings:
-    """What is compared, and how.
+    """Which heads are compared, and how.
 
     Attributes
     ----------
@@ -69,12 +69,12 @@ class Entry:
     ----------
     head, pool : str
     score : float
-        Mean over the folds, of the whole procedure: choice of settings and calibration included.
-        Not a number when there is an error.
-    half_width : float
-        Of the 95 % interval around it.
+        Mean of the metric over the folds, for the whole procedure: choice of settings and
+        calibration included. A log loss is positive, and lower is better. NaN after an error.
+    ci95_half_width : float
+        Half the width of the 95 % interval around the score.
     tied : bool
-        Whether it cannot be told from the best.
+        Whether the head is not significantly worse than the best.
     fit_seconds : float
         To choose settings and fit, a fold.
     score_seconds : float
@@ -93,7 +93,7 @@ class Entry:
     head: str
     pool: str
     score: float = np.nan
-    half_width: float = np.nan
+    ci95_half_width: float = np.nan
     tied: bool = False
     fit_seconds: float = np.nan
     score_seconds: float = np.nan
@@ -102,6 +102,11 @@ class Entry:
     out_of_fold: np.ndarray | None = None
     error: str = ""
     _draws: np.ndarray | None = None
+
+    @property
+    def half_width(self) -> float:
+        """The name that `ci95_half_width` had until now; it goes with version 0.2."""
+        return self.ci95_half_width
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as plain values, for JSON and CSV; None where there is no number."""
@@ -113,8 +118,8 @@ class Entry:
             "head": self.head,
             "pool": self.pool,
             "score": number(self.score, 6),
-            "ci95_half_width": number(self.half_width, 6),
-            "half_width": number(self.half_width, 6),  # its name until now; it goes with 0.2
+            "ci95_half_width": number(self.ci95_half_width, 6),
+            "half_width": number(self.ci95_half_width, 6),  # its name until version 0.2
             "tied": self.tied,
             "fit_seconds": number(self.fit_seconds, 4),
             "score_seconds": number(self.score_seconds, 4),
@@ -136,7 +141,7 @@ class CompareResult:
         Never the dummy.
     metric : str
     rule : str
-        On what it was compared, in words.
+        A description of the folds that heads were compared on.
     images : int
     folds, repeats : int
     seconds : float
@@ -156,8 +161,8 @@ class CompareResult:
         return {
             "metric": self.metric,
             "rule": self.rule,
+            "split": self.rule,
             "images": self.images,
-            "pictures": self.images,  # its name until now; it goes with version 0.2
             "folds": self.folds,
             "repeats": self.repeats,
             "choice": {"head": self.choice.head, "pool": self.choice.pool},
@@ -271,7 +276,7 @@ def _repeated(
 
 
 def _tasks(settings: CompareSettings, folds: int, more: Mapping[str, Any]) -> list[Task]:
-    """Return what is to be done, cheap heads first, so that a budget reaches most of them."""
+    """Return the tasks, cheap heads first, so that a budget reaches most of them."""
     wanted = settings.heads or tuple(table.HEADS)
     for name in (*wanted, *settings.options):
         table.get_head(name)
@@ -330,7 +335,7 @@ def _entry(
         name,
         pool,
         score=float(np.mean(scores)),
-        half_width=_half_width(draws, len(folds), folds),
+        ci95_half_width=_half_width(draws, len(folds), folds),
         fit_seconds=float(np.mean([outcome.fit_seconds for outcome in found])),
         score_seconds=float(np.mean([outcome.score_seconds for outcome in found])),
         size=int(np.mean([outcome.size for outcome in found])),
@@ -356,7 +361,10 @@ def _half_width(draws: np.ndarray, count: int, folds: Sequence[Fold]) -> float:
 
 
 def _ranked(entries: Sequence[Entry], folds: Sequence[Fold], sign: int) -> list[Entry]:
-    """Sort the entries and mark those that cannot be told from the first."""
+    """Sort the entries, best first, and mark those that are not significantly worse than it.
+
+    A `sign` of −1 means that lower scores are better.
+    """
     found = sorted(entries, key=lambda entry: (not np.isfinite(entry.score), -sign * entry.score))
     best = found[0]
     marked = []

@@ -3,11 +3,12 @@
 import logging
 import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ..dataset import splits
 from ..errors import InputError
@@ -16,12 +17,28 @@ from .calibration import TemperatureScaled, best_inverse_temperature, decision_s
 from .registry import Head
 from .rowspace import RowSpace
 
-__all__ = ["Examples", "Trained", "one_blas_thread", "train"]
+__all__ = ["Examples", "Trained", "one_thread", "train"]
 
 log = logging.getLogger("featx")
 
 _INNER_FOLDS = 3
 _WIDE = 4  # the exact tolerance costs about as much as this many times the columns
+
+
+def one_thread(head: Head | None = None) -> AbstractContextManager[Any]:
+    """Return a context in which BLAS and OpenMP use one thread.
+
+    Sums in another order differ in their last bits, and of two candidates that are nearly equal
+    another one wins. In one thread, a head is the same on any number of cores, in a worker of a
+    comparison and in the process of `fit`. Keras heads are left alone: they are not trained by
+    BLAS.
+
+    Parameters
+    ----------
+    head : Head, optional
+        The head that is trained inside.
+    """
+    return nullcontext() if head and head.keras else threadpool_limits(1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +73,8 @@ class Examples:
     def in_row_space(self) -> tuple["Examples", RowSpace]:
         """Return the same examples in the space that their rows span, and that space."""
         columns = self.X.shape[2]
-        space = RowSpace(self.X.reshape(-1, columns))
+        with one_thread():
+            space = RowSpace(self.X.reshape(-1, columns))
         rows = space.Z.reshape(*self.X.shape[:2], -1)
         return replace(self, X=rows, reduced_from=columns), space
 
@@ -87,7 +105,7 @@ class Trained:
 
 @dataclass(frozen=True, eq=False)
 class _Trial:
-    """A candidate, and what inner folds say of it: (score, mean log likelihood)."""
+    """A candidate and its result on inner folds: (utility, mean log likelihood)."""
 
     settings: dict[str, Any]
     score: tuple[float, float] = (np.nan, np.nan)
@@ -114,7 +132,7 @@ def train(
     candidates : sequence of dict
         From `Head.param_candidates`.
     metric : Metric
-        Metric to choose by. Ties are broken by log loss, then by order.
+        The metric that candidates are chosen by. Ties are broken by log loss, then by order.
     seed : int
     out_of_fold : bool
         Try the candidates on inner folds even where there is nothing to choose or to calibrate.
@@ -124,19 +142,8 @@ def train(
     InputError
         When the head cannot learn from these examples.
     """
-    with one_blas_thread():
+    with one_thread(head):
         return _train(head, examples, candidates, metric, seed, out_of_fold)
-
-
-def one_blas_thread() -> AbstractContextManager[Any]:
-    """Compute products of matrices in one thread, so that results do not depend on the cores.
-
-    Sums are in another order with more threads, and near-ties between candidates then fall
-    otherwise: see docs/decisions/0013-one-blas-thread.md.
-    """
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1, "blas")
 
 
 def _train(
@@ -227,7 +234,7 @@ def _trial(
     probabilities = softmax(temperature * scores, axis=1)
     truth = probabilities[np.arange(len(examples.y)), examples.y]
     likelihood = float(np.log(np.maximum(truth, 1e-300)).mean())
-    score = (metric.sign * metric.score(examples.y, probabilities), likelihood)
+    score = (metric.utility(examples.y, probabilities), likelihood)
     return _Trial(settings, score, temperature, probabilities)
 
 

@@ -56,7 +56,7 @@ def test_entries_are_ranked_and_tied(board: leaderboard.CompareResult) -> None:
     assert board.choice.size == min(entry.size for entry in tied if entry.head != "dummy")
     assert (board.folds, board.repeats, board.images) == (4, 2, 40)
     for entry in board.entries:
-        assert entry.fit_seconds > 0 and entry.score_seconds > 0 and entry.half_width >= 0
+        assert entry.fit_seconds > 0 and entry.score_seconds > 0 and entry.ci95_half_width >= 0
 
 
 def test_out_of_fold_probabilities_are_one_a_image(board: leaderboard.CompareResult) -> None:
@@ -87,16 +87,20 @@ def test_scores_are_those_of_training_on_each_fold(features: Path) -> None:
     with featx.Cache.open(features) as cache:
         images = np.arange(40)
         units = splits.leakage_groups(cache.catalog, cache.digests)
-        data = crossval.examples_of(cache, "avg", images, units)
+        data = crossval.examples_of(cache, registry.HEADS["lda"].pool, images, units)
     head, scores = registry.HEADS["lda"], []
+    assert data.is_wide  # 160 rows of 1,024 columns: compared in the space that all of them span
+    data = data.in_row_space()[0]
     for inside, outside in splits.folds(data.y, data.units, 4, 0):
         fitted = training.train(
             head, data.take(inside), candidates=head.param_candidates({}),
             metric=metrics.METRICS["accuracy"], seed=0,
         )  # fmt: skip
-        predicted = fitted.classifier.predict_proba(data.originals[outside]).argmax(axis=1)
-        scores.append((predicted == data.y[outside]).mean())
-    assert found.head == "lda" and found.score == pytest.approx(np.mean(scores))
+        with training.one_thread():
+            probabilities = fitted.classifier.predict_proba(data.originals[outside])
+        assert np.array_equal(found.out_of_fold[outside], probabilities)
+        scores.append((probabilities.argmax(axis=1) == data.y[outside]).mean())
+    assert found.head == "lda" and found.score == np.mean(scores)
 
 
 class Memory(ClassifierMixin, BaseEstimator):
@@ -157,6 +161,8 @@ def test_own_estimators_are_compared_and_a_failure_is_a_row(features: Path) -> N
     assert rows["broken"].error == "RuntimeError: out of order"
     assert found.entries[-1].head == "broken" and not rows["broken"].tied
     assert rows["broken"].as_dict()["score"] is None
+    row = rows["mine"].as_dict()
+    assert row["ci95_half_width"] == row["half_width"] == round(rows["mine"].half_width, 6)
 
 
 class Narrow(Memory):
@@ -227,10 +233,44 @@ def test_a_budget_stops_the_run_and_says_so(features: Path) -> None:
 @pytest.mark.parametrize("metric", metrics.METRICS)
 def test_metrics(features: Path, metric: str) -> None:
     found = featx.compare(features, heads=("lda",), folds=3, metric=metric)
-    best, dummy = found.entries
-    assert (best.head, dummy.head) == ("lda", "dummy")
-    assert best.score > 0 and metrics.METRICS[metric].sign * (best.score - dummy.score) > 0
-    assert best.as_dict()["half_width"] == best.as_dict()["ci95_half_width"]
+    assert np.isfinite(found.entries[0].score)
+    assert metrics.METRICS[metric].sign == (-1 if metric == "log-loss" else 1)
+    assert found.entries[0].score > 0
+    with featx.Cache.open(features) as cache:
+        y = cache.catalog.labels
+        folds = splits.folds(y, splits.leakage_groups(cache.catalog, cache.digests), 3, 0)
+    assert found.entries[0].out_of_fold is not None
+    expected = [
+        metrics.compute_scores(y[outside], found.entries[0].out_of_fold[outside])
+        for _, outside in folds
+    ]
+    if metric != "roc-auc":
+        name = metric.replace("-", "_")
+        assert found.entries[0].score == np.mean([getattr(scores, name) for scores in expected])
+
+
+def test_a_log_loss_is_positive_and_the_lowest_is_first(features: Path, tmp_path: Path) -> None:
+    found = featx.compare(features, heads=QUICK, folds=3, metric="log-loss")
+    scores = [entry.score for entry in found.entries]
+    assert scores == sorted(scores) and 0 < scores[0] < scores[-1]
+    assert found.entries[0].tied
+    assert [row["score"] for row in found.as_dict()["entries"]] == [round(s, 6) for s in scores]
+
+
+def test_ties_are_the_same_for_a_metric_and_its_negative() -> None:
+    random = np.random.default_rng(0)
+    folds = [(np.arange(30), np.arange(10))] * 4
+    draws = 0.6 + 0.05 * random.normal(size=(8, 4)) + 0.02 * np.arange(8)[:, np.newaxis]
+    ranked = []
+    for sign in (1, -1):
+        entries = [
+            leaderboard.Entry(str(n), "avg", score=float((sign * d).mean()), _draws=sign * d)
+            for n, d in enumerate(draws)
+        ]
+        found = leaderboard._ranked(entries, folds, sign)
+        ranked.append([(entry.head, entry.tied) for entry in found])
+    assert ranked[0] == ranked[1]
+    assert {tied for _, tied in ranked[0]} == {True, False}
 
 
 def split_cache(tmp_path: Path, parts: dict[str, int]) -> Path:
@@ -260,7 +300,7 @@ def test_the_test_split_is_never_touched(tmp_path: Path, monkeypatch: pytest.Mon
     assert found.rule == "trained on the train split, compared on the val split"
     # Trained on train, compared on val: one fold, and an interval all the same.
     assert (found.images, found.folds, found.repeats) == (22, 1, 1)
-    assert np.isfinite(found.entries[0].half_width)
+    assert np.isfinite(found.entries[0].ci95_half_width)
     assert found.entries[0].out_of_fold is not None
     assert np.isnan(found.entries[0].out_of_fold[:16]).all()
 

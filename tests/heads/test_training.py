@@ -1,5 +1,8 @@
 """Heads, their choice of settings, calibration, and the exact reduction."""
 
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -330,35 +333,45 @@ def test_inner_folds_keep_copies_and_units_together(monkeypatch: pytest.MonkeyPa
         assert not len(np.intersect1d(data.units[inside], data.units[outside]))
 
 
-THREADS = """
+_TRAINS = """
 import sys
 import numpy as np
-from featx.heads.registry import HEADS
-from featx.heads.training import Examples, train
+from featx.heads import registry, training
 from featx.metrics import METRICS
 random = np.random.default_rng(0)
-X = random.random((60, 1, 900), np.float32) + 0.05 * (np.arange(60) % 2)[:, None, None]
+y = np.arange(120) % 4
+X = random.normal(size=(120, 1, int(sys.argv[2]))) + 0.1 * y[:, None, None]
 X /= np.linalg.norm(X, axis=2, keepdims=True)
-data = Examples(X.astype(np.float32), np.arange(60) % 2, np.arange(60))
-head = HEADS[sys.argv[1]]
-found = train(head, data, candidates=head.param_candidates({}), metric=METRICS["accuracy"], seed=0)
-sys.stdout.buffer.write(found.classifier.predict_proba(X[:, 0]).tobytes())
+data = training.Examples(X.astype(np.float32), y, np.arange(120))
+head = registry.HEADS[sys.argv[1]]
+found = training.train(
+    head,
+    data,
+    candidates=head.param_candidates({}),
+    metric=METRICS["accuracy"],
+    seed=0,
+    out_of_fold=True,
+)
+with training.one_thread():
+    again = found.classifier.predict_proba(data.originals)
+print(found.settings, found.out_of_fold.tobytes().hex(), again.tobytes().hex())
 """
 
 
-@pytest.mark.parametrize("name", ["lda", "logreg", "rbf-svm"])
-def test_the_number_of_threads_changes_nothing(name: str) -> None:
-    import os
-    import subprocess
-    import sys
-
-    found = set()
-    for threads in ("1", "2"):
-        run = subprocess.run(
-            [sys.executable, "-c", THREADS, name],
-            env={**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        found.add(run.stdout)
-    assert len(found) == 1
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [("lda", 800), ("logreg", 3000), ("hist-gradient-boosting", 40)],
+    ids=["lda", "logreg in the row space", "hist-gradient-boosting"],
+)
+def test_the_number_of_threads_changes_nothing(name: str, width: int) -> None:
+    found = []
+    for count in ("1", "2"):
+        env = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), count),
+        }
+        command = [sys.executable, "-c", _TRAINS, name, str(width)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+        found.append(done.stdout)
+    assert found[0] and found[0] == found[1]

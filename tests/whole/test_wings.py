@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "featx"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 #: What every wing may import.
-GROUND = ("errors", "backend", "metrics", "progress")
+GROUND = ("errors", "plain", "backend", "metrics", "progress")
 
 
 def wings() -> list[str]:
