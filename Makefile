@@ -27,21 +27,21 @@ demo: $(READY) ## Extract and fit 70 handwritten digits with VGG16's ImageNet we
 	$(BIN)/featx fit data/digits.h5 -o data/digits.featx --heads nearest-centroid,lda,logreg,linear-svm,rbf-svm
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-fault: $(READY) ## Kill, crash, corrupt and race, in minutes
+fault: $(READY) ## Kill, crash, corrupt and race runs, in minutes
 	$(BIN)/python -m pytest -n 2 -m fault tests/whole/test_fault.py
 
-fault-long: $(READY) ## The same with the full numbers, in an hour or two
+fault-long: $(READY) ## Run the fault tests with the full numbers, in an hour or two
 	FEATX_FAULTS=long $(BIN)/python -m pytest -n 2 -m fault tests/whole/test_fault.py
 
-bench: $(READY) ## Measure beside other tools, for an hour or two: make bench PHOTOS=folder
+bench: $(READY) ## Measure against other tools, an hour or two: make bench PHOTOS=folder
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	for bench in extract recipe precision finetune score_images reader reliability start memory; do \
 	  $(BIN)/python benchmarks/bench_$$bench.py $(PHOTOS) || exit 1; done
 	for bench in runtimes compare score_cache; do $(BIN)/python benchmarks/bench_$$bench.py || exit 1; done
 
-bench-check: $(READY) ## Say which figures of the last bench fall short
+bench-check: $(READY) ## List the targets that the last bench missed
 	$(BIN)/python benchmarks/check.py
 
 check: $(READY) ## Check format, lint and types
@@ -49,7 +49,7 @@ check: $(READY) ## Check format, lint and types
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-format: $(READY) ## Format the code and mend what the linter can
+format: $(READY) ## Format the code and fix what the linter can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
