@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .errors import one_of
+from .plain import plain
 
 __all__ = [
     "METRICS",
@@ -154,9 +155,7 @@ class Scores:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values, for JSON."""
-        # `pictures` is the name that `images` had until now; it goes with version 0.2.
-        rows = [{**row, "pictures": row["images"]} for row in self.reliability]
-        return {**vars(self), "reliability": rows, "confusion": self.confusion.tolist()}
+        return plain(self)
 
 
 def compute_scores(y: np.ndarray, probabilities: np.ndarray) -> Scores:

@@ -89,7 +89,6 @@ class ExtractResult:
             "cached": self.cached,
             "reused": self.reused,
             "computed": self.computed,
-            "forward": self.computed,  # its name until now; it goes with version 0.2
             "skipped": [{"path": row.path, "reason": row.reason} for row in self.skipped],
             "duplicates": self.duplicates,
             "ignored": self.ignored,

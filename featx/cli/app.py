@@ -1,4 +1,4 @@
-"""The command line: one command a file, gathered here."""
+"""The command line: its commands in the order of its help, and the way in."""
 
 import contextlib
 import os
@@ -8,45 +8,94 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import (
-    compare,
-    evaluate,
-    exits,
-    export,
-    extract,
-    finetune,
-    fit,
-    info,
-    preview,
-    sample,
-    score,
-    verify,
-    weights,
-)
-from .options import HelpGroup
+from . import exits
+from .compare import compare
+from .evaluate import evaluate
+from .export import export
+from .extract import extract
+from .finetune import finetune
+from .fit import fit
+from .info import info
+from .pages import Group, command
+from .preview import preview
 from .quiet import quiet_backend
+from .sample import sample
+from .score import score
 from .terminal import say
+from .verify import verify
+from .weights import app as weights_app
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="featx",
-    cls=HelpGroup,
-    help="Find the best model for a few labelled images, and label thousands of others with it."
-    "\n\nEvery image goes through a frozen VGG16 once; its features are cached, and classifiers "
+    cls=Group,
+    help="Find the best model for a few labelled images, and label the next ten thousand with it."
+    "\n\nEvery image goes through a frozen VGG16 once. Its features are cached, and classifiers "
     "are trained on the cache in seconds.",
-    epilog="Start with:  featx extract PHOTOS   then:  featx fit",
+    epilog="Start with `featx extract PHOTOS`, and then `featx fit`.",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    sample, extract, preview, compare, fit, finetune, score, evaluate, export, verify, info,
-):  # fmt: skip
-    app.add_typer(command.app)
-app.add_typer(weights.app, name="weights")
+
+command(app, "featx sample data/digits --per-class 60")(sample)
+command(
+    app,
+    "featx extract photos",
+    "featx extract photos -o flips.h5 --copies 1 --augment flip",
+    "featx extract list.csv --cut block4_pool --json",
+    settings="cache.extract.ExtractSettings",
+)(extract)
+command(
+    app,
+    "featx preview photos -o sheet.png --augment article --copies 4",
+    settings="images.preview.PreviewSettings",
+)(preview)
+command(
+    app,
+    "featx compare",
+    "featx compare features.h5 --heads logreg,rbf-svm --pools all",
+    "featx compare --metric log-loss --repeats 3 --out board.csv",
+    settings="heads.leaderboard.CompareSettings",
+)(compare)
+command(
+    app,
+    "featx fit",
+    "featx fit features.h5 -o bees.featx --head linear-svm --pool avg",
+    "featx fit --head dense --set hidden=256 --set dropout=0.5",
+    "featx fit --target-precision 0.99",
+    settings="model.fit.FitSettings",
+)(fit)
+command(
+    app,
+    "featx finetune model.featx -o tuned.featx",
+    "featx finetune model.featx --from block5_conv2 --epochs 20 --plot",
+    settings="finetuning.finetune.FinetuneSettings",
+)(finetune)
+command(
+    app,
+    "featx score model.featx inbox -o scores.csv",
+    "find inbox -name '*.jpg' -print0 | featx score model.featx - -0",
+    "featx score model.featx features.h5 -o s.parquet --abstain 0.9",
+    settings="scoring.score.ScoreSettings",
+)(score)
+command(
+    app,
+    "featx evaluate model.featx photos",
+    "featx evaluate model.featx features.h5 --split val --json",
+    settings="scoring.evaluate.EvaluateSettings",
+)(evaluate)
+command(app, "featx export model.featx -o model.keras")(export)
+command(
+    app,
+    "featx verify features.h5 model.featx",
+    "featx verify features.h5 --against photos",
+)(verify)
+command(app, "featx info features.h5", "featx info model.featx --json")(info)
+app.add_typer(weights_app, name="weights")
 
 
 def main() -> None:
@@ -77,7 +126,7 @@ def _featx(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
 ) -> None:

@@ -1,6 +1,7 @@
-"""The command compare, and the leaderboard that fit shows too."""
+"""`featx compare`: which head is best, and the leaderboard."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,88 +11,66 @@ from ..errors import printable
 from .exits import exit_on_error
 from .meter import Meter
 from .options import (
-    OUTPUT,
-    POOLS,
-    WHAT,
     Budget,
     ClassWeight,
     Features,
     Folds,
     Heads,
-    HelpPage,
     Json,
     MetricName,
     Options,
     Quiet,
     Repeats,
     Seed,
-    examples,
+    names,
     options_by_head,
-    settings_from,
-    split_names,
 )
-from .terminal import human_bytes, say, say_next, table, width, write_json
+from .pages import settings_from
+from .terminal import fits, print_next, print_table, quoted, say_wrapped, write_json
 
 if TYPE_CHECKING:
     from ..heads.leaderboard import CompareResult, Entry
 
-__all__ = ["app", "say_leaderboard"]
+__all__ = ["compare", "print_leaderboard"]
 
-app = typer.Typer()
-
-#: Columns of a terminal from which on a leaderboard shows more.
-_ROOM_FOR_PARAMETERS = 96
-_ROOM_FOR_COSTS = 128
+#: Metrics whose values are not within 0 and 1.
+_UNBOUNDED = ("log-loss",)
 
 
-@app.command(
-    cls=HelpPage,
-    epilog=examples(
-        "compare",
-        "compare features.h5 --heads logreg,rbf-svm --pools all --repeats 3",
-        "compare --metric log-loss --out board.csv",
-    ),
-)
 def compare(
     features: Features = Path("features.h5"),
     heads: Heads = "all",
     pools: Annotated[
         str | None,
         typer.Option(
-            metavar="POOL,...",
-            help="Pools that every head is compared on: all, or some of "
-            f"{POOLS.replace('|', ', ')}. A pool makes one row of the features of an image.",
+            metavar="POOL,POOL...|all",
+            help="Ways to pool the features of an image into one row, each tried with every head: "
+            "all, or some of {network.pools.POOLS}.",
             show_default="each head's own",
-            rich_help_panel=WHAT,
         ),
     ] = None,
-    metric: MetricName = "accuracy",
-    folds: Folds = 5,
-    repeats: Repeats = 1,
-    budget: Budget = None,
-    options: Options = None,
-    class_weight: ClassWeight = None,
-    seed: Seed = 0,
+    metric: MetricName = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            "-o",
-            "--out",
-            metavar="FILE",
-            help="Write the leaderboard to a .csv or .json file too.",
-            rich_help_panel=OUTPUT,
+            "-o", "--out", metavar="FILE", help="Write the leaderboard to a .csv or .json file too."
         ),
     ] = None,
+    folds: Folds = None,
+    repeats: Repeats = None,
+    budget: Budget = None,
+    options: Options = None,
+    class_weight: ClassWeight = None,
+    seed: Seed = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Find the best classifier: all heads on the same cross-validation folds.
+    """Find the best head by cross-validating all of them on the same folds over images.
 
-    Each head's parameters are chosen inside every fold, so a score is that of the whole procedure.
-    Heads that are not significantly worse than the best are marked as tied, and the smallest of
-    them is chosen. A test split is never touched.
+    The settings of each head are chosen inside every fold, so a score is that of the whole
+    procedure. Heads that are not significantly worse than the best are marked as tied, and the
+    smallest of these is chosen. A test split is never touched.
     """
-    given = locals()
     with exit_on_error(json, quiet=quiet):
         from ..heads.compare import compare as run
         from ..heads.compare import write_leaderboard
@@ -100,9 +79,9 @@ def compare(
 
         settings = settings_from(
             CompareSettings,
-            given,
-            heads=split_names(heads),
-            pools=tuple(POOLS) if pools == "all" else split_names(pools),
+            locals(),
+            heads=names(heads),
+            pools=tuple(POOLS) if pools == "all" else names(pools),
             options=options_by_head(options or []),
         )
         with Meter("Comparing heads", "folds", quiet=quiet) as progress:
@@ -110,66 +89,80 @@ def compare(
         if out:
             write_leaderboard(board, out)
         if json:
-            write_json(board.as_dict())
-        else:
-            say_leaderboard(board)
-            say_next(
-                f"featx fit {printable(features)} --head {board.choice.head}",
-                "trains and tests it",
-                quiet=quiet,
-            )
+            write_json(board.as_dict(), "compare")
+            return
+        print_leaderboard(board)
+        choice = board.choice
+        print_next(
+            f"featx fit {quoted(features)} --head {choice.head} --pool {choice.pool}", quiet=quiet
+        )
 
 
-def say_leaderboard(board: "CompareResult") -> None:
-    """Write the heads, best first, and which of them is chosen."""
-    columns = width()
-    has_parameters = columns is None or columns >= _ROOM_FOR_PARAMETERS
-    has_costs = columns is None or columns >= _ROOM_FOR_COSTS
-    rows = []
-    for entry in board.entries:
-        row = [entry.head, entry.pool, "failed" if entry.error else _score(entry, board.metric)]
-        if has_costs:
-            row += _costs(entry)
-        if has_parameters:
-            row.append(_parameters(entry))
-        rows.append([*row, _verdict(entry, board)])
-    names = ["head", "pool", f"{board.metric} (95 %)"]
-    names += ["fit s", "s per 1,000", "size"] if has_costs else []
-    names += ["chosen parameters"] if has_parameters else []
-    table(f"{board.images} images, {board.rule}", [*names, ""], rows)
+def print_leaderboard(board: "CompareResult") -> None:
+    """Write the heads, best first, with the verdict last; a narrow terminal gets fewer columns."""
+    say_wrapped(f"{board.images} images, {board.rule}")
+    heads, rows = _columns(board)
+    print_table("", heads, rows, left=["pool", "chosen settings", "verdict"])
     for entry in board.entries:
         if entry.error:
-            say(f"{entry.head} on {entry.pool}: {printable(entry.error)}")
-    say(
-        f"Chosen: {board.choice.head} on {board.choice.pool} features, the smallest of the heads "
-        "that are not significantly worse than the best (tied)."
+            say_wrapped(f"{entry.head} on {entry.pool} failed: {printable(entry.error)}", "  ")
+    say_wrapped(
+        "Tied heads are not significantly worse than the best; the smallest of them is chosen: "
+        f"{board.choice.head} on {board.choice.pool}. ({board.seconds:.1f} s)"
     )
-    say(f"The comparison took {board.seconds:.1f} s.")
+
+
+def _columns(board: "CompareResult") -> tuple[list[str], list[list[str]]]:
+    """Return the widest table that the terminal has room for.
+
+    Dropped first are bytes and times, then the settings; head, pool, score and verdict stay.
+    """
+    start = [
+        ("head", [entry.head for entry in board.entries]),
+        ("pool", [entry.pool for entry in board.entries]),
+        (f"{board.metric} ± 95 %", [_score(entry, board.metric) for entry in board.entries]),
+    ]
+    settings = ("chosen settings", [_chosen_settings(entry) for entry in board.entries])
+    costs = [
+        ("fit s", [_number(entry.fit_seconds, ".2f") for entry in board.entries]),
+        ("score s/1000", [_number(entry.score_seconds, ".3f") for entry in board.entries]),
+        ("bytes", [f"{entry.size:,}" if entry.size else "" for entry in board.entries]),
+    ]
+    verdict = ("verdict", [_verdict(entry, board) for entry in board.entries])
+    for extra in ([settings, *costs], [settings], []):
+        columns: Sequence[tuple[str, list[str]]] = [*start, *extra, verdict]
+        heads = [head for head, _ in columns]
+        rows = [list(row) for row in zip(*(cells for _, cells in columns), strict=True)]
+        if fits(heads, rows):
+            break
+    return heads, rows
 
 
 def _score(entry: "Entry", metric: str) -> str:
-    """Return a score and its interval; one that would pass 0 or 1 is shown by its ends."""
-    low, high = entry.score - entry.half_width, entry.score + entry.half_width
-    if low >= 0 and (high <= 1 or metric == "log-loss"):
-        return f"{entry.score:.4f} ± {entry.half_width:.4f}"
-    high = high if metric == "log-loss" else min(high, 1.0)
-    return f"{entry.score:.4f}, {max(low, 0.0):.3f} to {high:.3f}"
-
-
-def _costs(entry: "Entry") -> list[str]:
+    """Return a score with half its 95 % interval, of which neither end passes 0 or 1."""
     if entry.error:
-        return ["", "", ""]
-    return [f"{entry.fit_seconds:.2f}", f"{entry.score_seconds:.3f}", human_bytes(entry.size)]
+        return ""
+    shown = entry.score
+    half = entry.ci95_half_width
+    up, down = (half, half) if metric in _UNBOUNDED else (min(half, 1 - shown), min(half, shown))
+    if up == down or math.isnan(half):
+        return f"{shown:.4f} ± {half:.4f}"
+    return f"{shown:.4f} +{up:.4f} −{down:.4f}"
 
 
-def _parameters(entry: "Entry") -> str:
-    """Return the parameters that were chosen from the head's grid; others were given."""
-    from ..heads.registry import HEADS
-
-    head = HEADS.get(entry.head)
-    grid: Mapping[str, Any] = head.param_grid if head else {}
-    return ", ".join(f"{name}={entry.settings[name]}" for name in grid if name in entry.settings)
+def _number(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else ""
 
 
 def _verdict(entry: "Entry", board: "CompareResult") -> str:
+    if entry.error:
+        return "failed"
     return "chosen" if entry is board.choice else "tied" if entry.tied else ""
+
+
+def _chosen_settings(entry: "Entry") -> str:
+    """Return the settings that were chosen from the grid; others are the head's defaults."""
+    from ..heads.registry import HEADS
+
+    grid: Any = HEADS[entry.head].param_grid if entry.head in HEADS else entry.settings
+    return ", ".join(f"{name}={value}" for name, value in entry.settings.items() if name in grid)

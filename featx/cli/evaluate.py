@@ -1,4 +1,4 @@
-"""The command evaluate."""
+"""`featx evaluate`: a model compared with the labels of images."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,39 +8,17 @@ import typer
 from ..errors import printable
 from .exits import exit_on_error
 from .meter import Meter
-from .options import (
-    OUTPUT,
-    WHAT,
-    Copies,
-    HelpPage,
-    Json,
-    Model,
-    Outside,
-    Precision,
-    Quiet,
-    Runtime,
-    Seed,
-    Weights,
-    examples,
-    listed_sources,
-    settings_from,
-)
-from .terminal import confusion_table, say, say_scores, say_skipped, table, write_json
+from .options import Json, Model, Outside, Precision, Quiet, Runtime, Seed, Tta, Weights, sources
+from .pages import settings_from
+from .scores import print_confusion, print_reliability, print_scores
+from .terminal import print_next, print_skipped, print_table, quoted, say, write_json
 
 if TYPE_CHECKING:
     from ..scoring.evaluate import EvaluateResult
 
-__all__ = ["app"]
-
-app = typer.Typer()
-
-_NAMES = {"balanced_accuracy": "Balanced accuracy", "macro_f1": "Macro F1", "log_loss": "Log loss"}
+__all__ = ["evaluate"]
 
 
-@app.command(
-    cls=HelpPage,
-    epilog=examples("evaluate model.featx photos", "evaluate model.featx features.h5 --split val"),
-)
 def evaluate(
     model: Model,
     source: Annotated[
@@ -54,41 +32,35 @@ def evaluate(
     split: Annotated[
         str | None,
         typer.Option(
-            metavar="train|val|test",
-            help="Split whose images the model is evaluated on.",
-            show_default="test, else val, else all",
-            rich_help_panel=WHAT,
+            metavar="NAME",
+            help="The split to evaluate on: one of {dataset.catalog.SPLITS}.",
+            show_default="test; without one val; without both all images",
         ),
     ] = None,
     mistakes: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="How many of the most confident mistakes are shown.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = 10,
-    tta: Copies = 0,
-    seed: Seed = 0,
+        int | None,
+        typer.Option(metavar="N", help="Number of mistakes to list, the most confident first."),
+    ] = None,
+    tta: Tta = None,
     weights: Weights = "auto",
-    runtime: Runtime = "auto",
-    precision: Precision = "auto",
+    runtime: Runtime = None,
+    precision: Precision = None,
     allow_outside: Outside = False,
+    seed: Seed = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Compare the predictions of a model with known labels.
+    """Compare a model's predictions with the labels of images.
 
-    Images that the model was trained on, byte for byte, are left out. Intervals are 95 %
-    intervals: Wilson's for the accuracy, from bootstrap samples of the images for the others.
+    Images that the model was trained on, byte for byte, are left out. The 95 % interval of the
+    accuracy is Wilson's; those of the other scores come from bootstrap samples of the images.
     """
-    given = locals()
     with exit_on_error(json, quiet=quiet):
         from ..model.file import load
         from ..scoring.evaluate import EvaluateSettings
         from ..scoring.evaluate import evaluate as run
 
-        settings = settings_from(EvaluateSettings, given)
+        settings = settings_from(EvaluateSettings, locals())
         with (
             Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,
             Meter("Evaluating", "images", quiet=quiet) as progress,
@@ -96,21 +68,25 @@ def evaluate(
             loaded = load(
                 model,
                 weights=weights,
-                runtime=runtime,
-                precision=precision,
+                runtime=runtime or "auto",
+                precision=precision or "auto",
                 download_progress=download,
             )
-            listed = listed_sources(source, allow_outside)
-            found = run(loaded, listed, settings, progress=progress)
+            found = run(loaded, sources(source, allow_outside), settings, progress=progress)
         if json:
-            write_json(found.as_dict())
+            write_json(found.as_dict(), "evaluate")
         else:
-            _show(found)
+            print_evaluated(found)
+            if loaded.tail:
+                after = f"featx score {quoted(model)} FOLDER -o scores.csv"
+            else:
+                after = f"featx finetune {quoted(model)} -o tuned.featx"
+            print_next(after, quiet=quiet)
         if found.skipped:
             raise typer.Exit(3)
 
 
-def _show(found: "EvaluateResult") -> None:
+def print_evaluated(found: "EvaluateResult") -> None:
     """Write how well a model does on labelled images."""
     scores = found.scores
     say(f"{scores.images} images: {found.rule}")
@@ -118,16 +94,19 @@ def _show(found: "EvaluateResult") -> None:
         say(f"  {found.trained_on} left out: the model was trained on them")
     if found.unlabelled:
         say(f"  {found.unlabelled} images without a label left out")
-    say_skipped(found.skipped)
+    print_skipped(found.skipped)
     say()
     rows = [
-        [printable(name), *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")),
-         f"{row['images']}"]
+        [
+            printable(name),
+            *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")),
+            f"{row['images']}",
+        ]
         for name, row in zip(found.classes, found.by_class, strict=True)
-    ]  # fmt: skip
-    table("Classes", ["class", "precision", "recall", "F1", "images"], rows)
+    ]
+    print_table("Classes", ["class", "precision", "recall", "F1", "images"], rows)
     say()
-    confusion_table(found.classes, scores.confusion.tolist())
+    print_confusion(found.classes, scores.confusion.tolist())
     if found.mistakes:
         say()
         rows = [
@@ -135,12 +114,8 @@ def _show(found: "EvaluateResult") -> None:
              f"{row.confidence:.3f}"]
             for row in found.mistakes
         ]  # fmt: skip
-        table("Most confident mistakes", ["path", "true", "predicted", "confidence"], rows)
+        heads = ["path", "true", "predicted", "confidence"]
+        print_table("Most confident mistakes", heads, rows, left=["true", "predicted"])
     say()
-    say_scores(scores, "images")
-    named = [
-        f"{title} {low:.4f} to {high:.4f}"
-        for name, title in _NAMES.items()
-        for low, high in [found.intervals[name]]
-    ]
-    say(f"95 % intervals from bootstrap samples: {'; '.join(named)}.")
+    print_scores(scores, "images", found.intervals)
+    print_reliability(scores)

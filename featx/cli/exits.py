@@ -25,28 +25,28 @@ INTERRUPTED = frozenset(code for _, code in _SIGNALS.values())
 
 
 class _Terminated(BaseException):
-    """SIGTERM came."""
+    """The process received SIGTERM."""
 
 
 @contextmanager
 def exit_on_error(
     json: bool, *, quiet: bool = False, resume: str = "", without: str = ""
 ) -> Iterator[None]:
-    """Turn what goes wrong inside into a message and an exit code.
+    """Turn every error inside the block into a message and an exit code.
 
     Parameters
     ----------
     json : bool
-        Print the message as JSON too.
+        Print the message as a JSON object on standard output too.
     quiet : bool
         Show warnings only.
     resume : str
-        What is kept when the run is interrupted, before the command that goes on.
+        A sentence on what an interrupted run keeps; the command that continues follows it.
     without : str
-        An option that this command is shown without: it would start again.
+        An option that this command is shown without, because with it the run would start again.
     """
     _log_to_stderr(logging.WARNING if quiet else logging.INFO)
-    resume = f"{resume} Go on with:\n  {_command(without)}" if resume else ""
+    resume = f"{resume} Continue with:\n  {_command(without)}" if resume else ""
     try:
         with _leaving_at_once(json, resume):
             yield
@@ -57,14 +57,14 @@ def exit_on_error(
     except _Terminated:
         _fail_by(signal.SIGTERM, resume, json)
     except MemoryError:
-        _fail("The memory is full. Try a smaller --batch, or close other programs.", 7, json)
+        _fail("Not enough memory. Try a smaller --batch, or close other programs.", 7, json)
     except OSError as error:
         _fail(f"{printable(error.filename or 'I/O')}: {error.strerror or error}", 6, json)
     except typer.Exit:
         raise
     except Exception:
         traceback.print_exc()
-        _fail("This is a bug in featx; please report it with the lines above.", 1, json)
+        _fail("This is a bug in featx. Please report it with the lines above.", 1, json)
 
 
 def _command(without: str) -> str:
@@ -74,11 +74,11 @@ def _command(without: str) -> str:
 
 @contextmanager
 def _leaving_at_once(json: bool, resume: str) -> Iterator[None]:
-    """Turn SIGTERM into an exception, and leave soon after a signal, whatever is under way.
+    """Turn SIGTERM into an exception, and end the process soon after a signal in any case.
 
-    Python raises KeyboardInterrupt only when the network is done with its batch, which can take
-    seconds. Whatever is on the disk then is whole, as after a kill; so a thread that hears of the
-    signal at once waits a moment for the orderly way and then ends the process.
+    Python raises KeyboardInterrupt only when the network has finished its batch, which can take
+    seconds. The files on the disk are whole at any moment, as after a kill. So a thread that
+    receives the signal at once waits a moment for the orderly end, and then ends the process.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's

@@ -1,67 +1,52 @@
-"""The command export."""
+"""`featx export`: a model as one plain Keras file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ..errors import printable
 from .exits import exit_on_error
 from .meter import Meter
-from .options import WHAT, HelpPage, Json, Model, Overwrite, Weights, examples
-from .terminal import human_bytes, say, write_json
+from .options import Json, Model, Quiet, Weights
+from .terminal import print_next, say, say_wrapped, write_json
 
-if TYPE_CHECKING:
-    from ..model.export import ExportResult
-
-__all__ = ["app"]
-
-app = typer.Typer()
+__all__ = ["export"]
 
 
-@app.command(cls=HelpPage, epilog=examples("export model.featx -o model.keras"))
 def export(
     model: Model,
     out: Annotated[
         Path,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="FILE",
-            help="The file to write; its name ends in .keras.",
-            rich_help_panel=WHAT,
-        ),
+        typer.Option("-o", "--out", metavar="FILE", help="The Keras file to write, .keras."),
     ] = Path("model.keras"),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the output file if it exists.")
+    ] = False,
     weights: Weights = "auto",
-    overwrite: Overwrite = False,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Write a model as one plain Keras file, from uint8 images to class probabilities.
 
-    Any program that runs Keras opens it, without featx. The head must be one that can become
-    Keras layers: the message names those that can.
+    Anything that runs Keras can open the file without featx. The head must be one that can be
+    converted to Keras layers.
     """
-    with exit_on_error(json):
-        from ..model.export import export as run
+    with exit_on_error(json, quiet=quiet):
+        from ..model.export import export as write
         from ..model.file import load
 
-        with Meter("Fetching weights", "MB", scale=1e6) as download:
+        with Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download:
             loaded = load(model, weights=weights, download_progress=download)
-            written = run(loaded, out, overwrite=overwrite)
+            written = write(loaded, out, overwrite=overwrite)
         if json:
-            write_json(written.as_dict())
-        else:
-            _show(written)
-
-
-def _show(written: "ExportResult") -> None:
-    side = written.size
-    say(f"{printable(written.out)}: {human_bytes(written.bytes)}")
-    say(
-        f"  It takes RGB images as uint8 of shape (n, {side}, {side}, 3) and gives the "
-        f"probabilities of {len(written.classes)} classes."
-    )
-    say(
-        "  It computes in float32; its probabilities are those of the model to "
-        f"{written.apart:.0e}."
-    )
+            write_json(written.as_dict(), "export")
+            return
+        side, classes = written.size, len(written.classes)
+        say(f"{printable(written.out)}: {written.bytes / 1e6:.0f} MB")
+        say_wrapped(
+            f"  input: uint8 RGB images (n, {side}, {side}, 3); output: probabilities of "
+            f"{classes} classes (n, {classes})",
+            "  ",
+        )
+        print_next(f"keras.saving.load_model({printable(written.out)!r})   in Python", quiet=quiet)

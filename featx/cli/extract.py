@@ -1,6 +1,5 @@
-"""The command extract."""
+"""`featx extract`: images → a cache of features."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,12 +9,10 @@ from ..errors import printable
 from .exits import exit_on_error
 from .meter import Meter
 from .options import (
-    AUGMENTATIONS,
-    HOW,
-    OUTPUT,
-    RARE,
-    WHAT,
-    HelpPage,
+    ADVANCED,
+    IMAGES,
+    NETWORK,
+    Augment,
     Json,
     Outside,
     Quiet,
@@ -24,192 +21,162 @@ from .options import (
     Seed,
     Size,
     Sources,
-    examples,
-    listed_sources,
-    settings_from,
+    sources,
 )
-from .terminal import say, say_next, say_skipped, write_json
+from .pages import settings_from
+from .terminal import print_next, print_skipped, quoted, say, say_wrapped, shortened, write_json
 
 if TYPE_CHECKING:
     from ..cache.extract import ExtractResult
 
-__all__ = ["app"]
-
-app = typer.Typer()
-
-_MOST_CLASSES = 12
+__all__ = ["extract"]
 
 
-@app.command(
-    cls=HelpPage,
-    epilog=examples(
-        "extract photos",
-        "extract photos -o flips.h5 --copies 1 --augment flip",
-        "extract list.csv --cut block4_pool --json",
-    ),
-)
 def extract(
     source: Sources,
     out: Annotated[
         Path,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="CACHE",
-            help="The cache of features to make, or to bring up to date.",
-            rich_help_panel=WHAT,
-        ),
+        typer.Option("-o", "--out", metavar="FILE", help="The cache to create or to update."),
     ] = Path("features.h5"),
-    copies: Annotated[
-        int,
-        typer.Option(
-            metavar="K",
-            help="How many augmented copies of each image are cached beside the original. They "
-            "are used for training only.",
-            rich_help_panel=WHAT,
-        ),
-    ] = 0,
-    augment: Annotated[
+    cut: Annotated[
         str | None,
         typer.Option(
-            metavar=AUGMENTATIONS,
-            help="Augmentation policy of the copies; featx preview shows what they look like.",
-            show_default="mild with copies, else none",
-            rich_help_panel=WHAT,
+            metavar="LAYER",
+            help="The layer of VGG16 whose output is cached, such as block4_pool.",
         ),
     ] = None,
-    size: Size = 224,
-    resize: Resize = "crop",
-    cut: Annotated[
-        str,
-        typer.Option(
-            metavar="LAYER",
-            help="Layer of VGG16 whose output is cached, such as block4_pool.",
-            rich_help_panel=HOW,
-        ),
-    ] = "block5_pool",
-    seed: Seed = 0,
     weights: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME|FILE",
             envvar="FEATX_WEIGHTS",
-            help="Weights of VGG16: auto, keras, torchvision, random (for tests), or a .h5 or "
-            ".safetensors file.",
-            rich_help_panel=HOW,
-        ),
-    ] = "auto",
-    precision: Annotated[
-        str,
-        typer.Option(
-            metavar="PRECISION",
-            help="Precision in which the network computes: auto, float32 or bfloat16. auto is "
-            "bfloat16 where the processor has it.",
-            rich_help_panel=RARE,
-        ),
-    ] = "auto",
-    dtype: Annotated[
-        str,
-        typer.Option(
-            metavar="float16|float32",
-            help="Data type of the cached features.",
-            rich_help_panel=RARE,
-        ),
-    ] = "float16",
-    runtime: Runtime = "auto",
-    batch: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="How many images the network computes at a time.",
-            rich_help_panel=RARE,
-        ),
-    ] = 16,
-    preprocessing: Annotated[
-        str | None,
-        typer.Option(
-            metavar="caffe|torch",
-            help="How pixels are normalised for the weights of a file that featx does not know.",
-            rich_help_panel=RARE,
+            help="The weights of VGG16: auto (the first within reach), "
+            "{network.downloads.PROVIDERS}, random (for tests only), or a .h5 or .safetensors file.",
         ),
     ] = None,
+    copies: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Number of augmented copies that are cached per image."),
+    ] = None,
+    augment: Augment = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace an existing cache, even one made with other settings."
+        ),
+    ] = False,
+    size: Size = None,
+    resize: Resize = None,
     max_bad: Annotated[
         float | None,
         typer.Option(
             metavar="SHARE",
+            rich_help_panel=IMAGES,
             help="Stop when more than this share of the images cannot be used.",
-            show_default="0.1, and never for 10 or fewer",
-            rich_help_panel=RARE,
+            show_default="0.1, and 10 images are always tolerated",
         ),
     ] = None,
     strict: Annotated[
         bool,
         typer.Option(
             "--strict",
+            rich_help_panel=IMAGES,
             help="Stop at the first image that cannot be used.",
-            rich_help_panel=RARE,
         ),
     ] = False,
     allow_outside: Outside = False,
-    overwrite: Annotated[
-        bool,
+    runtime: Runtime = None,
+    precision: Annotated[
+        str | None,
         typer.Option(
-            "--overwrite",
-            help="Replace an existing cache, whatever its settings.",
-            rich_help_panel=OUTPUT,
+            metavar="NAME",
+            rich_help_panel=NETWORK,
+            help="The number format that the network computes with: one of "
+            "{network.runtime.PRECISIONS}. auto is bfloat16 where the processor supports it.",
         ),
-    ] = False,
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=NETWORK,
+            help="Number of images that go through the network at a time.",
+        ),
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TYPE",
+            rich_help_panel=ADVANCED,
+            help="Data type of the cached features: one of {network.fingerprint.DTYPES}.",
+        ),
+    ] = None,
+    preprocessing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="caffe|torch",
+            rich_help_panel=ADVANCED,
+            help="The preprocessing that the weights expect; needed only for a weights file that "
+            "featx does not know.",
+        ),
+    ] = None,
+    seed: Seed = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Send every image through VGG16 once and cache its features.
+    """Send images through VGG16 once and cache their features.
 
-    Run again, the command computes only what is new. Interrupted, it continues where it stopped.
-    Images that cannot be used are skipped and listed, and the exit code is then 3.
+    When the command runs again, it computes only the features of new images. After an interruption
+    it continues where it stopped. Images that cannot be used are skipped and listed, and the exit
+    code is then 3.
     """
-    given = locals()
     with exit_on_error(json, quiet=quiet, resume="Finished parts are kept."):
         from ..cache.extract import ExtractSettings
         from ..cache.extract import extract as run
 
-        settings = settings_from(ExtractSettings, given)
+        settings = settings_from(ExtractSettings, locals())
         with (
             Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,
             Meter("Extracting", "images", quiet=quiet) as progress,
         ):
-            listed = listed_sources(source, allow_outside)
+            listed = sources(source, allow_outside)
             done = run(listed, out, settings, progress=progress, download_progress=download)
         if json:
-            write_json(done.as_dict())
+            write_json(done.as_dict(), "extract")
         else:
-            _show(done)
-            if done.classes:
-                say_next(f"featx fit {printable(out)}", "finds the best classifier", quiet=quiet)
+            print_extracted(done)
+            after = f"featx fit {quoted(done.out)}"
+            if len(done.classes) < 2:
+                after = f"featx score MODEL {quoted(done.out)} -o scores.csv"
+            print_next(after, quiet=quiet)
         if done.skipped:
             raise typer.Exit(3)
 
 
-def _show(done: "ExtractResult") -> None:
-    """Write what was cached, and what was not."""
+def print_extracted(done: "ExtractResult") -> None:
+    """Write which images are cached, and which are not."""
     fingerprint = done.fingerprint
     shape = "×".join(map(str, fingerprint.trunk.shape))
-    copies = f", with {fingerprint.copies} copies of each image" if fingerprint.copies else ""
+    copies = f", {fingerprint.copies} copies of each" if fingerprint.copies else ""
     rate = f" ({done.computed / done.seconds:.1f} a second)" if done.computed else ""
     say(f"{printable(done.out)}: {shape} features at {fingerprint.trunk.cut}{copies}")
     say(
         f"  {done.listed} listed = {done.cached} cached + {done.duplicates} duplicates "
         f"+ {len(done.skipped)} skipped"
     )
-    say(f"  {done.reused} reused; {done.computed} computed in {done.seconds:.1f} s{rate}")
-    say(f"  {_counts('classes', done.classes)}" if done.classes else "  no labels")
+    if done.classes:
+        counted = shortened(done.classes)
+        say_wrapped(f"  {_number(len(done.classes), 'class', 'classes')}: {counted}", " " * 4)
+    else:
+        say("  no classes: the images have no labels")
     if done.splits:
-        say(f"  {_counts('splits', done.splits)}")
+        counted = shortened(done.splits)
+        say_wrapped(f"  {_number(len(done.splits), 'split')}: {counted}", " " * 4)
+    say(f"  {done.reused} reused; {done.computed} computed in {done.seconds:.1f} s{rate}")
     if done.ignored:
         say(f"  {done.ignored} files that do not look like images were ignored")
-    say_skipped([(row.path, row.reason) for row in done.skipped])
+    print_skipped([(row.path, row.reason) for row in done.skipped])
 
 
-def _counts(what: str, counts: Mapping[str, int]) -> str:
-    named = [f"{printable(name)} {count}" for name, count in counts.items()]
-    more = f" and {len(named) - _MOST_CLASSES} more" if len(named) > _MOST_CLASSES else ""
-    return f"{len(named)} {what}: {', '.join(named[:_MOST_CLASSES])}{more}"
+def _number(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"

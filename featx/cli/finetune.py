@@ -1,4 +1,4 @@
-"""The command finetune."""
+"""`featx finetune`: the last layers of the network, trained from a fitted head."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,167 +9,146 @@ from ..errors import printable
 from .exits import exit_on_error
 from .meter import Meter
 from .options import (
-    HOW,
+    ADVANCED,
     OUTPUT,
-    WHAT,
+    TRAINING,
     ClassWeight,
-    HelpPage,
     Json,
     Model,
     Outside,
     Quiet,
     Seed,
     Weights,
-    examples,
-    settings_from,
 )
-from .terminal import say, say_next, table, write_json
+from .pages import settings_from
+from .terminal import print_next, print_table, quoted, say, say_wrapped, write_json
 
 if TYPE_CHECKING:
     from ..finetuning.finetune import FinetuneResult
 
-__all__ = ["app"]
-
-app = typer.Typer()
+__all__ = ["finetune"]
 
 
-@app.command(
-    cls=HelpPage,
-    epilog=examples(
-        "finetune model.featx -o tuned.featx",
-        "finetune model.featx -o tuned.featx --from block5_conv2 --epochs 20 --plot",
-    ),
-)
 def finetune(
     model: Model,
     source: Annotated[
         Path | None,
         typer.Argument(
             metavar="SOURCE",
-            help="A cache of the model's images, at the cut or at another layer, or their folder.",
+            help="The images that the model was trained on: their folder, or a cache of them, made "
+            "at any layer.",
             show_default="the cache that the model was fitted on",
         ),
     ] = None,
     out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="MODEL",
-            help="The model file to write.",
-            rich_help_panel=WHAT,
-        ),
+        Path, typer.Option("-o", "--out", metavar="FILE", help="The model file to write.")
     ] = Path("tuned.featx"),
     unfreeze: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="How many of the last layers of VGG16 are trained, 1 to all 18.",
-            rich_help_panel=WHAT,
-        ),
-    ] = 4,
+        int | None,
+        typer.Option(metavar="N", help="Number of layers to train, counted from the end: 1 to 18."),
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option(
             "--from",
             metavar="LAYER",
-            help="First layer that is trained, in place of --unfreeze.",
-            rich_help_panel=WHAT,
+            help="The first layer to train, such as block5_conv1, instead of --unfreeze.",
         ),
     ] = None,
     epochs: Annotated[
-        int, typer.Option(metavar="N", help="Maximum number of epochs.", rich_help_panel=WHAT)
-    ] = 10,
+        int | None, typer.Option(metavar="N", help="Maximum number of epochs.")
+    ] = None,
     learning_rate: Annotated[
-        float,
+        float | None, typer.Option(metavar="RATE", help="Learning rate of all trained layers.")
+    ] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=TRAINING,
+            help="One of {finetuning.epochs.OPTIMIZERS}; sgd has a momentum of 0.9.",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", rich_help_panel=TRAINING, help="Number of images in a training batch."
+        ),
+    ] = None,
+    warmup: Annotated[
+        float | None,
+        typer.Option(
+            metavar="EPOCHS",
+            rich_help_panel=TRAINING,
+            help="Epochs of linear learning-rate warm-up; fractions are allowed.",
+        ),
+    ] = None,
+    weight_decay: Annotated[
+        float | None,
         typer.Option(
             metavar="RATE",
-            help="Learning rate of the optimizer, the same for all trained layers.",
-            rich_help_panel=WHAT,
+            rich_help_panel=TRAINING,
+            help="Decoupled weight decay, as in AdamW.",
         ),
-    ] = 1e-5,
+    ] = None,
+    dropout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            rich_help_panel=TRAINING,
+            help="Dropout rate before the last layer, 0 to below 1.",
+        ),
+    ] = None,
+    label_smoothing: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            rich_help_panel=TRAINING,
+            help="Label smoothing factor, 0 to below 1.",
+        ),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            metavar="EPOCHS",
+            rich_help_panel=TRAINING,
+            help="Training stops after this many epochs without a lower validation loss.",
+        ),
+    ] = None,
+    validation: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            rich_help_panel=TRAINING,
+            help="Share of the training images held out to choose the best epoch.",
+        ),
+    ] = None,
+    class_weight: ClassWeight = None,
+    allow_outside: Outside = False,
+    weights: Weights = "auto",
     force: Annotated[
         bool,
         typer.Option(
             "--force",
-            help="Keep the fine-tuned network even where it is no better than the head.",
-            rich_help_panel=WHAT,
-        ),
-    ] = False,
-    warmup: Annotated[
-        float,
-        typer.Option(
-            metavar="EPOCHS",
-            help="Epochs of linear learning-rate warm-up; fractions are allowed.",
-            rich_help_panel=HOW,
-        ),
-    ] = 0.5,
-    optimizer: Annotated[
-        str,
-        typer.Option(
-            metavar="adam|sgd",
-            help="Optimizer of Keras; sgd has a momentum of 0.9.",
-            rich_help_panel=HOW,
-        ),
-    ] = "adam",
-    batch_size: Annotated[
-        int,
-        typer.Option(metavar="N", help="Number of images in a batch.", rich_help_panel=HOW),
-    ] = 32,
-    weight_decay: Annotated[
-        float,
-        typer.Option(
-            metavar="RATE", help="Decoupled weight decay, as in AdamW.", rich_help_panel=HOW
-        ),
-    ] = 0.0,
-    dropout: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE",
-            help="Dropout rate before the last layer, while it is trained.",
-            rich_help_panel=HOW,
-        ),
-    ] = 0.0,
-    label_smoothing: Annotated[
-        float,
-        typer.Option(
-            metavar="FACTOR", help="Label smoothing factor, 0 to below 1.", rich_help_panel=HOW
-        ),
-    ] = 0.0,
-    patience: Annotated[
-        int,
-        typer.Option(
-            metavar="EPOCHS",
-            help="Epochs without a lower validation loss after which training stops.",
-            rich_help_panel=HOW,
-        ),
-    ] = 2,
-    validation: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE",
-            help="Share of the training images held out to choose the number of epochs by.",
-            rich_help_panel=HOW,
-        ),
-    ] = 0.15,
-    class_weight: ClassWeight = None,
-    seed: Seed = 0,
-    weights: Weights = "auto",
-    allow_outside: Outside = False,
-    plot: Annotated[
-        bool,
-        typer.Option(
-            "--plot",
-            help="Draw the training curves into a .png file beside the model.",
-            rich_help_panel=OUTPUT,
+            rich_help_panel=ADVANCED,
+            help="Keep the fine-tuned network even if it is no better than the head.",
         ),
     ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
             "--overwrite",
-            help="Start again in place of continuing an interrupted run.",
+            rich_help_panel=ADVANCED,
+            help="Start again instead of continuing an interrupted run.",
+        ),
+    ] = False,
+    seed: Seed = None,
+    plot: Annotated[
+        bool,
+        typer.Option(
+            "--plot",
             rich_help_panel=OUTPUT,
+            help="Plot the training curves to a .png file beside the model.",
         ),
     ] = False,
     quiet: Quiet = False,
@@ -177,12 +156,11 @@ def finetune(
 ) -> None:
     """Train the last layers of VGG16 from a fitted head, and keep them if they are better.
 
-    The layers before them are frozen, so their output is cached once, beside the cache that the
-    model was fitted on; an epoch then computes the last layers only. The number of epochs is
-    chosen, and the result compared with the head, on training images that neither was trained on.
-    The test images are read once, at the end.
+    The layers before them are frozen. Their features are extracted once and cached beside the cache
+    that the model was fitted on, so an epoch runs only the last layers. The best epoch is chosen,
+    and compared with the head, on training images that both have not seen. The test images are used
+    once, at the end.
     """
-    given = locals()
     kept = "Finished epochs and extracted images are kept."
     with exit_on_error(json, quiet=quiet, resume=kept, without="--overwrite"):
         from ..dataset.scan import scan
@@ -192,7 +170,7 @@ def finetune(
 
         if plot:
             check_plot()
-        settings = settings_from(FinetuneSettings, given)
+        settings = settings_from(FinetuneSettings, locals())
         with (
             Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,
             Meter("Extracting", "images", quiet=quiet) as extracting,
@@ -212,26 +190,35 @@ def finetune(
         if plot:
             draw(found.model.report["tuning"], out.with_suffix(".png"))
         if json:
-            write_json(found.as_dict())
-        else:
-            _show(found)
-            say_next(f"featx score {printable(out)} FOLDER", "labels other images", quiet=quiet)
+            write_json(found.as_dict(), "finetune")
+            return
+        print_finetuned(found)
+        print_next(f"featx score {quoted(found.out)} FOLDER -o scores.csv", quiet=quiet)
 
 
-def _show(found: "FinetuneResult") -> None:
-    """Write what fine-tuning came to."""
+def print_finetuned(found: "FinetuneResult") -> None:
+    """Write whether the fine-tuned network is kept, and how both do on the test images."""
     tuning = found.model.report["tuning"]
-    say(found.reason)
+    say_wrapped(found.reason)
     say()
     rows = [
-        [name, f"{test.accuracy:.4f}", f"{test.balanced_accuracy:.4f}", f"{test.log_loss:.4f}",
-         "kept" if (name == "fine-tuned") == found.kept else ""]
-        for name, test in (("head", found.head_test), ("fine-tuned", found.tuned_test))
-    ]  # fmt: skip
+        [
+            label,
+            f"{test.accuracy:.4f}",
+            f"{test.balanced_accuracy:.4f}",
+            f"{test.log_loss:.4f}",
+            "kept" if tuned == found.kept else "",
+        ]
+        for label, tuned, test in (
+            ("head", False, found.head_test),
+            ("fine-tuned", True, found.tuned_test),
+        )
+    ]
     title = f"{found.head_test.images} test images"
-    table(title, ["", "accuracy", "balanced accuracy", "log loss", ""], rows)
+    heads = ["", "accuracy", "balanced accuracy", "log loss", "verdict"]
+    print_table(title, heads, rows, left=["verdict"])
     say()
-    say(f"Trained layers     {', '.join(tuning['layers'])} and the head, from {tuning['head']}")
-    say(f"Epochs             {tuning['epochs']}")
-    say(f"Cache at the cut   {printable(found.cache)}")
-    say(f"{printable(found.out)} was written ({found.seconds:.1f} s in all).")
+    say_wrapped(f"Trained  {', '.join(tuning['layers'])} and the head, from {tuning['head']}", "  ")
+    say(f"Epochs   {tuning['epochs']}")
+    say(f"Cache    {printable(found.cache)}")
+    say(f"Model    {printable(found.out)} ({found.seconds:.1f} s)")

@@ -1,4 +1,4 @@
-"""The command fit."""
+"""`featx fit`: the best head, or a named one, trained, tested and saved as a model."""
 
 import math
 from pathlib import Path
@@ -7,167 +7,142 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import printable
-from .compare import say_leaderboard
+from .compare import print_leaderboard
 from .exits import exit_on_error
 from .meter import Meter
 from .options import (
-    HEADS,
-    HOW,
-    POOLS,
-    WHAT,
+    TRAINING,
     Budget,
     ClassWeight,
     Features,
     Folds,
     Heads,
-    HelpPage,
     Json,
     MetricName,
     Options,
     Quiet,
     Repeats,
     Seed,
-    examples,
+    names,
     options_of,
-    settings_from,
-    split_names,
 )
-from .terminal import confusion_table, say, say_next, say_scores, write_json
+from .pages import settings_from
+from .scores import print_confusion, print_reliability, print_scores
+from .terminal import print_next, quoted, say, say_wrapped, write_json
 
 if TYPE_CHECKING:
     from ..model.fit import FitResult
 
-__all__ = ["app"]
-
-app = typer.Typer()
+__all__ = ["fit"]
 
 
-@app.command(
-    cls=HelpPage,
-    epilog=examples(
-        "fit",
-        "fit features.h5 -o bees.featx --head linear-svm --pool avg",
-        "fit --head dense --set hidden=256 --set dropout=0.5",
-        "fit --target-precision 0.99",
-    ),
-)
 def fit(
     features: Features = Path("features.h5"),
     out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="MODEL",
-            help="The model file to write.",
-            rich_help_panel=WHAT,
-        ),
+        Path, typer.Option("-o", "--out", metavar="FILE", help="The model file to write.")
     ] = Path("model.featx"),
     head: Annotated[
         str,
         typer.Option(
             metavar="HEAD",
-            help=f"Classifier to train: best, which compares first, or one of {', '.join(HEADS)}.",
-            rich_help_panel=WHAT,
+            help="The head to train: best (heads are compared first), or one of "
+            "{heads.registry.HEADS}.",
         ),
     ] = "best",
     heads: Heads = "all",
     pool: Annotated[
         str | None,
         typer.Option(
-            metavar=POOLS,
-            help="How the features of an image become one row for the classifier.",
+            metavar="POOL",
+            help="How the features of an image are pooled into one row: one of "
+            "{network.pools.POOLS}.",
             show_default="each head's own",
-            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    metric: MetricName = None,
+    options: Options = None,
+    class_weight: ClassWeight = None,
+    folds: Folds = None,
+    repeats: Repeats = None,
+    budget: Budget = None,
+    test_size: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            rich_help_panel=TRAINING,
+            help="Share of the images held out for the test, if there is no test or val split.",
         ),
     ] = None,
     target_precision: Annotated[
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Find the confidence above which this share of the labels is right, such as "
-            "0.99, for featx score --abstain.",
-            rich_help_panel=WHAT,
+            rich_help_panel=TRAINING,
+            help="Find the confidence from which on this share of the labels is right, such as "
+            "0.99.",
         ),
     ] = None,
-    metric: MetricName = "accuracy",
-    test_size: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE",
-            help="Share of the images held out for the test, where there is no test or val split.",
-            rich_help_panel=HOW,
-        ),
-    ] = 0.2,
-    options: Options = None,
-    class_weight: ClassWeight = None,
-    folds: Folds = 5,
-    repeats: Repeats = 1,
-    budget: Budget = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Choose and train a classifier on cached features, test it, and save it as one file.
 
-    The model is tested once: on the test split, or on val, or on held-out images, and never on an
-    image that it was chosen by or trained on.
+    The model is tested once: on the test split, on the val split, or on held-out images. No image
+    by which it was chosen or on which it was trained is among them.
     """
-    given = locals()
     with exit_on_error(json, quiet=quiet):
         from ..model.fit import FitSettings
         from ..model.fit import fit as run
 
         settings = settings_from(
-            FitSettings, given, heads=split_names(heads), options=options_of(head, options or [])
+            FitSettings, locals(), heads=names(heads), options=options_of(head, options or [])
         )
         with Meter("Comparing heads", "folds", quiet=quiet) as progress:
             fitted = run(features, out, settings, progress=progress)
         if json:
-            write_json(fitted.as_dict())
-        else:
-            _show(fitted)
-            say_next(
-                f"featx score {printable(out)} FOLDER",
-                "labels other images; featx finetune may improve the model",
-                quiet=quiet,
-            )
+            write_json(fitted.as_dict(), "fit")
+            return
+        print_fitted(fitted)
+        print_next(f"featx score {quoted(fitted.out)} FOLDER -o scores.csv", quiet=quiet)
 
 
-def _show(fitted: "FitResult") -> None:
+def print_fitted(fitted: "FitResult") -> None:
     """Write how well a model does, and where it is."""
     model, test = fitted.model, fitted.test
     if fitted.leaderboard:
-        say_leaderboard(fitted.leaderboard)
+        print_leaderboard(fitted.leaderboard)
         say()
-    say(
-        f"{model.head_name} on {model.pool} features was trained on {fitted.train_images} images "
-        f"({fitted.train_rows} rows) and tested on {test.images}."
+    say_wrapped(
+        f"{model.head_name} on {model.pool} features: {fitted.train_images} images "
+        f"({fitted.train_rows} rows) to train, {test.images} to test"
     )
-    say(f"  Split: {fitted.rule}.")
+    say_wrapped(f"  {fitted.rule}", "  ")
     if fitted.left_out:
-        say(f"  {fitted.left_out} training images were left out: they equal test images.")
+        say(f"  {fitted.left_out} training images left out: they equal test images")
     if fitted.unlabelled:
-        say(f"  {fitted.unlabelled} images without a label were left out.")
+        say(f"  {fitted.unlabelled} images without a label left out")
     if model.provider == "random":
-        say("  The weights are RANDOM: the scores mean nothing.")
+        say("  on RANDOM weights: the scores mean nothing")
     say()
-    confusion_table(model.classes, test.confusion.tolist())
+    print_confusion(model.classes, test.confusion.tolist())
     say()
-    say_scores(test, "test images")
+    print_scores(test, "test images", {})
+    print_reliability(test)
     if fitted.target_precision is not None:
-        _say_threshold(fitted)
-    say(f"{printable(fitted.out)} was written ({fitted.seconds:.1f} s in all).")
+        _print_threshold(fitted)
+    say(f"Model: {printable(fitted.out)} ({fitted.seconds:.1f} s)")
 
 
-def _say_threshold(fitted: "FitResult") -> None:
+def _print_threshold(fitted: "FitResult") -> None:
     limit, test = fitted.threshold, fitted.threshold_test
     if limit is None or test is None:
-        say(f"No confidence reaches a precision of {fitted.target_precision:g}.")
+        say(f"Threshold: none; a precision of {fitted.target_precision:g} is not reached")
         return
     confidence = math.floor(limit.confidence * 1e6) / 1e6
-    say(
-        f"With --abstain {confidence:g}, {limit.share:.1%} of the images get a label and "
-        f"{limit.precision:.2%} of those are right (out of fold; on the test images "
-        f"{test.share:.1%} and {test.precision:.2%})."
+    say_wrapped(
+        f"Threshold: --abstain {confidence:g} labels {limit.share:.1%} of the images and is right "
+        f"on {limit.precision:.2%} of those, by out-of-fold predictions (on the test images: "
+        f"{test.share:.1%} and {test.precision:.2%})",
+        "  ",
     )

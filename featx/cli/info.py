@@ -1,4 +1,4 @@
-"""The command info."""
+"""`featx info`: a cache or a model, described in groups."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,109 +8,168 @@ import typer
 
 from ..errors import printable
 from .exits import exit_on_error
-from .options import HelpPage, Json, examples
-from .terminal import human_bytes, say, write_json
+from .options import Json, Quiet
+from .terminal import print_next, quoted, say, say_wrapped, shortened, write_json
 
-__all__ = ["app"]
+__all__ = ["info"]
 
-app = typer.Typer()
+_MOST_CLASSES = 12
 
-_MOST_NAMES = 12
+Lines = dict[str, object]
 
 
-@app.command(cls=HelpPage, epilog=examples("info features.h5", "info model.featx --json"))
 def info(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A cache or a model.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A cache or a model.", show_default=False)
+    ],
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Show what a cache or a model is, and what is in it."""
-    with exit_on_error(json):
+    """Describe a cache or a model: its images, how it was made, and its test results."""
+    with exit_on_error(json, quiet=quiet):
         from ..cache.file import Cache
         from ..model.file import is_model, load
-        from ..storage.files import file_size
 
-        if is_model(file):
+        if model := is_model(file):
             described = load(file).as_dict()
-            groups = _model_groups(described)
         else:
             with Cache.open(file) as cache:
                 described = cache.as_dict()
-            groups = _cache_groups(described)
         if json:
-            write_json({"file": str(file), **described})
+            write_json({"file": str(file), **described}, "info")
             return
-        kind = "model" if "head" in described else "cache of features"
-        say(f"{printable(file)}: a featx {kind}, {human_bytes(file_size(file))}")
-        for title, lines in groups.items():
+        print_described(file, described)
+        name = quoted(file)
+        after = f"featx score {name} FOLDER -o scores.csv" if model else f"featx fit {name}"
+        print_next(after, quiet=quiet)
+
+
+def print_described(file: Path, described: Mapping[str, Any]) -> None:
+    """Write what is known of a file, in groups; --json has every detail."""
+    say(printable(file))
+    groups = _model_groups(described) if "head" in described else _cache_groups(described)
+    groups["What it is"]["size"] = _human(file.stat().st_size)
+    for title, lines in groups.items():
+        shown = {name: text for name, text in lines.items() if text not in (None, "", "none")}
+        if shown:
             say()
             say(title)
-            for name, value in lines.items():
-                if value not in (None, ""):
-                    say(f"  {name:<18}{value}")
-        say()
-        say("All details: add --json")
+        for name, text in shown.items():
+            say_wrapped(f"  {name:<20}{text}", " " * 22)
+    say()
+    say("Every detail: --json")
 
 
-def _cache_groups(described: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _cache_groups(cache: Mapping[str, Any]) -> dict[str, Lines]:
+    """Return the groups of a cache: title → name → text."""
+    shape = "×".join(map(str, cache["shape"][1:]))
+    bits = int("".join(filter(str.isdigit, cache["dtype"])))
+    size = bits // 8
+    for side in cache["shape"]:
+        size *= side
     return {
-        "Images": {
-            "cached": f"{described['images']:,}",
-            "duplicates": described["duplicates"] or None,
-            "skipped": len(described["skipped"]) or None,
-            "without a label": described["unlabelled"] or None,
-            "classes": _counts(described["classes"]),
-            "splits": _counts(described["splits"]),
-            "folder": printable(described["source"]),
+        "What it is": {"kind": f"features of images ({cache['format']}, version "
+                               f"{cache['version']})"},
+        "Data": {
+            "images": f"{cache['images']:,}",
+            "duplicates": f"{cache['duplicates']:,}",
+            "classes": _counted(cache["classes"]),
+            "without a label": f"{cache['unlabelled']:,}",
+            "splits": shortened(cache["splits"]),
+            "skipped": f"{len(cache['skipped']):,}",
+            "source": printable(cache["source"]),
         },
-        "Features": _features(described["fingerprint"])
-        | {"shape": "×".join(map(str, described["shape"])), "data type": described["dtype"]},
+        "Features": {
+            "of each image": f"{shape} ({cache['dtype']}); the first number counts its copies",
+            "uncompressed": _human(size),
+            **_network(cache["fingerprint"]),
+        },
+        "How it was made": _made(cache["fingerprint"]),
+    }  # fmt: skip
+
+
+def _model_groups(model: Mapping[str, Any]) -> dict[str, Lines]:
+    """Return the groups of a model: title → name → text."""
+    train, test, tuning = (model.get(name) or {} for name in ("train", "test", "tuning"))
+    threshold, board = model.get("threshold") or {}, model.get("leaderboard") or {}
+    found: Lines = {}
+    if test:
+        right = sum(row[at] for at, row in enumerate(test["confusion"]))
+        found = {
+            "test": f"{right} of {test['images']} images are right (accuracy "
+                    f"{test['accuracy']:.4f})",
+            "log loss": f"{test['log_loss']:.4f} (0 is best)",
+            "calibration error": f"{test['calibration_error']:.4f} (0 is best)",
+        }  # fmt: skip
+    if threshold:
+        at = threshold["out_of_fold"]["confidence"]
+        found["threshold"] = f"--abstain {at:.6g} for {threshold['target_precision']:g} precision"
+    if board:
+        found["compared"] = f"{len(board['entries'])} heads by {board['metric']}, {board['rule']}"
+    if tuning:
+        found["fine-tuning"] = tuning["reason"]
+    settings = {name: value for name, value in model["settings"].items() if name != "pool"}
+    return {
+        "What it is": {
+            "kind": f"an image classifier ({model['format']}, version {model['version']})",
+            "head": f"{model['head']} on {model['pool']} features",
+        },
+        "Data": {
+            "trained on": f"{train['images']:,} images ({train['rows']:,} rows)" if train else "",
+            "cache": printable(train.get("features", "")),
+            "classes": _named(model["classes"]),
+        },
+        "Features": {
+            **_network(model["fingerprint"]),
+            "fine-tuned up to": (model["tail"] or {}).get("until"),
+        },
+        "How it was made": {
+            "settings": ", ".join(f"{name}={value}" for name, value in settings.items()),
+            "weights from": model["weights"],
+            **_made(model["fingerprint"]),
+        },
+        "Results": found,
+        "Versions": {
+            "featx": model["featx"],
+            **{name: version for name, version in model["versions"].items() if name != "featx"},
+        },
     }
 
 
-def _features(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+def _network(fingerprint: Mapping[str, Any]) -> Lines:
+    return {
+        "layer": fingerprint["cut"],
+        "input": f"{fingerprint['size']}×{fingerprint['size']} pixels, {fingerprint['resize']}",
+        "preprocessing": fingerprint["preprocessing"],
+        "weights": f"SHA-256 {fingerprint['weights'][:16]}…",
+    }
+
+
+def _made(fingerprint: Mapping[str, Any]) -> Lines:
     copies = fingerprint["copies"]
+    augmented = f"{copies} of each image, seed {fingerprint['seed']}" if copies else "none"
     return {
-        "layer (cut)": fingerprint["cut"],
-        "image size": f"{fingerprint['size']} pixels, {fingerprint['resize']}",
-        "copies": f"{copies} by {fingerprint['augment']}, seed {fingerprint['seed']}"
-        if copies
-        else None,
-        "computed in": f"{fingerprint['precision']} by {fingerprint['runtime']}",
-        "weights": f"SHA-256 {fingerprint['weights'][:16]}…, {fingerprint['preprocessing']}",
+        "precision": fingerprint["precision"],
+        "runtime": fingerprint["runtime"],
+        "augmented copies": augmented,
     }
 
 
-def _model_groups(described: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    test, board, tail = described["test"], described["leaderboard"], described["tail"]
-    known = ("pool", "seed", "tuned_from")
-    parameters = [f"{k}={v}" for k, v in described["settings"].items() if k not in known]
-    threshold = described["threshold"]
-    return {
-        "Classifier": {
-            "head": f"{described['head']} on {described['pool']} features",
-            "parameters": ", ".join(parameters),
-            "fine-tuned": f"layers up to {tail['until']}" if tail else None,
-            "classes": _names(described["classes"]),
-        },
-        "Test": {
-            "accuracy": f"{test['accuracy']:.4f} on {test['images']} images",
-            "log loss": f"{test['log_loss']:.4f}",
-            "abstain below": f"{threshold['out_of_fold']['confidence']:.4f}" if threshold else None,
-        },
-        "Training": {
-            "images": f"{described['train']['images']} ({described['train']['rows']} rows)",
-            "cache": printable(described["train"]["features"]),
-            "compared": f"{len(board['entries'])} heads" if board else None,
-        },
-        "Features": _features(described["fingerprint"]) | {"provider": described["weights"]},
-        "Versions": {"featx": described["featx"], **described["versions"]},
-    }
+def _counted(counts: Mapping[str, int]) -> str:
+    return f"{len(counts)}: {shortened(counts)}" if counts else "none"
 
 
-def _counts(counts: Mapping[str, int]) -> str:
-    return _names([f"{name} {count}" for name, count in counts.items()])
+def _named(names: list[str]) -> str:
+    shown = ", ".join(map(printable, names[:_MOST_CLASSES]))
+    more = f", and {len(names) - _MOST_CLASSES} more" if len(names) > _MOST_CLASSES else ""
+    return f"{len(names)}: {shown}{more}"
 
 
-def _names(names: list[str]) -> str:
-    shown = ", ".join(map(printable, names[:_MOST_NAMES]))
-    return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown
+def _human(size: float) -> str:
+    """Return bytes in the unit that a person reads."""
+    if size < 1000:
+        return f"{size:.0f} bytes"
+    units = ["kB", "MB", "GB", "TB"]
+    while size >= 1000 and units:
+        size, unit = size / 1000, units.pop(0)
+    return f"{size:.1f} {unit}"

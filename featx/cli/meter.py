@@ -1,4 +1,4 @@
-"""Progress with rate and time left: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of long work, on the error stream."""
 
 import math
 import sys
@@ -13,6 +13,8 @@ from .terminal import warn
 __all__ = ["Meter"]
 
 _PLAIN_SECONDS = 10.0
+#: Columns of a terminal that has room for a long bar and the rate beside the longest head's name.
+_WIDE = 120
 
 
 class _Rate(ProgressColumn):
@@ -55,15 +57,18 @@ class Meter:
     def __enter__(self) -> "Meter":
         if sys.stderr.isatty() and not self._quiet:
             count = f"{{task.completed:,.0f}} of {{task.total:,.0f}} {self._unit}"
-            self._bar = Progress(
+            console = Console(stderr=True, markup=False)
+            wide = console.width >= _WIDE
+            columns = (
                 TextColumn("{task.description}"),
-                BarColumn(),
+                BarColumn(40 if wide else 10),
                 TextColumn(count if self._scale == 1 else "{task.percentage:>3.0f} %"),
-                _Rate(self._unit, self._scale),
+                *([_Rate(self._unit, self._scale)] if wide else []),
                 TimeRemainingColumn(),
-                console=Console(stderr=True, markup=False),
+                TextColumn("{task.fields[detail]}"),
             )
-            self._task = self._bar.add_task(self._what, total=None, visible=False)
+            self._bar = Progress(*columns, console=console)
+            self._task = self._bar.add_task(self._what, total=None, visible=False, detail="")
             self._bar.start()
         return self
 
@@ -71,25 +76,22 @@ class Meter:
         if self._bar:
             self._bar.stop()
 
-    def __call__(self, done: int, total: int, more: int | str | None = None) -> None:
-        """Show that `done` of `total` are done.
-
-        `more` is a name to show, or a number: that of which the rate is, in place of `done`.
-        """
-        worked = more if isinstance(more, int) else done
+    def __call__(self, done: int, total: int, detail: int | str | None = None, /) -> None:
+        """Show that `done` of `total` are done; see `progress.Progress`."""
+        worked = detail if isinstance(detail, int) else done
+        text = detail if isinstance(detail, str) else ""
         if self._bar:
-            what = f"{self._what} {more}" if isinstance(more, str) else self._what
             self._bar.update(
-                self._task, completed=done, total=total or None, visible=True, description=what
+                self._task, completed=done, total=total or None, visible=True, detail=text
             )
         elif not self._quiet:
             now = time.monotonic()
-            if done < self._last:  # the first of it, or something else is counted now
+            if done < self._last:  # the first call, or something else is counted now
                 self._begun = self._told = now
             self._last = done
             if now - self._told >= _PLAIN_SECONDS:
                 self._told = now
-                warn(self._line(done, total, worked, now))
+                warn(self._line(done, total, worked, now) + (f" ({text})" if text else ""))
 
     def _line(self, done: int, total: int, worked: int, now: float) -> str:
         rate = worked / max(now - self._begun, 1e-9)

@@ -1,154 +1,46 @@
-"""Options that several commands share, and how their values become settings."""
+"""Options that several commands share, and what their texts mean."""
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..dataset.catalog import Catalog
 
-# Panels of a help page, in the order in which they are shown.
-WHAT = "What"
-HOW = "How"
-OUTPUT = "Output"
-RARE = "Rarely needed"
-
-# Names that `--help` shows without importing numpy; a test compares them with the tables.
-POOLS = "avg|max|avgmax|flatten"
-METRICS = ("accuracy", "balanced-accuracy", "macro-f1", "log-loss", "roc-auc")
-AUGMENTATIONS = "none|flip|mild|article"
-RESIZES = "squash|crop"
-RUNTIMES = ("auto", "tensorflow", "winograd", "openvino")
-PRECISIONS = ("auto", "float32", "bfloat16")
-HEADS = (
-    *("dummy", "nearest-centroid", "lda", "logreg", "linear-svm", "softmax", "knn", "rbf-svm"),
-    *("random-forest", "dense", "hist-gradient-boosting"),
+#: Titles of the groups of a help page, below the options that matter most.
+IMAGES, NETWORK, TRAINING, OUTPUT, ADVANCED = (
+    "How images are read",
+    "How the network runs",
+    "How it is trained",
+    "What is written and printed",
+    "Advanced",
 )
-
-Settings = TypeVar("Settings")
-
-
-class HelpPage(TyperCommand):
-    """A command whose help page has paragraphs, and metavars in place of Python types."""
-
-    def __init__(self, *args: Any, **others: Any) -> None:
-        super().__init__(*args, **others)
-        paragraphs = (self.help or "").split("\n\n")
-        self.help = "\n\n".join(" ".join(text.split()) for text in paragraphs)
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters, without the types of flags and arguments."""
-        return _without_types(super().get_params(ctx))
-
-
-class HelpGroup(TyperGroup):
-    """The same for a group of commands."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters, without the types of flags."""
-        return _without_types(super().get_params(ctx))
-
-
-def _without_types(parameters: list[Any]) -> list[Any]:
-    for parameter in parameters:
-        if parameter.param_type_name == "argument" or getattr(parameter, "is_flag", False):
-            parameter.display_type_rich = lambda ctx: None
-    return parameters
-
-
-def settings_from(kind: type[Settings], given: Mapping[str, Any], **others: Any) -> Settings:
-    """Return settings with the values of a command's parameters that are fields of theirs.
-
-    Parameters
-    ----------
-    kind : dataclass
-    given : mapping
-        Parameters of the command, by name.
-    **others
-        Fields with other values than the parameter of their name has.
-    """
-    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**{**{name: given[name] for name in names & given.keys()}, **others})
-
-
-def examples(*commands: str) -> str:
-    """Return the last lines of a help page, a command each."""
-    return "\n\n".join(["Examples:", *(f"  featx {command}" for command in commands)])
-
 
 Json = Annotated[
     bool,
     typer.Option(
         "--json",
-        help="Print one JSON object on standard output and nothing else.",
         rich_help_panel=OUTPUT,
+        help="Print the result as one JSON object, and nothing else.",
     ),
 ]
 Quiet = Annotated[
     bool,
     typer.Option(
-        "--quiet", "-q", help="Show no progress and no next step.", rich_help_panel=OUTPUT
-    ),
-]
-Overwrite = Annotated[
-    bool,
-    typer.Option(
-        "--overwrite",
-        help="Start again, and replace an output that exists.",
+        "--quiet",
+        "-q",
         rich_help_panel=OUTPUT,
+        help="Show no progress and do not name the next command.",
     ),
 ]
 Model = Annotated[
     Path,
     typer.Argument(
-        metavar="MODEL", help="A model that featx fit or featx finetune made.", show_default=False
-    ),
-]
-Features = Annotated[
-    Path, typer.Argument(metavar="CACHE", help="A cache of features that featx extract made.")
-]
-Sources = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="SOURCE",
-        help="A folder with one sub-folder a class (also below train/, val/ and test/), a flat "
-        "folder, a manifest (.csv or .jsonl with the columns path, label, split and group), or "
-        "image files.",
-        show_default=False,
-    ),
-]
-Outside = Annotated[
-    bool,
-    typer.Option(
-        "--allow-outside",
-        help="Let a manifest name files that are not below its own folder.",
-        rich_help_panel=RARE,
-    ),
-]
-Seed = Annotated[
-    int,
-    typer.Option(metavar="N", help="Seed of everything that is random.", rich_help_panel=HOW),
-]
-Size = Annotated[
-    int,
-    typer.Option(
-        metavar="PIXELS",
-        help="Width and height of the image that the network sees; a multiple of 32.",
-        rich_help_panel=HOW,
-    ),
-]
-Resize = Annotated[
-    str,
-    typer.Option(
-        metavar=RESIZES,
-        help="How an image becomes square: crop keeps the middle, squash resizes both sides.",
-        rich_help_panel=HOW,
+        metavar="MODEL", help="A model that featx fit or finetune made.", show_default=False
     ),
 ]
 Weights = Annotated[
@@ -156,103 +48,92 @@ Weights = Annotated[
     typer.Option(
         metavar="FILE",
         envvar="FEATX_WEIGHTS",
-        help="File of the weights that the model was made with, if featx does not know them.",
-        rich_help_panel=RARE,
+        rich_help_panel=NETWORK,
+        help="The file with the network's weights, if the model was made with a file of your own.",
     ),
 ]
 Runtime = Annotated[
-    str,
+    str | None,
     typer.Option(
-        metavar="RUNTIME",
-        help=f"Library that computes the network: {', '.join(RUNTIMES)}. "
-        "auto takes the one that the cache or model was "
-        "made with, or else the fastest: winograd for 64 or more images of at least 128 pixels in "
-        "float32 on processors with AVX2 but without AVX-512, otherwise tensorflow. openvino is "
-        "an extra.",
-        rich_help_panel=RARE,
+        metavar="NAME",
+        rich_help_panel=NETWORK,
+        help="The library that computes the network: {network.runtime.RUNTIMES}. winograd is "
+        "TensorFlow with fewer multiplications; openvino must be installed separately. auto uses "
+        "what computed the features before. Otherwise it chooses winograd for at least 64 images "
+        "of at least 128 pixels, in float32, on processors with AVX2 and without AVX-512; and "
+        "tensorflow for the rest.",
     ),
 ]
 Precision = Annotated[
-    str,
+    str | None,
     typer.Option(
-        metavar="PRECISION",
-        help=f"Precision in which the network computes: {', '.join(PRECISIONS)}. "
-        "auto takes the one that the model was made "
-        "in where this processor has it, or else float32.",
-        rich_help_panel=RARE,
+        metavar="NAME",
+        rich_help_panel=NETWORK,
+        help="The precision in which the network computes: one of {network.runtime.PRECISIONS}. "
+        "auto uses the precision that the model was made in, where this processor has it, or else "
+        "float32.",
     ),
 ]
-Copies = Annotated[
-    int,
+Sources = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="SOURCE",
+        help="A folder of class folders (also under train/, val/, test/), a folder of images, "
+        "a manifest (.csv or .jsonl with path[,label][,split][,group]), or single images.",
+        show_default=False,
+    ),
+]
+Outside = Annotated[
+    bool,
+    typer.Option(
+        "--allow-outside",
+        rich_help_panel=IMAGES,
+        help="Allow a manifest to name files outside its own folder.",
+    ),
+]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS",
+        rich_help_panel=IMAGES,
+        help="Width and height at which the network sees an image; a multiple of 32.",
+    ),
+]
+Resize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RULE",
+        rich_help_panel=IMAGES,
+        help="How an image becomes square: crop keeps the middle square, squash resizes both "
+        "sides. One of {images.decode.RESIZE}.",
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", rich_help_panel=ADVANCED, help="Seed of the random number generator."
+    ),
+]
+Augment = Annotated[
+    str | None,
+    typer.Option(
+        metavar="POLICY",
+        help="Augmentation policy of the copies: one of {images.augment.POLICIES}.",
+    ),
+]
+Tta = Annotated[
+    int | None,
     typer.Option(
         "--tta",
         metavar="K",
-        help="Average the probabilities over the image and K augmented copies of it "
-        "(test-time augmentation).",
-        rich_help_panel=HOW,
-    ),
-]
-Heads = Annotated[
-    str,
-    typer.Option(
-        metavar="HEAD,...",
-        help=f"Heads to compare: all, or some of {', '.join(HEADS)}. dummy is always compared too.",
-        rich_help_panel=WHAT,
-    ),
-]
-MetricName = Annotated[
-    str,
-    typer.Option(
-        "--metric",
-        metavar="METRIC",
-        help=f"Metric by which heads and their parameters are chosen: {', '.join(METRICS)}.",
-        rich_help_panel=HOW,
-    ),
-]
-Folds = Annotated[
-    int,
-    typer.Option(
-        metavar="N", help="Number of cross-validation folds over the images.", rich_help_panel=HOW
-    ),
-]
-Repeats = Annotated[
-    int,
-    typer.Option(
-        metavar="N",
-        help="How often the cross-validation is repeated, each time with other folds.",
-        rich_help_panel=HOW,
-    ),
-]
-Budget = Annotated[
-    float | None,
-    typer.Option(
-        metavar="SECONDS",
-        help="Time budget of the comparison; no new fold is started after it.",
-        rich_help_panel=HOW,
-    ),
-]
-Options = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="NAME=VALUE",
-        help="Set a parameter of the head, such as C=3; in compare with the head's name, such as "
-        "logreg.C=3. The option can be repeated.",
-        show_default=False,
-        rich_help_panel=HOW,
-    ),
-]
-ClassWeight = Annotated[
-    str | None,
-    typer.Option(
-        metavar="balanced",
-        help="Weight classes inversely to their frequency (scikit-learn's 'balanced').",
-        rich_help_panel=HOW,
+        rich_help_panel=NETWORK,
+        help="Test-time augmentation: average the probabilities over the image and K augmented "
+        "copies, with the policy that the model was trained with.",
     ),
 ]
 
 
-def listed_sources(
+def sources(
     given: list[Path], allow_outside: bool, *, labelled: bool = True
 ) -> "list[Path] | Catalog":
     """Return what is given, or the images of a manifest that may name files anywhere."""
@@ -263,30 +144,104 @@ def listed_sources(
     return scan(*given, labelled=labelled, allow_outside=True)
 
 
-def split_names(text: str | None) -> tuple[str, ...]:
+Features = Annotated[Path, typer.Argument(metavar="CACHE", help="A cache that featx extract made.")]
+Heads = Annotated[
+    str,
+    typer.Option(
+        metavar="HEAD,HEAD...",
+        help="Heads to compare: all, or some of {heads.registry.HEADS}. dummy ignores the images "
+        "and is always compared, as a baseline.",
+    ),
+]
+MetricName = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        metavar="METRIC",
+        help="Metric by which heads and their settings are chosen: one of {metrics.METRICS}.",
+    ),
+]
+Folds = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        rich_help_panel=TRAINING,
+        help="Number of folds of the cross-validation over images.",
+    ),
+]
+Repeats = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        rich_help_panel=TRAINING,
+        help="Number of times the cross-validation is repeated, each time with new folds.",
+    ),
+]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        rich_help_panel=TRAINING,
+        help="Time budget in seconds; no new fold is started after it.",
+    ),
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        rich_help_panel=TRAINING,
+        help="Set a parameter of the head, such as C=3; in compare HEAD.NAME=VALUE, such as "
+        "logreg.C=3. The option can be repeated.",
+        show_default=False,
+    ),
+]
+ClassWeight = Annotated[
+    str | None,
+    typer.Option(
+        metavar="balanced",
+        rich_help_panel=TRAINING,
+        help="Weight classes inversely to their frequency (scikit-learn's 'balanced').",
+    ),
+]
+
+
+def names(text: str | None) -> tuple[str, ...]:
     """Return names separated by commas; none for "all" and for nothing."""
     if text in (None, "all"):
         return ()
     return tuple(name.strip() for name in str(text).split(",") if name.strip())
 
 
-def options_of(head: str, settings: list[str]) -> dict[str, Any]:
-    """Return the parameters that ``--set NAME=VALUE`` gives to one head."""
-    from ..heads import registry
+def options_of(head: str, settings: Sequence[str]) -> dict[str, Any]:
+    """Return the parameters of one head that ``--set NAME=VALUE`` gives.
+
+    Raises
+    ------
+    InputError
+        When a text has no ``=``, no head is named, or the head has no such parameter.
+    """
+    from ..heads.registry import HEADS
 
     found = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals:
             raise InputError(f"--set {setting}: expected NAME=VALUE, for example --set C=3.")
-        if head not in registry.HEADS:
+        if head not in HEADS:
             raise InputError(f"--set {setting} belongs to a head. Name one: --head logreg.")
-        found[name] = registry.HEADS[head].parsed(name, value)
+        found[name] = HEADS[head].parsed(name, value)
     return found
 
 
-def options_by_head(settings: list[str]) -> dict[str, dict[str, Any]]:
-    """Return the parameters that ``--set HEAD.NAME=VALUE`` gives to each head."""
+def options_by_head(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the parameters of each head that ``--set HEAD.NAME=VALUE`` gives.
+
+    Raises
+    ------
+    InputError
+        When a text is not of that form; see also `options_of`.
+    """
     found: dict[str, dict[str, Any]] = {}
     for setting in settings:
         head, dot, rest = setting.partition(".")

@@ -1,4 +1,4 @@
-"""The command score."""
+"""`featx score`: one row for every image."""
 
 import os
 import sys
@@ -11,50 +11,37 @@ from ..errors import InputError, printable
 from .exits import exit_on_error
 from .meter import Meter
 from .options import (
-    HOW,
-    WHAT,
-    Copies,
-    HelpPage,
+    IMAGES,
+    OUTPUT,
     Json,
     Model,
     Outside,
-    Overwrite,
     Precision,
     Quiet,
     Runtime,
+    Tta,
     Weights,
-    examples,
-    listed_sources,
-    settings_from,
+    sources,
 )
-from .terminal import say, say_next, warn, write_json
+from .pages import settings_from
+from .terminal import print_next, quoted, say, warn, write_json
 
 if TYPE_CHECKING:
     from ..dataset.catalog import Catalog
     from ..scoring.score import ScoreResult
 
-__all__ = ["app"]
-
-app = typer.Typer()
+__all__ = ["score"]
 
 _MOST_CLASSES = 12
 
 
-@app.command(
-    cls=HelpPage,
-    epilog=examples(
-        "score model.featx inbox -o scores.csv",
-        "score model.featx features.h5 -o scores.jsonl --abstain 0.9",
-    )
-    + "\n\n  find inbox -name '*.jpg' -print0 | featx score model.featx - -0 -o scores.parquet",
-)
 def score(
     model: Model,
     source: Annotated[
         list[Path],
         typer.Argument(
             metavar="SOURCE",
-            help="A folder, a manifest (.csv or .jsonl), image files, - for a list of paths on "
+            help="A folder, a manifest (.csv or .jsonl), single images, - for a list of paths on "
             "standard input, or a cache made with the model's network.",
             show_default=False,
         ),
@@ -65,72 +52,68 @@ def score(
             "-o",
             "--out",
             metavar="FILE",
-            help="The file of scores to write: .csv, .jsonl or .parquet.",
-            rich_help_panel=WHAT,
+            help="The file to write the rows to: .csv, .jsonl or .parquet.",
         ),
     ] = Path("scores.csv"),
     top: Annotated[
         int | None,
         typer.Option(
             metavar="K",
-            help="Write the K most probable classes in place of the probability of each class.",
-            show_default="the probability of each class",
-            rich_help_panel=WHAT,
+            help="Write only the K most probable classes of each image.",
+            show_default="the probability of every class",
         ),
     ] = None,
     abstain: Annotated[
         float | None,
-        typer.Option(
-            metavar="T",
-            help="Write no label where the confidence is below T, 0 to 1.",
-            rich_help_panel=WHAT,
-        ),
+        typer.Option(metavar="T", help="Leave the label empty if the confidence is below T."),
     ] = None,
     max_novelty: Annotated[
         float | None,
-        typer.Option(
-            metavar="N",
-            help="Write no label where the novelty is above N, 0 to 1.",
-            rich_help_panel=WHAT,
-        ),
+        typer.Option(metavar="N", help="Leave the label empty if the novelty is above N."),
     ] = None,
-    digest: Annotated[
+    overwrite: Annotated[
         bool,
-        typer.Option("--digest", help="Write the SHA-256 of each file too.", rich_help_panel=WHAT),
+        typer.Option("--overwrite", help="Start again and replace an existing output."),
     ] = False,
-    tta: Copies = 0,
     null: Annotated[
         bool,
         typer.Option(
             "--null",
             "-0",
+            rich_help_panel=IMAGES,
             help="Paths on standard input end with a NUL byte, as find -print0 writes them.",
-            rich_help_panel=HOW,
         ),
     ] = False,
-    weights: Weights = "auto",
-    runtime: Runtime = "auto",
-    precision: Precision = "auto",
     allow_outside: Outside = False,
-    overwrite: Overwrite = False,
+    tta: Tta = None,
+    weights: Weights = "auto",
+    runtime: Runtime = None,
+    precision: Precision = None,
+    digest: Annotated[
+        bool,
+        typer.Option(
+            "--digest",
+            rich_help_panel=OUTPUT,
+            help="Write the SHA-256 of each image file, in a column of its own.",
+        ),
+    ] = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Write one row for every image: the class that the model predicts, or why it cannot.
+    """Predict the class of every image, and write exactly one row for each.
 
-    Interrupted, the command continues where it stopped. Images that cannot be read have a row with
-    the reason, and the exit code is then 3. Novelty is the fraction of training images that lie
-    closer to their nearest neighbours than this image does: near 1, the model never saw anything
-    like it.
+    After an interruption the command continues where it stopped. An image that cannot be read has
+    a row with the reason, and the exit code is then 3. Novelty is the fraction of training images
+    that lie closer to their nearest neighbours than this image does: near 1, the model has never
+    seen anything like it.
     """
-    given = locals()
     kept = "Finished rows are kept."
     with exit_on_error(json, quiet=quiet, resume=kept, without="--overwrite"):
         from ..model.file import load
         from ..scoring.score import ScoreSettings
         from ..scoring.score import score as run
 
-        settings = settings_from(ScoreSettings, given)
+        settings = settings_from(ScoreSettings, locals())
         with (
             Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,
             Meter("Scoring", "images", quiet=quiet) as progress,
@@ -138,19 +121,18 @@ def score(
             loaded = load(
                 model,
                 weights=weights,
-                runtime=runtime,
-                precision=precision,
+                runtime=runtime or "auto",
+                precision=precision or "auto",
                 download_progress=download,
             )
             listed = _listed(source, null, allow_outside)
             done = run(loaded, listed, out, settings, progress=progress)
         if json:
-            write_json(done.as_dict())
+            write_json(done.as_dict(), "score")
         else:
-            _show(done)
-            say_next(
-                f"featx evaluate {printable(model)} FOLDER",
-                "compares predictions with known labels",
+            print_scored(done)
+            print_next(
+                f"featx evaluate {quoted(model)} FOLDER   (images whose labels are known)",
                 quiet=quiet,
             )
         if done.failed:
@@ -162,32 +144,29 @@ def _listed(source: list[Path], null: bool, allow_outside: bool) -> "list[Path] 
     if [str(path) for path in source] != ["-"]:
         if null:
             raise InputError("-0 is for a list on standard input. Give - as the source.")
-        return listed_sources(source, allow_outside, labelled=False)
+        return sources(source, allow_outside, labelled=False)
     from ..dataset.scan import from_paths
 
     paths = sys.stdin.buffer.read().split(b"\0" if null else b"\n")
     return from_paths(os.fsdecode(path) for path in paths if path)
 
 
-def _show(scored: "ScoreResult") -> None:
-    """Write how many rows there are of which class."""
+def print_scored(scored: "ScoreResult") -> None:
+    """Write how many images have which label, and how many have none."""
     new = scored.listed - scored.resumed
     rate = f" ({new / scored.seconds:,.1f} a second)" if new and scored.seconds else ""
     say(f"{printable(scored.out)}: {scored.listed:,} rows")
     failed = sum(scored.failed.values())
     say(f"  {scored.listed:,} listed = {scored.ok:,} scored + {failed:,} failed")
     if scored.resumed:
-        say(f"  {scored.resumed:,} of them were finished by a run before")
+        say(f"  {scored.resumed:,} of them were finished by an earlier run")
     counts = sorted(scored.labels.items(), key=lambda item: (-item[1], item[0]))
     for name, count in counts[:_MOST_CLASSES]:
         say(f"  {count:>9,}  {printable(name)}")
     if len(counts) > _MOST_CLASSES:
         say(f"  … and {len(counts) - _MOST_CLASSES} more classes (--json lists all)")
     if scored.undecided:
-        say(
-            f"  {scored.undecided:>9,}  without a label: the confidence is too low, or the novelty "
-            "too high"
-        )
+        say(f"  {scored.undecided:>9,}  without a label: low confidence or high novelty")
     say(f"  in {scored.seconds:.1f} s{rate}")
     if scored.failed:
         from ..images.decode import REASONS

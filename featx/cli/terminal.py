@@ -1,35 +1,46 @@
-"""What commands share in writing to the terminal: lines, tables, JSON, the next step."""
+"""What commands share on the terminal: lines, tables, JSON, and the name of the next command."""
 
 import json
+import shlex
 import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.cells import cell_len, chop_cells
 
 from ..errors import printable
 
-if TYPE_CHECKING:
-    from ..metrics import Scores
-
 __all__ = [
-    "confusion_table",
-    "human_bytes",
+    "fits",
+    "print_next",
+    "print_skipped",
+    "print_table",
+    "quoted",
     "say",
-    "say_next",
-    "say_scores",
-    "say_skipped",
-    "table",
+    "say_wrapped",
+    "shortened",
     "warn",
     "width",
     "write_json",
 ]
 
-_MOST_CLASSES = 12
-_MOST_PAIRS = 10
 _MOST_SKIPPED = 20
-#: A reliability table of fewer bins, or with fewer images in them, says nothing.
-_FEWEST_BINS = 3
-_FEWEST_IN_BIN = 10
+_NARROWEST = 12  # cells to which a column is folded
+_GAP = "  "
+
+#: Keys of JSON objects that have two spellings in this version, {new: old}. A place is the name of
+#: the command, for its whole object, or the key that an object or a list of objects stands under.
+_SPELLINGS: Mapping[str, Mapping[str, str]] = {
+    "extract": {"computed": "forward"},
+    "compare": {"images": "pictures"},
+    "preview": {"images": "pictures"},
+    "leaderboard": {"images": "pictures"},
+    "entries": {"ci95_half_width": "half_width"},
+    "reliability": {"images": "pictures"},
+    "validation": {"images": "pictures"},
+}
 
 
 def say(line: str = "") -> None:
@@ -43,121 +54,106 @@ def warn(line: str) -> None:
     sys.stderr.flush()
 
 
-def say_next(command: str, why: str, *, quiet: bool = False) -> None:
-    """Name the command that usually comes next."""
-    if not quiet:
-        say()
-        say(f"Next: {command}   ({why})")
-
-
-def write_json(content: Mapping[str, Any]) -> None:
-    """Write one JSON object to standard output."""
-    say(json.dumps(content, indent=2))
+def say_wrapped(text: str, indent: str = "") -> None:
+    """Write a sentence, broken between words where the terminal ends."""
+    wide = width()
+    if wide is None:
+        say(text)
+        return
+    lines = textwrap.wrap(
+        text, wide, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    for line in lines or [""]:
+        say(line)
 
 
 def width() -> int | None:
-    """Return the columns of the terminal; None where the output is piped: nothing is cut then."""
+    """Return the columns of the terminal; None when output goes to a file or a pipe."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def human_bytes(count: float) -> str:
-    """Return a number of bytes for people.
+def write_json(content: Mapping[str, Any], command: str = "") -> None:
+    """Write one JSON object to standard output, with both spellings of keys that were renamed."""
+    say(json.dumps(_both_spellings(content, command), indent=2))
 
-    Examples
-    --------
-    >>> human_bytes(999), human_bytes(21_345_678)
-    ('999 bytes', '21.3 MB')
+
+def _both_spellings(content: Any, place: str) -> Any:
+    """Return the content with every key of `_SPELLINGS` in its new and its old spelling."""
+    if isinstance(content, list | tuple):
+        return [_both_spellings(item, place) for item in content]
+    if not isinstance(content, Mapping):
+        return content
+    found: dict[str, Any] = {}
+    pairs = _SPELLINGS.get(place, {})
+    other = {**pairs, **{old: new for new, old in pairs.items()}}
+    for key, value in content.items():
+        found[key] = _both_spellings(value, key)
+        if key in other and other[key] not in content:
+            found[other[key]] = found[key]
+    return found
+
+
+def quoted(path: object) -> str:
+    """Return a path as it is typed in a shell, on one line."""
+    return printable(shlex.quote(str(path)))
+
+
+def print_next(command: str, *, quiet: bool) -> None:
+    """Name the command that usually comes next, unless `quiet`."""
+    if not quiet:
+        say(f"Next: {command}")
+
+
+def shortened(counts: Mapping[str, int], most: int = 12) -> str:
+    """Return names with their counts in one line; of many, the first ones and how many more."""
+    named = [f"{printable(name)} ({count:,})" for name, count in list(counts.items())[:most]]
+    if len(counts) > most:
+        named.append(f"and {len(counts) - most} more")
+    return ", ".join(named)
+
+
+def fits(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether a table is no wider than the terminal."""
+    wide = width()
+    return wide is None or sum(_widths(heads, rows)) + len(_GAP) * (len(heads) - 1) <= wide
+
+
+def print_table(
+    title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: Sequence[str] = ()
+) -> None:
+    """Write a table.
+
+    The first column and those in `left` are aligned to the left, others to the right. Where the
+    terminal is too narrow, the widest column is folded; in a file or a pipe nothing is.
     """
-    if count < 1000:
-        return f"{count:.0f} bytes"
-    for unit in ("kB", "MB", "GB"):
-        count /= 1000
-        if count < 1000 or unit == "GB":
-            break
-    return f"{count:.1f} {unit}"
+    if title:
+        say_wrapped(title)
+    widths = _widths(heads, rows)
+    wide = width()
+    if wide is not None:
+        over = sum(widths) + len(_GAP) * (len(heads) - 1) - wide
+        widest = widths.index(max(widths))
+        widths[widest] -= max(0, min(over, widths[widest] - _NARROWEST))
+    for row in (heads, *rows):
+        cells = [chop_cells(cell, most) or [""] for cell, most in zip(row, widths, strict=True)]
+        for line in range(max(map(len, cells))):
+            texts = [
+                _aligned(cell[line] if line < len(cell) else "", most, not number or head in left)
+                for number, (cell, most, head) in enumerate(zip(cells, widths, heads, strict=True))
+            ]
+            say(_GAP.join(texts).rstrip())
 
 
-def table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table; columns after the first are aligned to the right."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(markup=False, highlight=False, width=width() or 1000)
-    drawn = Table(title=title or None, title_justify="left", title_style="bold", box=None)
-    for number, name in enumerate(names):
-        drawn.add_column(name, justify="right" if number else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*row)
-    console.print(drawn)
+def _widths(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(1, *map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
 
 
-def confusion_table(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> None:
-    """Write the confusion matrix; of many classes, the pairs that are confused most."""
-    if len(classes) <= _MOST_CLASSES:
-        rows = [
-            [printable(name), *(str(count) if count else "·" for count in counts)]
-            for name, counts in zip(classes, confusion, strict=True)
-        ]
-        table("Confusion", ["true \\ predicted", *map(printable, classes)], rows)
-        return
-    pairs = [
-        (count, printable(classes[true]), printable(classes[predicted]))
-        for true, counts in enumerate(confusion)
-        for predicted, count in enumerate(counts)
-        if count and true != predicted
-    ]
-    pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
-    rows = [[true, predicted, str(count)] for count, true, predicted in pairs[:_MOST_PAIRS]]
-    table("Confused most (all in --json)", ["true", "predicted", "images"], rows)
+def _aligned(text: str, most: int, left: bool) -> str:
+    gap = " " * (most - cell_len(text))
+    return text + gap if left else gap + text
 
 
-def say_scores(scores: "Scores", what: str) -> None:
-    """Write the scores of a model in sentences.
-
-    Parameters
-    ----------
-    scores : Scores
-    what : str
-        Which images these are, such as "test images".
-    """
-    from ..metrics import share_interval
-
-    right = round(scores.accuracy * scores.images)
-    low, high = share_interval(right, scores.images)
-    say(
-        f"{right} of {scores.images} {what} are right: accuracy {scores.accuracy:.4f} "
-        f"(95 % interval {low:.0%} to {high:.0%})."
-    )
-    say(
-        f"  balanced accuracy {scores.balanced_accuracy:.4f} and macro F1 {scores.macro_f1:.4f} "
-        "(every class counts alike; 1 is best)"
-    )
-    say(
-        f"  log loss {scores.log_loss:.4f} (0 is best; {_guess(scores):.2f} is guessing), "
-        f"calibration error {scores.calibration_error:.4f} (0 is best)"
-    )
-    rows = [
-        [f"{row['confidence']:.3f}", f"{row['accuracy']:.3f}", str(int(row["images"]))]
-        for row in scores.reliability
-        if row["images"] >= _FEWEST_IN_BIN
-    ]
-    if len(rows) >= _FEWEST_BINS:
-        say()
-        table(
-            "How often a label of some confidence is right",
-            ["confidence", "right", "images"],
-            rows,
-        )
-
-
-def _guess(scores: "Scores") -> float:
-    """Return the log loss of equal probabilities for all classes."""
-    import math
-
-    return math.log(len(scores.confusion))
-
-
-def say_skipped(skipped: Sequence[tuple[str, str]]) -> None:
+def print_skipped(skipped: Sequence[tuple[str, str]]) -> None:
     """Write the first of the skipped images, (path, reason) each, to the error stream."""
     from ..images.decode import REASONS
 

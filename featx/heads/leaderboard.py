@@ -119,7 +119,6 @@ class Entry:
             "pool": self.pool,
             "score": number(self.score, 6),
             "ci95_half_width": number(self.ci95_half_width, 6),
-            "half_width": number(self.ci95_half_width, 6),  # its name until version 0.2
             "tied": self.tied,
             "fit_seconds": number(self.fit_seconds, 4),
             "score_seconds": number(self.score_seconds, 4),

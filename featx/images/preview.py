@@ -58,12 +58,7 @@ class PreviewResult:
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values, for JSON."""
         skipped = [{"path": path, "reason": reason} for path, reason in self.skipped]
-        return {
-            "out": str(self.out),
-            "images": self.images,
-            "pictures": self.images,  # its name until now; it goes with version 0.2
-            "skipped": skipped,
-        }
+        return {"out": str(self.out), "images": self.images, "skipped": skipped}
 
 
 def preview(

@@ -16,6 +16,7 @@ from .. import backend
 from ..errors import InputError, printable
 from ..network import layers
 from ..network.preprocessing import normalization
+from ..plain import plain
 from ..storage import files
 from .keras_network import apply_head, head_as_network
 from .model import Model
@@ -58,12 +59,7 @@ class ExportResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what was written as plain values, for JSON."""
-        return {
-            **vars(self),
-            "out": str(self.out),
-            "classes": list(self.classes),
-            "precision": "float32",
-        }
+        return plain(self) | {"precision": "float32"}
 
 
 def export(model: Model, out: str | os.PathLike[str], *, overwrite: bool = False) -> ExportResult:

@@ -204,23 +204,24 @@ def fit(
         found = compute_scores(test.y, probabilities)
         limit = _threshold(examples.y, trained, settings.target_precision)
         limit_test = coverage_at(test.y, probabilities, limit.confidence) if limit else None
-        model.report.update(
-            train={
+        report = {
+            "train": {
                 "images": len(split.train),
                 "rows": rows,
                 "features": os.path.abspath(features),
             },
-            test=found.as_dict(),
-            leaderboard=board.as_dict() if board else None,
-            tuning=None,
-            threshold={
+            "test": found.as_dict(),
+            "leaderboard": board.as_dict() if board else None,
+            "tuning": None,
+            "threshold": {
                 "target_precision": settings.target_precision,
                 "out_of_fold": asdict(limit),
                 "test": asdict(limit_test),
             }
             if limit and limit_test
             else None,
-        )
+        }
+        model = replace(model, report=report)
         model = replace(model, digest=save(model, out))
     return FitResult(
         model=model,

@@ -16,6 +16,7 @@ from ..dataset.catalog import SPLITS, Catalog
 from ..dataset.scan import as_catalog
 from ..errors import CorruptError, FeatxError, InputError, printable
 from ..images import decode
+from ..plain import plain
 from ..progress import Progress, ignore_progress
 from ..storage import files
 from .file import is_model, load
@@ -54,7 +55,7 @@ class VerifyResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the findings as plain values, for JSON."""
-        return {**vars(self), "path": str(self.path), "ok": not self.problems}
+        return plain(self) | {"ok": not self.problems}
 
 
 def verify(

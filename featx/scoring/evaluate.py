@@ -1,5 +1,6 @@
 """A model tried on images whose labels are known: scores, intervals, mistakes."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from ..dataset.catalog import NO_LABEL, SPLITS, Catalog
 from ..dataset.scan import Source
 from ..errors import InputError, printable
 from ..metrics import Scores, class_scores, compute_scores, intervals, share_interval
+from ..model.file import load
 from ..model.model import Model
 from ..progress import Progress
 from .rows import KNOWN, RowBlock, open_rows
@@ -105,7 +107,7 @@ class EvaluateResult:
 
 
 def evaluate(
-    model: Model,
+    model: Model | str | os.PathLike[str],
     source: Source,
     settings: EvaluateSettings | None = None,
     *,
@@ -118,7 +120,7 @@ def evaluate(
 
     Parameters
     ----------
-    model : Model
+    model : Model or path
     source : path, several paths, or Catalog
         Class folders, a manifest with labels, or a cache made with the model's network.
     settings : EvaluateSettings, optional
@@ -137,6 +139,8 @@ def evaluate(
     """
     settings = replace(settings or EvaluateSettings(), **changes)
     begun = time.monotonic()
+    if not isinstance(model, Model):
+        model = load(model)
     trained = {row.tobytes().hex() for row in model.training["digests"]}
     with open_rows(model, source, copies=settings.tta, labelled=True) as opened:
         listed = opened.catalog

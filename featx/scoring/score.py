@@ -12,7 +12,9 @@ import numpy as np
 
 from ..dataset.scan import Source
 from ..errors import InputError, printable
+from ..model.file import load
 from ..model.model import Model
+from ..plain import plain
 from ..progress import Progress
 from ..storage import files
 from ..storage.unfinished import Shards
@@ -86,11 +88,11 @@ class ScoreResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values, for JSON."""
-        return {**self.__dict__, "out": str(self.out)}
+        return plain(self)
 
 
 def score(
-    model: Model,
+    model: Model | str | os.PathLike[str],
     source: Source,
     out: str | os.PathLike[str],
     settings: ScoreSettings | None = None,
@@ -106,8 +108,8 @@ def score(
 
     Parameters
     ----------
-    model : Model
-        From `model.load`.
+    model : Model or path
+        From `featx.load`, or the file.
     source : path, several paths, or Catalog
         A folder (every image below it, whatever the folders mean), a manifest, images, or a
         cache made with the model's network, which is then not run.
@@ -133,6 +135,8 @@ def score(
     """
     settings = replace(settings or ScoreSettings(), **changes)
     begun = time.monotonic()
+    if not isinstance(model, Model):
+        model = load(model)
     out = Path(out)
     _check(settings, model, source, out)
     table = table_for(out, _columns(model, settings), _about(model, settings))

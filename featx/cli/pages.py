@@ -1,0 +1,100 @@
+"""Help pages: what the library knows (defaults, tables of names) is filled in when one is read."""
+
+import importlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+__all__ = ["Group", "command", "settings_from"]
+
+_TABLE = re.compile(r"\{([\w.]+)\.(\w+)\}")
+
+
+class _Command(TyperCommand):
+    """A command whose help page reads the library, and lists examples one a line."""
+
+    settings = ""
+    examples: Sequence[str] = ()
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the page.
+
+        An option that is left out is None here and the field of the settings has the default; the
+        page shows that. ``{module.TABLE}`` in a text stands for the names of a table.
+        """
+        _complete(self.get_params(ctx), vars(_find(self.settings)()) if self.settings else {})
+        super().format_help(ctx, formatter)
+        if self.examples:
+            formatter.write("Examples:\n" if len(self.examples) > 1 else "Example:\n")
+            formatter.write("".join(f"  {example}\n" for example in self.examples))
+
+
+class Group(TyperGroup):
+    """A group of commands whose help page reads the library too."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the page; see `command`."""
+        _complete(self.get_params(ctx), {})
+        super().format_help(ctx, formatter)
+
+
+def _complete(parameters: Sequence[Any], defaults: Mapping[str, Any]) -> None:
+    """Fill in the names of tables and the defaults, and leave out what a name says already."""
+    for parameter in parameters:
+        if getattr(parameter, "help", None):
+            parameter.help = _TABLE.sub(_names_of, parameter.help)
+        if parameter.param_type_name == "argument":
+            parameter.display_type_rich = lambda ctx: ""
+        elif getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+        elif parameter.default is None and parameter.name in defaults:
+            default = defaults[parameter.name]
+            parameter.default = default if isinstance(default, str | int | float) else None
+
+
+def command(
+    app: typer.Typer, *examples: str, settings: str = ""
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that makes a function a command of `app`.
+
+    Parameters
+    ----------
+    app : Typer
+    *examples : str
+        Lines of a shell, shown below the help.
+    settings : str
+        Module below featx and class, such as "cache.extract.ExtractSettings": the dataclass whose
+        defaults hold for options that are left out.
+    """
+    own = type("_Command", (_Command,), {"settings": settings, "examples": examples})
+    return app.command(cls=own)
+
+
+def settings_from(kind: type[Any], given: Mapping[str, Any], **others: Any) -> Any:
+    """Return settings of what was given on the command line; the rest keeps its default.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass of settings.
+    given : mapping
+        Parameters of a command, by name. Those that are None were left out; those that are no
+        fields of `kind` are not for it.
+    **others
+        Fields whose values are not what was typed, but made of it.
+    """
+    fields = kind.__dataclass_fields__
+    values = {name: given[name] for name in fields if given.get(name) is not None}
+    return kind(**{**values, **others})
+
+
+def _find(name: str) -> Any:
+    module, _, attribute = name.rpartition(".")
+    return getattr(importlib.import_module(f"featx.{module}"), attribute)
+
+
+def _names_of(match: re.Match[str]) -> str:
+    return ", ".join(_find(match[0][1:-1]))
