@@ -51,7 +51,7 @@ def extract(
             metavar="NAME|FILE",
             envvar="FEATX_WEIGHTS",
             help="The weights of VGG16: auto (the first within reach), "
-            "{network.downloads.PROVIDERS}, random (for tests only), or a .h5 or .safetensors file.",
+            "{network.downloads.PROVIDERS}, random (for tests), or a .h5 or .safetensors file.",
         ),
     ] = None,
     copies: Annotated[

@@ -17,7 +17,7 @@ from ..errors import InputError, require_one_of
 from ..metrics import Metric, corrected_half_width, get_metric
 from ..network.pools import POOLS
 from ..progress import Progress
-from . import registry as table
+from . import registry
 from .crossval import Fold, Outcome, Task, cross_validate
 
 __all__ = ["CompareResult", "CompareSettings", "Entry", "rank"]
@@ -136,7 +136,7 @@ class CompareResult:
     ----------
     entries : list of Entry
     choice : Entry
-        The smallest (in bytes) of those tied with the best; of equals, the first of the table.
+        The smallest (in bytes) of those tied with the best; of equals, the first of the registry.
         Never the dummy.
     metric : str
     rule : str
@@ -276,16 +276,18 @@ def _repeated(
 
 def _tasks(settings: CompareSettings, folds: int, more: Mapping[str, Any]) -> list[Task]:
     """Return the tasks, cheap heads first, so that a budget reaches most of them."""
-    wanted = settings.heads or tuple(table.HEADS)
+    wanted = settings.heads or tuple(registry.HEADS)
     for name in (*wanted, *settings.options):
-        table.get_head(name)
+        registry.get_head(name)
     for pool in settings.pools:
         require_one_of("pool", pool, POOLS)
-    rows = {name: head for name, head in table.HEADS.items() if name in ("dummy", *wanted)}
-    taken = sorted(set(more) & set(table.HEADS))
+    rows = {name: head for name, head in registry.HEADS.items() if name in ("dummy", *wanted)}
+    taken = sorted(set(more) & set(registry.HEADS))
     if taken:
-        raise InputError(f"The name {taken[0]!r} is that of a head of the table. Choose another.")
-    rows |= {name: table.from_estimator(estimator) for name, estimator in more.items()}
+        raise InputError(
+            f"The name {taken[0]!r} is that of a head of the registry. Choose another."
+        )
+    rows |= {name: registry.from_estimator(estimator) for name, estimator in more.items()}
     tasks = []
     for name, head in rows.items():
         changes = head.overrides(settings.options.get(name, {}), settings.class_weight)

@@ -18,7 +18,6 @@ import io
 import os
 import stat
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,8 +39,8 @@ __all__ = [
     "Rejected",
     "UprightImage",
     "decode",
-    "fit_array",
     "read",
+    "resize_array",
 ]
 
 RULES = 1
@@ -77,26 +76,36 @@ _UPRIGHT = {
 }
 
 # Containers that people do have among their photographs and that Pillow is not asked to open:
-# offset, bytes. They are told from rubbish, so that the message can say what to do.
+# offset, bytes. Their magic bytes are recognised, so that the error can suggest a fix.
 _KNOWN_UNSUPPORTED = ((4, b"ftyp"), (0, b"8BPS"), (0, b"%PDF"), (0, b"\x00\x00\x00\x0cJXL"))
-
-# What Pillow warns of (half of MAX_PIXELS, broken EXIF) is dealt with here, or does not matter.
-warnings.filterwarnings("ignore", module=r"PIL\.")
-
 
 # Nanoseconds after which another change of a file has another time, on any file system.
 _SETTLED = 2_000_000_000
 
 
 class Rejected(FeatxError):
-    """An image that is skipped; `reason` is a key of `REASONS`, `detail` a sentence."""
+    """An image cannot be used.
+
+    Attributes
+    ----------
+    reason : str
+        A key of `REASONS`.
+    detail : str
+        A sentence about it.
+    path : path or None
+        The file, where it is known; the message begins with it.
+    """
 
     exit_code = 4
 
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail or REASONS[reason]}")
+    def __init__(
+        self, reason: str, detail: str = "", path: str | os.PathLike[str] | None = None
+    ) -> None:
         self.reason = reason
         self.detail = detail or REASONS[reason]
+        self.path = path
+        start = f"{printable(path)}: " if path is not None else ""
+        super().__init__(f"{start}{reason}: {self.detail}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,14 +164,15 @@ def read(path: Path) -> File:
     return File(data, stamp if is_settled else None)
 
 
-def fit_array(pixels: np.ndarray, size: int, resize: str) -> UprightImage:
-    """Bring pixels of any size to the size of the network.
+def resize_array(pixels: np.ndarray, size: int, resize: str) -> UprightImage:
+    """Resize an image that is decoded already.
 
     Parameters
     ----------
     pixels : ndarray of uint8, shape (height, width, 3)
-        Upright and RGB.
+        An upright RGB image of any size.
     size : int
+        Pixels a side.
     resize : {"squash", "crop"}
 
     Raises

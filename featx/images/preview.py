@@ -1,5 +1,6 @@
-"""A contact sheet of images and their augmented copies, because people look."""
+"""A contact sheet of images and their augmented copies."""
 
+import contextlib
 import io
 import os
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from PIL import Image, ImageDraw, ImageFont
 from ..dataset.scan import Source, as_catalog
 from ..errors import InputError, printable
 from ..storage import files
-from . import augment, decode
+from . import augment
+from .reader import Reader
+from .sandbox import Job
 
-__all__ = ["PreviewSettings", "preview"]
+__all__ = ["PreviewResult", "PreviewSettings", "preview"]
 
 _GAP = 6
 _CAPTION = 19
@@ -22,18 +25,18 @@ _CAPTION = 19
 
 @dataclass(frozen=True)
 class PreviewSettings:
-    """What the sheet shows.
+    """The images on the sheet, and how their copies differ.
 
     Attributes
     ----------
     images : int
-        How many, taken evenly from the source.
+        How many images, taken evenly from the source.
     augment : str
         A policy of `augment.POLICIES`.
     copies : int
         Copies beside each original.
     seed : int
-        Of the copies: the same as in `extract` shows the same copies.
+        Seed of the copies: the same one as in `extract` shows the same copies.
     size : int
         Pixels a side.
     resize : {"squash", "crop"}
@@ -49,7 +52,7 @@ class PreviewSettings:
 
 @dataclass(frozen=True)
 class PreviewResult:
-    """What `preview` drew, and what it could not."""
+    """The sheet, how many images are on it, and the (path, reason) of those that are not."""
 
     out: Path
     images: int
@@ -94,17 +97,16 @@ def preview(
     listed = as_catalog(source)
     rows: list[tuple[str, np.ndarray]] = []
     skipped: list[tuple[str, str]] = []
-    chosen = np.linspace(0, len(listed) - 1, min(settings.images, len(listed))).round()
-    for index in chosen.astype(int).tolist():
-        try:
-            data = decode.read(listed.file(index)).data
-            pixels = decode.decode(data, settings.size, settings.resize).pixels
-        except decode.Rejected as rejected:
-            skipped.append((str(listed.paths[index]), rejected.reason))
-            continue
-        digest = files.digest(data)
-        copies = augment.augmented_copies(pixels, policy, settings.seed, digest, settings.copies)
-        rows.append((str(listed.paths[index]), copies))
+    spread = np.linspace(0, len(listed) - 1, min(settings.images, len(listed))).round()
+    chosen = spread.astype(int).tolist()
+    job = Job(settings.size, settings.resize, policy, settings.seed, settings.copies)
+    with contextlib.closing(Reader(job).ahead(map(listed.file, chosen), len(chosen))) as reads:
+        for index, read in zip(chosen, reads, strict=True):
+            path = str(listed.paths[index])
+            if read.reason:
+                skipped.append((path, read.reason))
+            else:
+                rows.append((path, read.pixels))
     if not rows:
         raise InputError(f"None of the {len(skipped)} chosen images can be shown: {skipped[0][1]}.")
     sheet = _sheet(rows, settings)

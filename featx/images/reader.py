@@ -1,9 +1,9 @@
-"""Images read, decoded and copied ahead of the network."""
+"""A reader: threads read, decode and augment images ahead of the network."""
 
 import collections
 import os
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from .sandbox import Decoder, Job
 __all__ = ["Read", "Reader"]
 
 _MOST_THREADS = 32
+_NO_PIXELS = np.empty(0, np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,10 @@ class Read:
         See `decode.read`.
     pixels : ndarray of uint8, shape (1 + copies, size, size, 3)
         The original and its copies; empty with a reason, and for a known image.
+    detail : str
+        A sentence about the reason; "" without one.
+    path : Path, optional
+        The file; None when the image did not come from one.
     """
 
     digest: str
@@ -42,7 +47,14 @@ class Read:
     width: int = 0
     height: int = 0
     stamp: files.Stamp | None = None
-    pixels: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
+    pixels: np.ndarray = field(default_factory=lambda: _NO_PIXELS)
+    detail: str = ""
+    path: Path | None = None
+
+    def require_usable(self) -> None:
+        """Raise `decode.Rejected`, which names the file, when the image cannot be used."""
+        if self.reason:
+            raise decode.Rejected(self.reason, self.detail, self.path)
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,7 @@ class Reader:
     Attributes
     ----------
     job : Job
-        What is made of every image.
+        What the decoder makes of every image.
     known : collection of str
         Digests of images whose pixels are not needed.
     """
@@ -67,16 +79,27 @@ class Reader:
             data, stamp = decode.read(path)
             digest = files.digest(data)
             if digest in self.known:
-                return Read(digest, stamp=stamp)
+                return Read(digest, stamp=stamp, path=path)
             decoded = decoder.decode(data, digest)
         except decode.Rejected as rejected:
-            return Read(digest, rejected.reason)
-        return Read(digest, "", decoded.width, decoded.height, stamp, decoded.pixels)
+            return Read(digest, rejected.reason, detail=rejected.detail, path=path)
+        return Read(digest, "", decoded.width, decoded.height, stamp, decoded.pixels, path=path)
 
-    def ahead(self, paths: Iterable[Path], window: int) -> Iterator[Read]:
-        """Yield the images in order, while threads read at most `window` of them ahead.
+    def ahead(self, images: Iterable[Path | Read], window: int) -> Generator[Read, None, None]:
+        """Yield images in order, while threads read at most `window` of them ahead.
 
-        Each thread has a process that decodes for it.
+        Each thread has a process that decodes for it. The threads and processes end when the
+        generator ends or is closed.
+
+        Parameters
+        ----------
+        images : iterable of Path or Read
+            A `Read` needs no reading and is yielded as it is when its turn comes.
+        window : int
+
+        Yields
+        ------
+        Read
         """
         mine = threading.local()
         decoders: list[Decoder] = []
@@ -88,14 +111,24 @@ class Reader:
         pool = ThreadPoolExecutor(
             min(os.cpu_count() or 1, _MOST_THREADS), "featx-reader", initializer=begin
         )
-        waiting: collections.deque[Future[Read]] = collections.deque()
+        waiting: collections.deque[Future[Read] | Read] = collections.deque()
+
+        def first() -> Read:
+            image = waiting.popleft()
+            return image if isinstance(image, Read) else image.result()
+
         try:
-            for path in paths:
-                waiting.append(pool.submit(lambda path: self._read(path, mine.decoder), path))
+            for image in images:
+                if not isinstance(image, Read):
+                    waiting.append(pool.submit(lambda path: self._read(path, mine.decoder), image))
+                elif waiting:
+                    waiting.append(image)
+                else:
+                    yield image
                 if len(waiting) >= window:
-                    yield waiting.popleft().result()
+                    yield first()
             while waiting:
-                yield waiting.popleft().result()
+                yield first()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             for decoder in decoders:

@@ -1,8 +1,8 @@
-"""Images decoded in a process of their own: one that hangs or crashes costs one image.
+"""A decoder in a process of its own: one that hangs or crashes costs one image.
 
 Decoders are C libraries that meet bytes from anywhere. The process has limits of time and memory
-that the kernel keeps, and what it answers is plain bytes, never a pickle. It is no worker of
-`multiprocessing`: that would run the caller's script again, and unpickle what it answers.
+that the kernel keeps, and what it answers is plain bytes, never a pickle. It is not a worker of
+`multiprocessing`, which would run the caller's script again, and unpickle what it answers.
 """
 
 import json
@@ -12,14 +12,14 @@ import signal
 import struct
 import subprocess
 import sys
+import warnings
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import IO, NamedTuple
 
 import numpy as np
 
-from . import augment
-from .decode import Rejected, decode
+from . import augment, decode
 
 __all__ = ["MAX_MEMORY", "MAX_SECONDS", "Decoded", "Decoder", "Job", "serve"]
 
@@ -36,7 +36,7 @@ _DIGEST = 32
 
 @dataclass(frozen=True)
 class Job:
-    """What is made of every image.
+    """What the decoder makes of every image.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Job:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Shape of what comes of an image."""
+        """Shape of an original with its copies: (1 + copies, size, size, 3)."""
         return (1 + self.copies, self.size, self.size, 3)
 
 
@@ -90,38 +90,38 @@ class Decoder:
 
         Raises
         ------
-        Rejected
+        decode.Rejected
             See `decode.decode`; ``unsupported`` when the decoder crashes or takes too long on it,
             ``too_large`` when it takes too much memory.
         """
         question = _LENGTH.pack(len(data)) + bytes.fromhex(digest)
         try:
-            answer = self._asked(question, data)
+            answer = self._ask(question, data)
         except BrokenPipeError:  # it died between images, which is not the fault of this one
             self._death()
-            answer = self._asked(question, data)
+            answer = self._ask(question, data)
         if answer is None:
-            raise Rejected("unsupported", self._death())
+            raise decode.Rejected("unsupported", self._death())
         head, pixels = answer
         if "reason" in head:
-            raise Rejected(head["reason"], head["detail"])
+            raise decode.Rejected(head["reason"], head["detail"])
         return Decoded(
             np.frombuffer(pixels, np.uint8).reshape(self._job.shape), head["width"], head["height"]
         )
 
-    def _asked(self, question: bytes, data: bytes) -> "tuple[dict, bytes] | None":
+    def _ask(self, question: bytes, data: bytes) -> "tuple[dict, bytes] | None":
         """Return what the process answers, or None when it dies over it."""
         if self._is_closed:
             return None
-        process = self._process = self._process or _started(self._job)
+        process = self._process = self._process or _start(self._job)
         to, back = process.stdin, process.stdout
         if to is None or back is None:
             raise AssertionError("the decoder has no pipes")
         to.write(question)
         to.write(data)
         to.flush()
-        head = _received(back)
-        pixels = _received(back) if head else None
+        head = _receive(back)
+        pixels = _receive(back) if head else None
         return (json.loads(head), pixels) if head and pixels is not None else None
 
     def _death(self) -> str:
@@ -140,7 +140,7 @@ class Decoder:
             process.wait()
 
 
-def _started(job: Job) -> "subprocess.Popen[bytes]":
+def _start(job: Job) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-c", _PROGRAM, json.dumps(asdict(job)), *sys.path]
     return subprocess.Popen(  # noqa: S603
         command,
@@ -152,7 +152,7 @@ def _started(job: Job) -> "subprocess.Popen[bytes]":
     )
 
 
-def _received(stream: IO[bytes]) -> bytes | None:
+def _receive(stream: IO[bytes]) -> bytes | None:
     """Return the next message, or None when the other side is gone."""
     length = stream.read(_LENGTH.size)
     if len(length) < _LENGTH.size:
@@ -179,27 +179,38 @@ def serve(described: str) -> None:
     job = Job(**{**fields, "policy": augment.Policy(**policy)})
     with suppress(ValueError, OSError):  # a lower limit, or a system without this one, is fine
         resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
+    # Pillow warns of large images and broken EXIF, which `decode` deals with; under
+    # PYTHONWARNINGS=error a warning would reject the image. The filter stands here and not in
+    # `decode`, since `catch_warnings` is not thread-safe: this process has one thread.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        while _answered(job):
+            pass
+
+
+def _answered(job: Job) -> bool:
+    """Answer one question; return False when the other side is gone."""
     come, go = sys.stdin.buffer, sys.stdout.buffer
-    while True:
-        length = come.read(_LENGTH.size)
-        if len(length) < _LENGTH.size:
-            return
-        digest = come.read(_DIGEST).hex()
-        data = come.read(_LENGTH.unpack(length)[0])
-        signal.alarm(MAX_SECONDS)  # its default action ends the process, C code or not
-        head, pixels = _answer(job, data, digest)
-        signal.alarm(0)
-        for message in (json.dumps(head).encode(), pixels):
-            go.write(_LENGTH.pack(len(message)))
-            go.write(message)
-        go.flush()
+    length = come.read(_LENGTH.size)
+    if len(length) < _LENGTH.size:
+        return False
+    digest = come.read(_DIGEST).hex()
+    data = come.read(_LENGTH.unpack(length)[0])
+    signal.alarm(MAX_SECONDS)  # its default action ends the process, C code or not
+    head, pixels = _answer(job, data, digest)
+    signal.alarm(0)
+    for message in (json.dumps(head).encode(), pixels):
+        go.write(_LENGTH.pack(len(message)))
+        go.write(message)
+    go.flush()
+    return True
 
 
 def _answer(job: Job, data: bytes, digest: str) -> tuple[dict[str, object], bytes]:
     try:
-        image = decode(data, job.size, job.resize)
+        image = decode.decode(data, job.size, job.resize)
         pixels = augment.augmented_copies(image.pixels, job.policy, job.seed, digest, job.copies)
-    except Rejected as rejected:
+    except decode.Rejected as rejected:
         return {"reason": rejected.reason, "detail": rejected.detail}, b""
     except MemoryError:
         return {"reason": "too_large", "detail": f"takes more than {MAX_MEMORY:,} bytes"}, b""

@@ -3,9 +3,9 @@
 How it is kept as a file is in `model_file`.
 """
 
+import contextlib
 import functools
 import importlib.metadata
-import itertools
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import __version__
 from ..errors import IncompatibleError, StorageError, printable
-from ..images.decode import REASONS, Rejected, fit_array
+from ..images.decode import resize_array
 from ..images.reader import Read, Reader
 from ..images.sandbox import Job
 from ..network import layers
@@ -198,27 +198,29 @@ class Model:
         InputError
             When an array is not such an image.
         """
-        found = [
-            self.predict_proba_features(features[:, 0])
-            for _, features in self.trunk.stream(self._reads(images), self.trunk.batch)
-        ]
-        return np.concatenate(found) if found else np.empty((0, len(self.classes)))
+        trunk = self.fingerprint.trunk
+        reader = Reader(Job(trunk.size, trunk.resize))
 
-    def _reads(self, images: Iterable[str | os.PathLike[str] | np.ndarray]) -> Iterator[Read]:
-        """Yield images as the network sees them; files are decoded in a process with limits."""
-        wanted = self.fingerprint.trunk
-        reader = Reader(Job(wanted.size, wanted.resize))
-        for kind, some in itertools.groupby(images, lambda one: isinstance(one, np.ndarray)):
-            if kind:
-                for array in some:
-                    pixels = fit_array(np.asarray(array), wanted.size, wanted.resize).pixels
-                    yield Read("", pixels=pixels[np.newaxis])
-                continue
-            paths, again = itertools.tee(Path(path) for path in some)  # type: ignore[arg-type]
-            for path, read in zip(again, reader.ahead(paths, 4 * self.trunk.batch), strict=True):
-                if read.reason:
-                    raise Rejected(read.reason, f"{printable(path)}: {REASONS[read.reason]}")
+        def given() -> Iterator[Path | Read]:
+            for image in images:
+                if isinstance(image, np.ndarray):
+                    resized = resize_array(image, trunk.size, trunk.resize)
+                    yield Read("", pixels=resized.pixels[np.newaxis])
+                else:
+                    yield Path(image)
+
+        def usable(reads: Iterable[Read]) -> Iterator[Read]:
+            for read in reads:
+                read.require_usable()
                 yield read
+
+        batch = self.trunk.batch
+        with contextlib.closing(reader.ahead(given(), 4 * batch)) as reads:
+            rows = [
+                self.predict_proba_features(features[:, 0])
+                for _, features in self.trunk.stream(usable(reads), batch)
+            ]
+        return np.concatenate(rows) if rows else np.empty((0, len(self.classes)))
 
     def predict_proba_features(self, features: np.ndarray) -> np.ndarray:
         """Return the probabilities for features at the cut, (n, height, width, channels)."""

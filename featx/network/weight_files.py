@@ -3,13 +3,13 @@
 import io
 import pickle
 import re
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ..errors import CorruptError
 from ..storage import hdf5
+from ..storage.tensors import load_tensors, save_tensors
 from .layers import CONVOLUTIONS, Arrays
 
 __all__ = [
@@ -34,13 +34,11 @@ def random_arrays(seed: int) -> Arrays:
 
 def to_safetensors(arrays: Arrays) -> bytes:
     """Return the arrays of some layers as a safetensors file, the same for the same arrays."""
-    from safetensors.numpy import save
-
     named = {}
     for name, (kernel, bias) in arrays.items():
         named[f"{name}/kernel"] = np.ascontiguousarray(kernel)
         named[f"{name}/bias"] = np.ascontiguousarray(bias)
-    return save(named)
+    return save_tensors(named)
 
 
 def from_file(data: bytes) -> Arrays:
@@ -148,14 +146,10 @@ def _hdf5(data: bytes) -> list[tuple[str, np.ndarray]]:
 
 
 def _safetensors(data: bytes) -> list[tuple[str, np.ndarray]]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     try:
-        tensors: Iterable[tuple[str, np.ndarray]] = load(data).items()
-    except (SafetensorError, KeyError, ValueError) as error:
+        return list(load_tensors(data).items())
+    except ValueError as error:
         raise CorruptError(f"Neither an HDF5 nor a safetensors weights file: {error}") from error
-    return list(tensors)
 
 
 def _place(path: str) -> str:

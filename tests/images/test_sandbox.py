@@ -19,8 +19,8 @@ from featx.storage import files
 POISONED = """
 import os, signal, sys, time
 sys.path[:] = sys.argv[2:]
-from featx.images import sandbox
-whole = sandbox.decode
+from featx.images import decode as module, sandbox
+whole = module.decode
 def decode(data, size, resize):
     if data.startswith(b"crash"):
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -30,7 +30,7 @@ def decode(data, size, resize):
     if data.startswith(b"eat"):
         return bytearray(2 << 30)
     return whole(data, size, resize)
-sandbox.decode = decode
+module.decode = decode
 sandbox.MAX_SECONDS = 1
 sandbox.serve(sys.argv[1])
 """
