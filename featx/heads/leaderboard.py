@@ -220,7 +220,9 @@ def rank(
     rule = "trained on the train split, compared on the val split"
     if folds is None:
         folds = _repeated(cache, y, units[images], settings)
-        rule = f"{settings.folds}-fold cross-validation, repeated {settings.repeats} times"
+        rule = f"{settings.folds}-fold cross-validation"
+        if settings.repeats > 1:
+            rule += f", repeated {settings.repeats} times"
     tasks = _tasks(settings, len(folds), more or {})
     found = cross_validate(
         tasks,

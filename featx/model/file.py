@@ -205,7 +205,8 @@ def load(
             raise IncompatibleError(
                 f"{printable(path)} was made by an earlier featx: it has the model version 2, and "
                 f"this one reads {VERSION}. Make it again from its cache, which takes seconds: "
-                f"featx fit features.h5 -o {printable(path)}"
+                f"featx fit features.h5 -o {printable(path)} (and featx finetune, where it was "
+                "fine-tuned)."
             )
         if data != sealed(data[:-_SEALED]):
             raise CorruptError(
