@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from ..storage import files
 from .file import Cache
 from .ledger import Ledger
 from .parts import Parts
-from .plan import ExtractSettings, Plan, make_plan
+from .plan import ExtractChanges, ExtractSettings, Plan, make_plan
 from .stamps import Stamps
 from .structure import Skipped
 from .writer import assemble
@@ -108,7 +108,7 @@ def extract(
     *,
     progress: Progress | None = None,
     download_progress: Progress | None = None,
-    **changes: Any,
+    **changes: Unpack[ExtractChanges],
 ) -> ExtractResult:
     """Put the features of all images of a source into a cache.
 

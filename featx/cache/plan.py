@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from ..errors import InputError, require_one_of
 from ..images import augment
@@ -14,7 +15,7 @@ from ..network.weights import Weights
 from .file import Cache
 from .parts import Place
 
-__all__ = ["ExtractSettings", "Plan", "make_plan"]
+__all__ = ["ExtractChanges", "ExtractSettings", "Plan", "make_plan"]
 
 log = logging.getLogger("featx")
 
@@ -77,6 +78,26 @@ class ExtractSettings:
     max_bad: float | None = None
     strict: bool = False
     overwrite: bool = False
+
+
+class ExtractChanges(TypedDict, total=False):
+    """The fields of `ExtractSettings` as keywords, for editors and type checkers."""
+
+    cut: str
+    size: int
+    resize: str
+    copies: int
+    augment: str | None
+    seed: int
+    weights: str
+    preprocessing: str | None
+    precision: str
+    dtype: str
+    runtime: str
+    batch: int
+    max_bad: float | None
+    strict: bool
+    overwrite: bool
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ import os
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ..progress import Progress
 from ..storage.unfinished import Checkpoint
 from .cut import cache_at, check_trunk
 from .epochs import probabilities
-from .recipe import FinetuneSettings
+from .recipe import FinetuneChanges, FinetuneSettings
 from .run import FineTuning, Outcome
 from .start import HeadKind
 
@@ -81,7 +81,7 @@ def finetune(
     progress: Progress | None = None,
     extract_progress: Progress | None = None,
     download_progress: Progress | None = None,
-    **changes: Any,
+    **changes: Unpack[FinetuneChanges],
 ) -> FinetuneResult:
     """Train the last layers of the network from a fitted head, and keep them if they are better.
 

@@ -1,10 +1,11 @@
 """How the last layers are trained: settings, checked when they are made."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 from ..errors import InputError, require_one_of
 
-__all__ = ["OPTIMIZERS", "FinetuneSettings", "Recipe"]
+__all__ = ["OPTIMIZERS", "FinetuneChanges", "FinetuneSettings", "Recipe"]
 
 OPTIMIZERS = ("adam", "sgd")
 
@@ -94,3 +95,24 @@ class FinetuneSettings(Recipe):
             raise InputError(f"dropout is {self.dropout:g}. Expected 0 to below 1.")
         if not 0 < self.validation <= 0.5:
             raise InputError(f"validation is {self.validation:g}. Expected 0 to 0.5.")
+
+
+class FinetuneChanges(TypedDict, total=False):
+    """The fields of `FinetuneSettings` as keywords, for editors and type checkers."""
+
+    epochs: int
+    optimizer: str
+    learning_rate: float
+    warmup: float
+    batch_size: int
+    weight_decay: float
+    label_smoothing: float
+    patience: int
+    class_weight: str | None
+    seed: int
+    unfreeze: int
+    start: str | None
+    dropout: float
+    validation: float
+    force: bool
+    overwrite: bool

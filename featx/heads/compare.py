@@ -4,14 +4,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from ..cache.file import Cache
 from ..dataset import splits
 from ..errors import InputError, printable
 from ..progress import Progress
 from ..storage import files
-from .leaderboard import CompareResult, CompareSettings, rank
+from .leaderboard import CompareChanges, CompareResult, CompareSettings, rank
 
 __all__ = ["compare", "write_leaderboard"]
 
@@ -22,7 +22,7 @@ def compare(
     *,
     estimators: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
-    **changes: Any,
+    **changes: Unpack[CompareChanges],
 ) -> CompareResult:
     """Compare heads by cross-validation over images, each with the choice of its settings inside.
 

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from ..progress import Progress
 from . import registry
 from .crossval import Fold, Outcome, Task, cross_validate
 
-__all__ = ["CompareResult", "CompareSettings", "Entry", "rank"]
+__all__ = ["CompareChanges", "CompareResult", "CompareSettings", "Entry", "rank"]
 
 log = logging.getLogger("featx")
 
@@ -59,6 +59,20 @@ class CompareSettings:
     budget: float | None = None
     class_weight: str | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+class CompareChanges(TypedDict, total=False):
+    """The fields of `CompareSettings` as keywords, for editors and type checkers."""
+
+    heads: tuple[str, ...]
+    pools: tuple[str, ...]
+    metric: str
+    folds: int
+    repeats: int
+    seed: int
+    budget: float | None
+    class_weight: str | None
+    options: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from .model import Model, library_versions
 from .novelty import Novelty
 from .threshold import Threshold, coverage_at, find_threshold
 
-__all__ = ["FitResult", "FitSettings", "fit"]
+__all__ = ["FitChanges", "FitResult", "FitSettings", "fit"]
 
 BEST = "best"
 
@@ -74,6 +74,23 @@ class FitSettings:
     test_size: float = 0.2
     target_precision: float | None = None
     seed: int = 0
+
+
+class FitChanges(TypedDict, total=False):
+    """The fields of `FitSettings` as keywords, for editors and type checkers."""
+
+    head: str
+    heads: tuple[str, ...]
+    pool: str | None
+    options: Mapping[str, Any]
+    class_weight: str | None
+    metric: str
+    folds: int
+    repeats: int
+    budget: float | None
+    test_size: float
+    target_precision: float | None
+    seed: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +160,7 @@ def fit(
     settings: FitSettings | None = None,
     *,
     progress: Progress | None = None,
-    **changes: Any,
+    **changes: Unpack[FitChanges],
 ) -> FitResult:
     """Choose and train a head on a cache, test it once on unseen images, and save the model.
 

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ..model.model import Model
 from ..progress import Progress
 from .rows import KNOWN, RowBlock, open_rows
 
-__all__ = ["EvaluateResult", "EvaluateSettings", "Mistake", "evaluate"]
+__all__ = ["EvaluateChanges", "EvaluateResult", "EvaluateSettings", "Mistake", "evaluate"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,15 @@ class EvaluateSettings:
     tta: int = 0
     mistakes: int = 10
     seed: int = 0
+
+
+class EvaluateChanges(TypedDict, total=False):
+    """The fields of `EvaluateSettings` as keywords, for editors and type checkers."""
+
+    split: str | None
+    tta: int
+    mistakes: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ def evaluate(
     settings: EvaluateSettings | None = None,
     *,
     progress: Progress | None = None,
-    **changes: Any,
+    **changes: Unpack[EvaluateChanges],
 ) -> EvaluateResult:
     """Compare what a model says of images with their labels.
 

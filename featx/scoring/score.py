@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ..storage.unfinished import Shards
 from .rows import CacheSource, FileSource, RowBlock, open_rows
 from .tables import DIGITS, Table, table_for
 
-__all__ = ["ScoreResult", "ScoreSettings", "score"]
+__all__ = ["ScoreChanges", "ScoreResult", "ScoreSettings", "score"]
 
 OK = "ok"
 
@@ -53,6 +53,17 @@ class ScoreSettings:
     abstain: float | None = None
     max_novelty: float | None = None
     overwrite: bool = False
+
+
+class ScoreChanges(TypedDict, total=False):
+    """The fields of `ScoreSettings` as keywords, for editors and type checkers."""
+
+    top: int | None
+    digest: bool
+    tta: int
+    abstain: float | None
+    max_novelty: float | None
+    overwrite: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +109,7 @@ def score(
     settings: ScoreSettings | None = None,
     *,
     progress: Progress | None = None,
-    **changes: Any,
+    **changes: Unpack[ScoreChanges],
 ) -> ScoreResult:
     """Write a row for every image of a source, in the order of the bytes of their paths.
 
