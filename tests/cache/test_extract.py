@@ -15,7 +15,6 @@ from generated import TINY, write_image
 
 import featx
 from featx import Cache
-from featx.cache import extract as extraction
 from featx.errors import CorruptError, IncompatibleError, InputError, LockedError, StorageError
 from featx.images import augment, decode
 from featx.network import trunk
@@ -174,7 +173,7 @@ def test_an_interrupted_overwrite_goes_on_and_never_mixes(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(extraction, "assemble", interrupted)
+        patch.setattr("featx.cache.extract.assemble", interrupted)
         featx.extract(photos, out, weights="random", size=64, overwrite=True)
     assert out.read_bytes() == before
     with pytest.raises(IncompatibleError, match=r"f\.h5\.parts was made with other settings"):

@@ -17,7 +17,7 @@ from generated import TINY, class_folders, forged
 import featx
 from featx import metrics
 from featx.errors import CorruptError, IncompatibleError, InputError
-from featx.finetuning import cut as cutcache
+from featx.finetuning.cut import cache_at
 from featx.heads import registry
 from featx.model import keras_network
 from featx.model.file import save
@@ -122,7 +122,7 @@ def test_the_cache_at_the_cut_is_made_once_beside_the_first(made: Path, tuned: P
     (made / "photos").rename(made / "elsewhere")
     try:
         model = featx.load(made / "m.featx")
-        assert cutcache.cache_at("block4_pool", model, None, made / "x.featx", None) == at_cut
+        assert cache_at("block4_pool", model, None, made / "x.featx", None) == at_cut
     finally:
         (made / "elsewhere").rename(made / "photos")
     assert at_cut.stat().st_mtime_ns == before
