@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 
 import featx
-from featx.cache.file import Cache, Images
+from featx.cache.file import Cache, CacheRows
 from featx.cache.parts import Parts
 from featx.cache.writer import assemble
 from featx.dataset.catalog import Catalog
@@ -51,7 +51,7 @@ def synthetic(out: Path) -> None:
     parts = Parts(out)
     features = rows.astype(np.float16).reshape(PICTURES, *fingerprint.shape)
     parts.write(features, digests, sizes.tolist(), fingerprint)
-    assemble(out, Images(catalog, digests, sizes), [], fingerprint, parts=parts, old=None)
+    assemble(out, CacheRows(catalog, digests, sizes), [], fingerprint, parts=parts, old=None)
     parts.remove()
 
 

@@ -22,7 +22,8 @@ import numpy as np
 
 import featx
 from featx import backend
-from featx.finetuning.epochs import Recipe, Tuning, epoch_of
+from featx.finetuning.epochs import TrainingImages, epoch_of
+from featx.finetuning.recipe import Recipe
 from featx.heads.dense import DenseClassifier
 from featx.images import decode
 from featx.model.keras_network import apply_head, build_network
@@ -107,7 +108,7 @@ def main() -> None:
                 network.compile(optimizer="adam", loss="categorical_crossentropy", jit_compile=jit)
             everything = np.arange(len(y))
             none = np.empty(0, int)
-            tuning = Tuning(cache, everything, y, none, none, len(model.classes))
+            tuning = TrainingImages(cache, everything, y, none, none, len(model.classes))
             recipe = Recipe(batch_size=BATCH)
             steps = {
                 "featx, on the cache": lambda: ours.fit(

@@ -17,7 +17,7 @@ import measure
 import numpy as np
 
 import featx
-from featx.cache.file import Images
+from featx.cache.file import CacheRows
 from featx.cache.parts import Parts
 from featx.cache.writer import assemble
 from featx.dataset.catalog import Catalog
@@ -54,7 +54,7 @@ def make(path: Path, count: int, seed: int) -> None:
     empty = np.full(count, "", dtype=object)
     paths = np.array([f"camera/2026/{index:09d}.jpg" for index in range(count)], dtype=object)
     listed = Catalog(Path("/nowhere"), paths, labels, empty, empty, CLASSES)
-    images = Images(listed, np.array(digests, dtype=object), np.full((count, 2), 480, np.int32))
+    images = CacheRows(listed, np.array(digests, dtype=object), np.full((count, 2), 480, np.int32))
     assemble(path, images, [], fingerprint(), parts=parts, old=None)
     parts.remove()
 

@@ -65,9 +65,9 @@ def printable(name: object) -> str:
 
     Examples
     --------
-    >>> shown("a\nb.jpg")
+    >>> printable("a\nb.jpg")
     'a\\nb.jpg'
-    >>> shown("caf\udce9.jpg")
+    >>> printable("caf\udce9.jpg")
     'caf\\xe9.jpg'
     """
     text = str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

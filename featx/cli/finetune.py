@@ -66,7 +66,7 @@ def finetune(
         typer.Option(
             metavar="NAME",
             rich_help_panel=TRAINING,
-            help="One of {finetuning.epochs.OPTIMIZERS}; sgd has a momentum of 0.9.",
+            help="One of {finetuning.recipe.OPTIMIZERS}; sgd has a momentum of 0.9.",
         ),
     ] = None,
     batch_size: Annotated[

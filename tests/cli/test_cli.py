@@ -177,6 +177,6 @@ def test_quiet_when_piped(photos: Path, tmp_path: Path) -> None:
     assert done.returncode == 0
     assert json.loads(done.stdout)["cached"] == 24
     warning, *progress = done.stderr.splitlines()
-    assert warning == "The weights are random: whatever comes of them is for tests only."
+    assert warning == "Using random weights: results are only meaningful in tests."
     # No bar; on a machine that takes more than ten seconds, a plain line now and then.
     assert all(re.fullmatch(r"Extracting: \d+ of 24 images.*", line) for line in progress)
