@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 from generated import class_folders
 
@@ -12,6 +13,11 @@ from featx.network import weights
 
 ROOT = Path(__file__).parents[1]
 PHOTOGRAPHS = Path(os.environ.get("FEATX_PHOTOGRAPHS", ROOT.parent / "shared" / "data"))
+
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

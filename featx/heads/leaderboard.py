@@ -133,6 +133,7 @@ class Entry:
             "pool": self.pool,
             "score": number(self.score, 6),
             "ci95_half_width": number(self.ci95_half_width, 6),
+            "half_width": number(self.ci95_half_width, 6),  # its name until now; it goes with 0.2
             "tied": self.tied,
             "fit_seconds": number(self.fit_seconds, 4),
             "score_seconds": number(self.score_seconds, 4),
@@ -301,7 +302,7 @@ def _tasks(settings: CompareSettings, folds: int, more: Mapping[str, Any]) -> li
     taken = sorted(set(more) & set(registry.HEADS))
     if taken:
         raise InputError(
-            f"The name {taken[0]!r} is that of a head of the registry. Choose another."
+            f"The name {taken[0]!r} is that of a head of the table. Choose another."
         )
     rows |= {name: registry.from_estimator(estimator) for name, estimator in more.items()}
     tasks = []

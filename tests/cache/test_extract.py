@@ -27,7 +27,7 @@ def extract(source: Path, out: Path, **settings: Any) -> dict[str, Any]:
     with Cache.open(out) as cache:
         assert len(cache) == done["cached"] + done["duplicates"]
     assert not Path(f"{out}.parts").exists()
-    return {key: done[key] for key in ("listed", "cached", "reused", "forward", "duplicates")}
+    return {key: done[key] for key in ("listed", "cached", "reused", "computed", "duplicates")}
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -59,10 +59,10 @@ def test_rows_are_the_features_of_their_images(photos: Path, tmp_path: Path) -> 
 def test_an_unchanged_folder_costs_nothing(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "f.h5"
     first = extract(photos, out)
-    assert first == {"listed": 24, "cached": 24, "reused": 0, "forward": 24, "duplicates": 0}
+    assert first == {"listed": 24, "cached": 24, "reused": 0, "computed": 24, "duplicates": 0}
     before = out.read_bytes(), out.stat().st_ino
     second = extract(photos, out)
-    assert second == {"listed": 24, "cached": 24, "reused": 24, "forward": 0, "duplicates": 0}
+    assert second == {"listed": 24, "cached": 24, "reused": 24, "computed": 0, "duplicates": 0}
     assert (out.read_bytes(), out.stat().st_ino) == before
 
 
@@ -75,7 +75,7 @@ def test_changes_cost_only_themselves(photos: Path, tmp_path: Path) -> None:
     (photos / "red" / "1.png").rename(photos / "red" / "renamed.png")
     (photos / "red" / "2.png").rename(photos / "blue" / "relabelled.png")
     found = extract(photos, out)
-    assert found == {"listed": 24, "cached": 24, "reused": 23, "forward": 1, "duplicates": 0}
+    assert found == {"listed": 24, "cached": 24, "reused": 23, "computed": 1, "duplicates": 0}
     after = contents(out)
     assert after["red/renamed.png"] == before["red/1.png"]
     assert after["blue/relabelled.png"] == before["red/2.png"]
@@ -94,12 +94,12 @@ def contents_of_fresh_run(photos: Path, tmp_path: Path) -> dict[str, bytes]:
 def test_duplicates_have_rows_and_cost_nothing(photos: Path, tmp_path: Path) -> None:
     shutil.copy(photos / "red" / "0.png", photos / "red" / "copy.png")
     found = extract(photos, tmp_path / "f.h5")
-    assert found == {"listed": 25, "cached": 24, "reused": 0, "forward": 24, "duplicates": 1}
+    assert found == {"listed": 25, "cached": 24, "reused": 0, "computed": 24, "duplicates": 1}
     rows = contents(tmp_path / "f.h5")
     assert rows["red/copy.png"] == rows["red/0.png"]
     write_image(photos / "green" / "new.png", 999)
     found = extract(photos, tmp_path / "f.h5")
-    assert found == {"listed": 26, "cached": 25, "reused": 24, "forward": 1, "duplicates": 1}
+    assert found == {"listed": 26, "cached": 25, "reused": 24, "computed": 1, "duplicates": 1}
     assert contents(tmp_path / "f.h5") == contents_of_fresh_run(photos, tmp_path)
 
 
@@ -158,8 +158,8 @@ def test_other_settings_are_named(photos: Path, tmp_path: Path) -> None:
     assert "resize" not in text and "--overwrite" in text
     assert out.read_bytes() == before
     # The seed means nothing without copies.
-    assert extract(photos, out, seed=7)["forward"] == 0
-    assert extract(photos, out, size=64, overwrite=True)["forward"] == 24
+    assert extract(photos, out, seed=7)["computed"] == 0
+    assert extract(photos, out, size=64, overwrite=True)["computed"] == 24
 
 
 def test_an_interrupted_overwrite_goes_on_and_never_mixes(
@@ -179,7 +179,7 @@ def test_an_interrupted_overwrite_goes_on_and_never_mixes(
     with pytest.raises(IncompatibleError, match=r"f\.h5\.parts was made with other settings"):
         extract(photos, out)
     found = extract(photos, out, size=64, overwrite=True)
-    assert (found["reused"], found["forward"]) == (24, 0)
+    assert (found["reused"], found["computed"]) == (24, 0)
     with Cache.open(out) as cache:
         assert cache.fingerprint.trunk.size == 64
 
@@ -310,7 +310,7 @@ def test_a_killed_run_goes_on_where_it_was(many: Path, tmp_path: Path) -> None:
         extract(many / "photos", out, size=64)
     resumed = extract(many / "photos", out)
     assert resumed["reused"] in (128, 256)
-    assert resumed["forward"] == MANY - resumed["reused"]
+    assert resumed["computed"] == MANY - resumed["reused"]
     assert contents(out) == contents(many / "whole.h5")
 
 
