@@ -301,9 +301,7 @@ def _tasks(settings: CompareSettings, folds: int, more: Mapping[str, Any]) -> li
     rows = {name: head for name, head in registry.HEADS.items() if name in ("dummy", *wanted)}
     taken = sorted(set(more) & set(registry.HEADS))
     if taken:
-        raise InputError(
-            f"The name {taken[0]!r} is that of a head of the table. Choose another."
-        )
+        raise InputError(f"The name {taken[0]!r} is that of a head of the table. Choose another.")
     rows |= {name: registry.from_estimator(estimator) for name, estimator in more.items()}
     tasks = []
     for name, head in rows.items():

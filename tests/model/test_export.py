@@ -14,6 +14,7 @@ from generated import TINY, write_image
 import featx
 from featx.errors import InputError
 from featx.images import decode
+from featx.network.preprocessing import normalization
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +96,14 @@ def test_what_cannot_be_exported(made: Path, tmp_path: Path) -> None:
         featx.export(model, tmp_path / "m.keras")
     featx.export(model, tmp_path / "m.keras", overwrite=True)
     assert zipfile.is_zipfile(tmp_path / "m.keras")
+
+
+def test_an_export_that_was_put_together_wrongly_is_not_written(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    featx.fit(made / "torch.h5", tmp_path / "m.featx", head="lda")
+    model = featx.load(tmp_path / "m.featx")
+    monkeypatch.setattr("featx.model.export.normalization", lambda _: normalization("caffe"))
+    with pytest.raises(AssertionError, match="apart from the model"):
+        featx.export(model, tmp_path / "m.keras")
+    assert not (tmp_path / "m.keras").exists()
