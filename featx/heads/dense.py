@@ -219,6 +219,7 @@ class DenseClassifier(ClassifierMixin, BaseEstimator):
         """
         head = cls(**described["parameters"])
         head.hidden = tuple(head.hidden)
+        head._check()
         head.classes_ = np.array(described["classes"])
         head.history_ = described["history"]
         head.scale_ = float(described["scale"])
