@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from ..errors import IncompatibleError, printable, require_one_of
 from ..images import augment, decode
@@ -14,8 +14,47 @@ __all__ = ["DTYPES", "Fingerprint", "TrunkFingerprint"]
 DTYPES = ("float16", "float32")
 
 
+class _Comparable:
+    """What two fingerprints can be asked about each other."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        raise NotImplementedError
+
+    def differences(self, other: Self) -> dict[str, tuple[Any, Any]]:
+        """Return the fields that differ: name → (this one's value, the other's)."""
+        mine, theirs = self.as_dict(), other.as_dict()
+        return {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]}
+
+    def require_equal(
+        self, other: Self, *, mine: str, theirs: str, advice: str, where: str
+    ) -> None:
+        """Check that another fingerprint equals this one.
+
+        Parameters
+        ----------
+        other : of the same class
+        mine, theirs : str
+            Words after this one's values and after the other's, such as "in the model", "there".
+        advice : str
+            A sentence that says what to do.
+        where : str
+            The file or folder that has the other fingerprint.
+
+        Raises
+        ------
+        IncompatibleError
+            When they differ; the message has a line for each field that does.
+        """
+        different = self.differences(other)
+        if different:
+            listed = [f"  {name}: {b} {theirs}, {a} {mine}" for name, (a, b) in different.items()]
+            first = f"{printable(where)} was made with other settings:"
+            raise IncompatibleError("\n".join([first, *listed, advice]))
+
+
 @dataclass(frozen=True)
-class TrunkFingerprint:
+class TrunkFingerprint(_Comparable):
     """What must be equal for features of two images to be comparable.
 
     Attributes
@@ -54,35 +93,9 @@ class TrunkFingerprint:
         """Return the fields as plain values."""
         return dataclasses.asdict(self)
 
-    def differences(self, other: "TrunkFingerprint") -> dict[str, tuple[Any, Any]]:
-        """Return the fields that differ: name → (this one's value, the other's)."""
-        return _differences(self.as_dict(), other.as_dict())
-
-    def require_equal(
-        self, other: "TrunkFingerprint", *, mine: str, theirs: str, advice: str, where: str
-    ) -> None:
-        """Check that another fingerprint equals this one.
-
-        Parameters
-        ----------
-        other : TrunkFingerprint
-        mine, theirs : str
-            Words after this one's values and after the other's, such as "in the model", "there".
-        advice : str
-            A sentence that says what to do.
-        where : str
-            The file or folder that has the other fingerprint.
-
-        Raises
-        ------
-        IncompatibleError
-            When they differ; the message has a line for each field that does.
-        """
-        _require_equal(self.differences(other), mine, theirs, advice, where)
-
 
 @dataclass(frozen=True)
-class Fingerprint:
+class Fingerprint(_Comparable):
     """What must be equal for rows of two caches to be interchangeable.
 
     Attributes
@@ -138,42 +151,3 @@ class Fingerprint:
         own = {name: fields.pop(name) for name in names if name in fields}
         own["augment"] = augment.as_json(own["augment"])
         return cls(TrunkFingerprint(**fields), **own)
-
-    def differences(self, other: "Fingerprint") -> dict[str, tuple[Any, Any]]:
-        """Return the fields that differ: name → (this one's value, the other's)."""
-        return _differences(self.as_dict(), other.as_dict())
-
-    def require_equal(
-        self, other: "Fingerprint", *, mine: str, theirs: str, advice: str, where: str
-    ) -> None:
-        """Check that another fingerprint equals this one.
-
-        Parameters
-        ----------
-        other : Fingerprint
-        mine, theirs : str
-            Words after this one's values and after the other's, such as "in the model", "there".
-        advice : str
-            A sentence that says what to do.
-        where : str
-            The file or folder that has the other fingerprint.
-
-        Raises
-        ------
-        IncompatibleError
-            When they differ; the message has a line for each field that does.
-        """
-        _require_equal(self.differences(other), mine, theirs, advice, where)
-
-
-def _differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    return {name: (one[name], other[name]) for name in one if one[name] != other[name]}
-
-
-def _require_equal(
-    different: dict[str, tuple[Any, Any]], mine: str, theirs: str, advice: str, where: str
-) -> None:
-    if different:
-        listed = [f"  {name}: {b} {theirs}, {a} {mine}" for name, (a, b) in different.items()]
-        first = f"{printable(where)} was made with other settings:"
-        raise IncompatibleError("\n".join([first, *listed, advice]))
