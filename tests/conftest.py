@@ -1,5 +1,6 @@
 """Small generated images, and the real photographs where they are at hand."""
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,15 @@ hypothesis.settings.load_profile("patient")
 @pytest.fixture(autouse=True)
 def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FEATX_WEIGHTS", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def log_of_a_library() -> None:
+    """Undo what a test that ran the command line in this process did to the log."""
+    log = logging.getLogger("featx")
+    log.setLevel(logging.NOTSET)
+    log.handlers.clear()
+    log.propagate = True
 
 
 #: What processors of both kinds report: bfloat16 that is not native here is emulated.

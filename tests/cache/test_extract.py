@@ -324,6 +324,6 @@ def test_an_interrupted_run_says_how_to_go_on(
         run.send_signal(number)
         _, error = run.communicate(timeout=30)
     assert run.returncode == code
-    assert f"Go on with:\n  featx extract {many}/photos -o {out} --weights random" in error
+    assert f"Continue with:\n  featx extract {many}/photos -o {out} --weights random" in error
     assert "Traceback" not in error
     assert list(Path(f"{out}.parts").glob("*.safetensors"))
