@@ -9,7 +9,7 @@ from ..errors import InputError, require_one_of
 from ..images import augment
 from ..images.sandbox import Job
 from ..network.fingerprint import DTYPES, Fingerprint, TrunkFingerprint
-from ..network.runtime import choose_precision, choose_runtime, precision_here
+from ..network.runtime import choose_precision, choose_runtime
 from ..network.trunk import BATCH
 from ..network.weights import Weights
 from .file import Cache
@@ -185,7 +185,7 @@ def _fingerprint(
     precision, by = settings.precision, before.runtime if before else None
     if before and precision == "auto":
         precision = before.precision
-        if precision_here(precision, runtime=before.runtime) != precision:
+        if choose_precision("auto", before.runtime, precision) != precision:
             log.warning(
                 "The cache was made in %s, which this processor emulates, several times slower "
                 "than float32. To compute in float32, give another output and --precision float32.",

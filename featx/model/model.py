@@ -1,6 +1,6 @@
 """The model: a fitted model of images, with all that scoring needs.
 
-How it is kept as a file is in `model_file`.
+How it is kept as a file is in `model.file`.
 """
 
 import contextlib

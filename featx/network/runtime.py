@@ -23,7 +23,6 @@ __all__ = [
     "choose_precision",
     "choose_runtime",
     "compile_network",
-    "precision_here",
 ]
 
 RUNTIMES = ("auto", "tensorflow", "winograd", "openvino")
@@ -74,34 +73,19 @@ def choose_runtime(
     return "winograd" if plain and pays and not hardware.has_gpu() else "tensorflow"
 
 
-def choose_precision(wanted: str, runtime: str = "tensorflow") -> str:
-    """Return the precision for new features, "float32" or "bfloat16".
+def choose_precision(wanted: str, runtime: str = "tensorflow", made_in: str = "bfloat16") -> str:
+    """Return the precision to compute in, "float32" or "bfloat16".
 
-    "auto" is bfloat16 where the hardware multiplies it natively. OpenVINO runs on the processor, so
-    a GPU does not count for it, and it is asked itself; Winograd's algorithm is always float32.
-
-    Raises
-    ------
-    InputError
-        When `wanted` is none of `PRECISIONS`.
-    """
-    require_one_of("precision", wanted, PRECISIONS)
-    if wanted != "auto":
-        return wanted
-    return "bfloat16" if _is_native("bfloat16", runtime) else "float32"
-
-
-def precision_here(made_in: str, wanted: str = "auto", runtime: str = "tensorflow") -> str:
-    """Return the precision to compute more features in for a model or cache that exists.
-
-    "auto" is the precision that it was made in, where the hardware has it natively, else float32: a
-    processor without bfloat16 emulates it, several times slower than float32.
+    "auto" is `made_in` where the hardware multiplies it natively, else float32: a processor without
+    bfloat16 emulates it, several times slower. OpenVINO runs on the processor, so a GPU does not
+    count for it, and it is asked itself; Winograd's algorithm is always float32.
 
     Parameters
     ----------
-    made_in : {"float32", "bfloat16"}
     wanted : {"auto", "float32", "bfloat16"}
     runtime : {"auto", "tensorflow", "winograd", "openvino"}
+    made_in : {"float32", "bfloat16"}
+        The precision of the features that exist; for new ones, the one to prefer.
 
     Raises
     ------
@@ -111,9 +95,7 @@ def precision_here(made_in: str, wanted: str = "auto", runtime: str = "tensorflo
     require_one_of("precision", wanted, PRECISIONS)
     if wanted != "auto":
         return wanted
-    if _is_native(made_in, runtime):
-        return made_in
-    return "float32"
+    return made_in if _is_native(made_in, runtime) else "float32"
 
 
 def choose_here(
@@ -130,7 +112,7 @@ def choose_here(
     size : int
         Pixels a side.
     """
-    chosen = precision_here(made_in, precision, made_by if runtime == "auto" else runtime)
+    chosen = choose_precision(precision, made_by if runtime == "auto" else runtime, made_in)
     before = made_by if chosen == made_in else None
     return choose_runtime(runtime, before, precision=chosen, size=size), chosen
 
