@@ -132,7 +132,7 @@ class Scores:
     images : int
         Images that were predicted.
     accuracy, balanced_accuracy, macro_f1 : float
-        As scikit-learn defines them, 0 to 1.
+        scikit-learn's metrics of these names, 0 to 1.
     log_loss : float
         Mean negative logarithm of the probability of the true class; 0 is best.
     calibration_error : float

@@ -43,7 +43,7 @@ class ExtractResult:
     cached : int
         Different images that are in the cache.
     reused : int
-        Those of `cached` whose features were there before.
+        The cached images whose features were there before this run.
     computed : int
         Images and copies that went through the network.
     duplicates : int
@@ -55,7 +55,7 @@ class ExtractResult:
     classes, splits : dict of int
         Cached images by class and by split.
     fingerprint : Fingerprint
-        Of the features.
+        The settings and weights that the features were made with.
     weights : str
         Who provides them.
     out : Path

@@ -1,10 +1,10 @@
 """Parts: files with the features of some images, written while a cache is being made.
 
 A part is a safetensors file, written atomically and never changed. A stopped run goes on from its
-parts; they are removed when the cache stands. Tensors: `features` (n, 1 + copies, *cut), `digests`
-uint8 (n, 32) of the images' files, `sizes` int32 (n, 2) with width and height, and `checks` uint8
-(n, 32), the SHA-256 of each image's features. The metadata has the fingerprint, and the SHA-256
-of the last three.
+parts, which are removed once the cache is written. Its tensors are `features` (n, 1 + copies,
+*cut), `digests` uint8 (n, 32) of the images' files, `sizes` int32 (n, 2) with width and height, and
+`checks` uint8 (n, 32), the SHA-256 of each image's features. The metadata has the fingerprint, and
+the SHA-256 of the last three.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ __all__ = ["PartReader", "Parts", "Place"]
 
 
 class Place(NamedTuple):
-    """Where an image's features are, their SHA-256, and the upright original's size in pixels."""
+    """The place of an image's features: part and row, size of the image in pixels, SHA-256."""
 
     path: Path
     row: int
@@ -42,28 +42,28 @@ class Parts:
     Parameters
     ----------
     out : Path
-        The cache file; the parts lie in ``<out>.parts``.
+        The cache file; the folder of its parts is ``<out>.parts``.
     """
 
     def __init__(self, out: Path) -> None:
         self.folder = out.with_name(out.name + ".parts")
 
     def fingerprint(self) -> Fingerprint | None:
-        """Return the fingerprint of the parts that are there, or None."""
+        """Return the fingerprint of the parts, or None when there are none."""
         for path in self.paths():
             with _reading(path):
                 return Fingerprint.from_json(_opened(path).metadata()["fingerprint"])
         return None
 
     def index(self) -> dict[str, Place]:
-        """Return where each image is, by its digest."""
+        """Return the place of each image by its digest."""
         found = {}
         for path in self.paths():
             found.update(self.places(path))
         return found
 
     def places(self, path: Path) -> dict[str, Place]:
-        """Return where the images of one part are, by their digests."""
+        """Return the places of the images of one part by their digests."""
         with _reading(path):
             part = _opened(path)
             Fingerprint.from_json(part.metadata()["fingerprint"])
@@ -112,16 +112,16 @@ class Parts:
         files.remove_folder(self.folder)
 
     def paths(self) -> list[Path]:
-        """Return the parts that are there, in order."""
+        """Return the files of the parts, in the order in which they were written."""
         return sorted(self.folder.glob("*.safetensors"))
 
     def check(self, path: Path) -> None:
-        """Read all of a part.
+        """Read all of a part and compare each row with its SHA-256.
 
         Raises
         ------
         CorruptError
-            When any row is not the one that was written.
+            When a row has changed since it was written.
         """
         reader = PartReader()
         for place in self.places(path).values():
@@ -161,7 +161,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 class PartReader:
-    """Reads single images from parts, holding the last part open: rows mostly follow parts."""
+    """A reader of single images that keeps the last part open, because rows mostly follow parts."""
 
     def __init__(self) -> None:
         self._path: Path | None = None

@@ -40,15 +40,15 @@ class ExtractSettings:
     augment : str, optional
         A policy of `augment.POLICIES`; by default "mild" with copies and "none" without.
     seed : int
-        Of the copies.
+        Seed of the random augmentation.
     weights : str
         "auto", "keras", "torchvision", "random", or a path. See `weights.resolve_weights`.
     preprocessing : {"caffe", "torch"}, optional
         For a weights file that is not a known one.
     precision : {"auto", "float32", "bfloat16"}
-        In which the network computes; auto is bfloat16 where the hardware has it natively.
+        Precision of the network; auto is bfloat16 where the hardware has it natively.
     dtype : {"float16", "float32"}
-        Of the cached features.
+        Data type of the cached features.
     runtime : {"auto", "tensorflow", "winograd", "openvino"}
         What computes the network; auto is what `out` was made with, else as
         `runtime.choose_runtime` says.
@@ -107,7 +107,7 @@ class Plan:
     Attributes
     ----------
     fingerprint : Fingerprint
-        Of the features that are asked for.
+        The settings and weights that the features are to be made with.
     job : Job
         What is made of every image before the network.
     known : mapping
@@ -149,7 +149,7 @@ def make_plan(
     images : int
         How many are listed.
     before : Fingerprint, optional
-        Of the cache that is brought up to date, or of the parts that a stopped run left.
+        The fingerprint of the cache that is updated, or of what a stopped run left.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Stamps: what the system says of files that were digested, so that a rerun need not read them.
+"""Stamps: size, times and inode of files that were digested, so that a rerun need not read them.
 
-They lie in ``<out>.stamps``, a safetensors file of `paths` (relative, NUL between them), `digests`
-uint8 (n, 32) and `stamps` int64 (n, 4). It is a shortcut only: without it, or when it is damaged,
-files are read again; and a digest that it gives counts only where the cache knows it.
+The file ``<out>.stamps`` is a safetensors file of `paths` (relative, NUL between them), `digests`
+uint8 (n, 32) and `stamps` int64 (n, 4). It only saves time: images are read again when it is
+missing or damaged, and its digests count only where the cache knows them.
 """
 
 import logging
@@ -28,6 +28,7 @@ class Stamps:
     Parameters
     ----------
     out : Path
+        The cache file.
     """
 
     def __init__(self, out: Path) -> None:
@@ -50,7 +51,7 @@ class Stamps:
             return {}
 
     def digests(self, root: Path, paths: Iterable[str]) -> list[str]:
-        """Return the SHA-256 of each file that is as it was, and "" for each that is to be read."""
+        """Return the SHA-256 of each unchanged file, and "" for each that has to be read."""
         return [self._digest(path, os.path.join(root, path)) for path in paths]
 
     def _digest(self, path: str, file: str) -> str:
@@ -66,19 +67,19 @@ class Stamps:
         return digest
 
     def note(self, path: str, stamp: Stamp | None, digest: str) -> None:
-        """Keep what a file was when its bytes had the digest; without a stamp, forget it."""
+        """Remember the stamp and digest of a file; without a stamp, forget the file."""
         if stamp:
             self._now[path] = stamp, digest
         else:
             self._now.pop(path, None)
 
     def save(self) -> None:
-        """Write what was found since, when it is not what is there.
+        """Write the stamps, unless they are those of the file.
 
         Raises
         ------
         StorageError
-            When it cannot be written.
+            When the file cannot be written.
         """
         if self._now == self._before:
             return

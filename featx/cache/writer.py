@@ -1,4 +1,4 @@
-"""A cache file made of parts and of the rows of an old cache."""
+"""The writing of a cache file, from parts and from the rows of an old cache."""
 
 import hashlib
 import os
@@ -31,14 +31,14 @@ def assemble(
     parts: Parts,
     old: Cache | None,
 ) -> None:
-    """Make the cache file from parts and from the rows of an old cache, atomically.
+    """Write the cache file atomically, from parts and from the rows of an old cache.
 
-    Every digest in `rows` must be in one of them.
+    Each digest in `rows` must be in the parts or in the old cache.
 
     Raises
     ------
     StorageError
-        When the disk is full or fails; what stood at `out` is then untouched.
+        When the disk is full or fails; the file that was at `out` is then unchanged.
     """
     in_parts = parts.index()
     in_old = old.index() if old else {}
@@ -76,12 +76,12 @@ def assemble(
 
 
 def _check_written(path: Path, rows: CacheRows, skipped: Sequence[Skipped], digest: bytes) -> None:
-    """Read the file as anybody will, and compare it with what was to be written.
+    """Read the finished file and compare it with what was written.
 
     Raises
     ------
     StorageError
-        When it is not that.
+        When they differ.
     """
     found = hashlib.sha256()
     with Cache.open(path) as cache:
@@ -93,7 +93,7 @@ def _check_written(path: Path, rows: CacheRows, skipped: Sequence[Skipped], dige
 
 
 def _bytes_needed(images: int, fingerprint: Fingerprint) -> int:
-    # Real activations compress to about a quarter; a half leaves room for odd ones.
+    # Activations of photographs compress to about a quarter of their size; half leaves room.
     copy = int(np.prod(fingerprint.shape)) * np.dtype(fingerprint.dtype).itemsize
     return images * (copy // 2 + 1024) + (1 << 20)
 

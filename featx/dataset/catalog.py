@@ -95,7 +95,7 @@ class Catalog:
         Parameters
         ----------
         classes : sequence of str
-            Of the model.
+            Class names of the model.
         images : ndarray of int, optional
             Which images; all by default.
 

@@ -1,4 +1,4 @@
-"""Images of how a training went: loss and accuracy of both sets, epoch by epoch."""
+"""A plot of the learning curves: loss and accuracy of both sets, epoch by epoch."""
 
 import io
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ __all__ = ["check_plot", "draw"]
 
 
 def check_plot() -> None:
-    """Check that curves can be drawn, before there are any.
+    """Check that curves can be drawn, before the training starts.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def draw(tuning: Mapping[str, Any], out: Path) -> None:
     Raises
     ------
     StorageError
-        When it cannot be written.
+        When the file cannot be written.
     """
     from matplotlib.figure import Figure
 
@@ -56,7 +56,7 @@ def draw(tuning: Mapping[str, Any], out: Path) -> None:
         for row, name in enumerate(("loss", "accuracy")):
             panel = panels[row, column]
             _line(panel, history[stage].get(name), 1, "training", "C0")
-            # Before fine-tuning there is a validation figure already: that of the head.
+            # The head's validation score comes first: it is known before fine-tuning starts.
             first = 0 if stage == "choose" else 1
             _line(panel, history[stage].get(f"val_{name}"), first, "validation", "C1")
             if stage == "choose":

@@ -36,10 +36,10 @@ class TrainingImages:
     Attributes
     ----------
     cache : Cache
-        Of features at the cut.
+        A cache of features at the cut.
     train, validation : ndarray of int
-        Images of the cache; training takes one of the copies of each, another every epoch,
-        validation the originals. No validation images: all epochs are run.
+        Indices of images in the cache. Each epoch trains on another copy of every image;
+        validation is on the originals. Without validation images all epochs are run.
     y_train, y_validation : ndarray of int
     classes : int
     """
@@ -54,15 +54,15 @@ class TrainingImages:
 
 @dataclass(frozen=True, eq=False)
 class TrainedEpochs:
-    """What came of a training; the network has the weights of its best epoch.
+    """The result of a training; the network has the weights of its best epoch.
 
     Attributes
     ----------
     best_epoch : int
-        0 is the network as it was before.
+        The epoch with the lowest validation loss; 0 is the network before the training.
     history : dict of list of float
-        `loss`, `accuracy`, an item an epoch; `val_loss`, `val_accuracy`, with one more, the first,
-        before all epochs.
+        `loss` and `accuracy` have an item for each epoch; `val_loss` and `val_accuracy` have one
+        more at the start, for the network before the training.
     """
 
     best_epoch: int

@@ -35,16 +35,16 @@ class FinetuneResult:
     Attributes
     ----------
     model : Model
-        The model, as it was saved: the tuned one, or the head where that is no worse.
+        The model that was saved: the fine-tuned network, or the head where that is no worse.
     kept : bool
-        Whether it is the tuned one.
+        Whether the fine-tuned network is saved.
     reason : str
-        Why, in words.
+        A sentence that says why.
     comparison : Paired
     head_test, tuned_test : Scores
-        On the test images.
+        The scores of the head and of the fine-tuned network on the test images.
     cache : Path
-        Of features at the cut.
+        The cache of features at the cut.
     out : Path
     seconds : float
     """

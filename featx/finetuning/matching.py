@@ -1,4 +1,4 @@
-"""The images of a cache as a model knows them: trained on, to choose by, to test on."""
+"""The images of a model in another cache: for training, for validation, for the test."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ def match_images(model: Model, cache: Cache) -> Matched:
     Raises
     ------
     InputError
-        When a training image is not there or has another label, or there is none to test on.
+        When a training image is missing or has another label, or no image is left to test on.
     """
     listed = cache.catalog
     labels = _labels(model, cache)

@@ -33,7 +33,7 @@ class Recipe:
     class_weight : {None, "balanced"}
         By default that of the head.
     seed : int
-        Of the order and of the copies.
+        Seed of the order of the images and of the choice of copies.
     """
 
     epochs: int = 10

@@ -43,13 +43,13 @@ class Outcome:
     Attributes
     ----------
     head : DenseClassifier
-        As layers; the network has its very layers.
+        The head as Keras layers; `network` shares them.
     network : keras.Model
-        From features at the cut to probabilities, with the weights that it has now.
+        Maps features at the cut to probabilities, with the weights that it has now.
     chosen, final : TrainedEpochs
         The training that chose the number of epochs, and that on all training images.
     comparison : Paired
-        Of the head and the fine-tuned network, on images that neither was trained on.
+        Compares the head and the fine-tuned network on images that neither was trained on.
     is_better : bool
         Whether the fine-tuned network is better there.
     is_kept : bool
@@ -85,7 +85,7 @@ class FineTuning:
     ----------
     model : Model
     cache : Cache
-        Of features at the cut.
+        A cache of features at the cut.
     layers : Unfrozen
     settings : FinetuneSettings
     checkpoint : Checkpoint

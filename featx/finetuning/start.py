@@ -1,4 +1,4 @@
-"""A kind of head with its settings: what a model was fitted with, and can be fitted with again."""
+"""The head that fine-tuning starts from: its name, its parameters and its pool."""
 
 import logging
 from collections.abc import Mapping
@@ -19,15 +19,16 @@ log = logging.getLogger("featx")
 
 @dataclass(frozen=True)
 class HeadKind:
-    """A head that is not fitted.
+    """A head that is not fitted yet.
 
     Attributes
     ----------
     name : str
         A key of `registry.HEADS`.
     options : dict
-        Its options, `class_weight` among them.
+        The head's parameters, `class_weight` among them.
     pool : str
+        A key of `pools.POOLS`.
     """
 
     name: str
@@ -36,22 +37,22 @@ class HeadKind:
 
     @classmethod
     def of(cls, model: Model) -> "HeadKind":
-        """Return the head of a model; of a tuned one, that which it was tuned from."""
+        """Return the head of a model; of a fine-tuned model, the head it was tuned from."""
         name = model.settings.get("tuned_from", model.head_name)
         return cls(name, _options(name, model.settings), model.pool)
 
     @property
     def can_be_layers(self) -> bool:
-        """Whether it can become layers of a network."""
+        """Whether the head can become layers of a network."""
         return HEADS[self.name].layers
 
     def or_layers(self, model: Model) -> "HeadKind":
-        """Return this kind, or the best of the model's leaderboard that can become layers.
+        """Return this head, or the best of the model's leaderboard that can become layers.
 
         Raises
         ------
         InputError
-            When there is none.
+            When no head of the leaderboard can.
         """
         if self.can_be_layers:
             return self
@@ -59,8 +60,8 @@ class HeadKind:
             name = entry["head"]
             if name in can_be_layers() and not entry["error"]:
                 log.warning(
-                    "The head %s cannot become layers of a network. %s on %s, the best of the "
-                    "leaderboard that can, is started from.", self.name, name, entry["pool"],
+                    "The head %s cannot become layers of a network. Fine-tuning starts from %s on "
+                    "%s, the best of the leaderboard that can.", self.name, name, entry["pool"],
                 )  # fmt: skip
                 return HeadKind(name, _options(name, entry["settings"]), entry["pool"])
         raise InputError(
@@ -69,12 +70,12 @@ class HeadKind:
         )
 
     def fitted(self, examples: Examples, seed: int) -> Any:
-        """Return a classifier of this kind, calibrated as `fit` does it.
+        """Fit the head to examples and calibrate it as `fit` does; return the classifier.
 
         Raises
         ------
         InputError
-            When it cannot learn from these examples.
+            When the head cannot learn from these examples.
         """
         head = HEADS[self.name]
         candidates = [{**head.default_params, **self.options}]
@@ -83,7 +84,7 @@ class HeadKind:
 
 
 def _options(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of the settings are options of the head, as they were before they were JSON."""
+    """Return the settings that are parameters of the head; lists from JSON are tuples again."""
     known = {*HEADS[name].default_params, "class_weight"}
     return {
         key: tuple(value) if isinstance(value, list) else value

@@ -44,7 +44,7 @@ def best_inverse_temperature(scores: np.ndarray, y: np.ndarray) -> float:
     Parameters
     ----------
     scores : ndarray, shape (n, classes)
-        Of images that the classifier was not trained on.
+        Scores for images that the classifier was not trained on.
     y : ndarray of int, shape (n,)
         Columns of the true classes.
     """

@@ -32,7 +32,7 @@ def examples_of(cache: Cache, pool: str, images: np.ndarray, units: np.ndarray) 
     images : ndarray of int, shape (n,)
         Labelled images.
     units : ndarray of int
-        Of all images of the cache; see `splits.leakage_groups`.
+        The group of each image of the cache; see `splits.leakage_groups`.
 
     Raises
     ------
@@ -75,7 +75,7 @@ class Outcome:
     size : int
         Bytes of the fitted head.
     settings : dict
-        Those that were chosen.
+        The parameters that were selected.
     error : str
         Why there are no probabilities, or "".
     """
@@ -113,7 +113,7 @@ def cross_validate(
     folds : sequence of (ndarray, ndarray)
         Positions in `images` to train and to validate on.
     metric : Metric
-        By which settings are chosen.
+        The metric that parameters are selected by.
     seed : int
     budget : float, optional
         Seconds after which no further task is started.

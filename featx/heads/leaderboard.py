@@ -96,7 +96,7 @@ class Entry:
     size : int
         Bytes of the fitted head.
     settings : dict
-        Those chosen in most folds.
+        The parameters that were selected in most folds.
     out_of_fold : ndarray of float64, shape (images, classes), or None
         For each image the mean of the probabilities by models not trained on it; rows of
         images that were in no validation fold are not numbers.

@@ -93,7 +93,7 @@ class Trained:
     classifier : estimator
         Takes rows of length 1 and gives `predict_proba` ordered by `classes_`.
     settings : dict
-        Those that were chosen.
+        The parameters that were selected.
     out_of_fold : ndarray of float64, shape (images, classes), or None
         Probabilities for each original by classifiers that were not trained on it.
     """

@@ -23,13 +23,13 @@ __all__ = [
 ]
 
 
-# Rows that are moved at once: they fit the processor's cache.
+# Rows that are transformed at a time: they fit the processor's cache.
 _STRIP = 32
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How far a copy may differ from its image.
+    """The ranges of a random affine transform, from an image to a copy of it.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Policy:
     flip : float
         Probability of a horizontal flip.
 
-    What a transform brings in from outside the image has the colour of the nearest edge.
+    Pixels from outside the image have the colour of the nearest edge.
     """
 
     rotation: float = 0.0
@@ -106,14 +106,14 @@ def policy_name(text: str) -> str:
 
 
 def as_json(text: str) -> str:
-    """Return what a fingerprint says of a policy as `Policy.as_json` has it.
+    """Return a fingerprint's description of a policy in the form of `Policy.as_json`.
 
-    Caches of featx 0.1.0 up to November 2026 have ``Policy(rotation=10, …)`` there.
+    Caches that featx wrote before December 2026 describe it as ``Policy(rotation=10, …)``.
 
     Raises
     ------
     ValueError, TypeError
-        When such a text is no policy.
+        When the text does not describe a policy.
     """
     if not text.startswith("Policy("):
         return text
@@ -125,8 +125,8 @@ def as_json(text: str) -> str:
 def affine_transform(policy: Policy, seed: int, digest: str, copy: int, size: int) -> np.ndarray:
     """Return the map from the pixels of a copy to those of its image.
 
-    The parameters depend on nothing but the arguments: the same copy comes out whatever the
-    order, the batch or the worker.
+    It depends on the arguments alone, so a copy is the same whatever the order, the batch or
+    the worker.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def augmented_copies(
     policy, seed, digest
         See `affine_transform`.
     count : int
-        Copies beside the original.
+        Number of copies beside the original.
 
     Returns
     -------
@@ -194,7 +194,7 @@ def augmented_copies(
     maps = np.stack(
         [affine_transform(policy, seed, digest, copy, size) for copy in range(1, count + 1)]
     )
-    # A fourth byte makes a pixel one word, which is taken at once.
+    # With a fourth byte a pixel is one word, which numpy takes at once.
     padded = np.zeros((size, size, 4), np.uint8)
     padded[..., :3] = pixels
     words = padded.view(np.uint32).ravel()
@@ -202,16 +202,16 @@ def augmented_copies(
 
 
 def _moved(words: np.ndarray, size: int, transform: np.ndarray) -> np.ndarray:
-    """Return a copy: each pixel is mixed of the four around its place, with edges repeated.
+    """Return the image under a map, with bilinear interpolation and repeated edges.
 
-    It is what `keras.ops.image.affine_transform` does, in a process that need not load TensorFlow.
+    The result is that of `keras.ops.image.affine_transform`, without TensorFlow in the process.
     """
     a0, a1, a2, b0, b1, b2 = transform[:6]
     across = np.arange(size, dtype=np.float32)
     moved = np.empty((size, size, 3), np.uint8)
 
     def at(places: np.ndarray) -> np.ndarray:
-        """Return the pixels, float32 (3, n): a channel's are side by side, as are the weights."""
+        """Return pixels as float32 (3, n): each channel is contiguous, as the weights are."""
         channels = words.take(places, mode="clip").view(np.uint8).reshape(-1, 4)
         return channels.T[:3].astype(np.float32, order="C")
 

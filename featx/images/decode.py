@@ -117,7 +117,7 @@ class UprightImage:
     pixels : ndarray of uint8, shape (size, size, 3)
         RGB.
     width, height : int
-        Of the upright original, in pixels.
+        Size of the upright original, in pixels.
     """
 
     pixels: np.ndarray

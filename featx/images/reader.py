@@ -31,7 +31,7 @@ class Read:
     reason : str
         A key of `decode.REASONS`, or "" when all is well.
     width, height : int
-        Of the upright original, in pixels.
+        Size of the upright original, in pixels.
     stamp : files.Stamp, optional
         See `decode.read`.
     pixels : ndarray of uint8, shape (1 + copies, size, size, 3)

@@ -1,14 +1,14 @@
 """The file of a model, saved and loaded without running foreign code.
 
-A zip of members that are read by name, never a pickle among them:
+It is a zip of members that are read by name; none of them is a pickle:
 
-- `model.json`: what the model is and how well it does;
-- `head.skops`: the classifier, in skops's format, with the types only that the head's row in
-  `registry.HEADS` admits; or `head.safetensors`, the weights of a dense one;
-- `training.safetensors`: for each training image its digest, its label, and, where it was
-  asked, probabilities by models that were not trained on it;
-- `novelty.safetensors`: what tells an image that is unlike the training images;
-- `tail.safetensors`: in a tuned model, the weights of the layers between the cut and the pool.
+- `model.json`: classes, settings, scores and versions;
+- `head.skops`: the classifier in skops's format, of which only the types are loaded that the
+  head's row in `registry.HEADS` lists; or `head.safetensors`, the weights of a dense head;
+- `training.safetensors`: for each training image its digest, its label, and out-of-fold
+  probabilities where they were computed;
+- `novelty.safetensors`: the reference rows of the novelty score;
+- `tail.safetensors`: in a fine-tuned model, the weights of the layers between cut and pool.
 """
 
 import contextlib
@@ -61,11 +61,12 @@ _LIMITS = {
     _NOVELTY: 64 << 20,
     _TAIL: 64 << 20,
 }
-#: How many times as large as packed a member above `_SMALL` bytes may be: features are no zeros.
+#: A member above `_SMALL` bytes may be so many times as large as its compressed bytes: weights and
+#: features compress less, and a larger ratio is an attack.
 _PACKED = 20
 _SMALL = 32 << 20
 _NAMED = 5  # members in a message
-#: What the file ends with, as a comment of the zip: the SHA-256 of all bytes before it.
+#: The file ends with this and the SHA-256 of all bytes before it, as a comment of the zip.
 _SEAL = "featx-model sha256 "
 _SEALED = len(_SEAL) + 64
 #: Member and seal of the files that featx wrote before version 3.
@@ -74,14 +75,14 @@ _SEAL_BEFORE = b"featx-bundle sha256 "
 
 
 def save(model: Model, path: Path) -> str:
-    """Write the model, atomically, and return the SHA-256 of the file.
+    """Write the model atomically, and return the SHA-256 of the file.
 
-    See `lock_model` for what to do first.
+    The caller holds the path with `lock_model`.
 
     Raises
     ------
     StorageError
-        When it cannot be written.
+        When the file cannot be written.
     """
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -95,7 +96,7 @@ def save(model: Model, path: Path) -> str:
 
 
 def sealed(body: bytes) -> bytes:
-    """Return the file of a model: its bytes, and their SHA-256 at the end."""
+    """Return the bytes of a model's file: the body, and its SHA-256 at the end."""
     return body + f"{_SEAL}{files.digest(body)}".encode()
 
 
@@ -136,14 +137,14 @@ def is_model(path: Path) -> bool:
 
 @contextlib.contextmanager
 def lock_model(path: Path) -> Iterator[None]:
-    """Hold a path for a model: what would stop it from being written shows before the work.
+    """Hold the path of a model that will be written, so that errors show before the work.
 
     Raises
     ------
     InputError
-        When there is something that is not a model; it is left alone.
+        When the path exists and is not a model; it is left alone.
     StorageError
-        When nothing can be written there.
+        When the path cannot be written.
     LockedError
         When another run writes it.
     """
@@ -167,24 +168,24 @@ def load(
     ----------
     path : path
     weights : str
-        Where the trunk's weights come from once an image is to be predicted; only those that
-        the model was fitted with are taken. See `weights.resolve_weights`.
+        Source of the trunk's weights, which are read before the first image is predicted. They
+        must be the weights that the model was fitted with. See `weights.resolve_weights`.
     runtime : {"auto", "tensorflow", "winograd", "openvino"}
-        What computes the trunk; auto is what computed the features that the model was fitted on.
+        Runtime of the trunk; auto is the one that computed the features of the model's fit.
     precision : {"auto", "float32", "bfloat16"}
-        In which it computes; auto is the precision of those features where this machine has it
-        natively, else float32.
+        Precision of the trunk; auto is the precision of those features where this machine has
+        it natively, else float32.
     download_progress : callable, optional
         See `progress.Progress`; in bytes.
 
     Raises
     ------
     InputError
-        When there is no such file.
+        When the file does not exist.
     CorruptError
-        When it is damaged, or holds anything that its head may not hold.
+        When the file is damaged, or holds types that its head does not need.
     IncompatibleError
-        When another version of featx wrote it in a form that this one does not read.
+        When another version of featx wrote the file, in a form that this one does not read.
 
     Examples
     --------
@@ -251,7 +252,7 @@ def _member(archive: zipfile.ZipFile, name: str, refused: str) -> bytes:
     packed = max(_SMALL, _PACKED * info.compress_size)
     if info.file_size > min(_LIMITS[name], packed):
         raise CorruptError(f"{refused}: {name} is too large.")
-    return archive.read(name)  # no more than it says: zipfile cuts what is beyond
+    return archive.read(name)  # zipfile reads no more than file_size
 
 
 def _model(described: dict[str, Any], members: dict[str, bytes], refused: str) -> Model:
@@ -310,7 +311,7 @@ def _from_skops(name: str, data: bytes, refused: str) -> Any:
 
 
 def _check_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
-    """Check that an array has the bytes that it says, before numpy makes room for them."""
+    """Check that an array has as many bytes as its header says, before numpy allocates them."""
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
         read = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
@@ -320,12 +321,12 @@ def _check_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
 
 
 def _try(model: Model) -> None:
-    """Check that the parts fit one another and give probabilities.
+    """Check that head, pool, novelty and features fit one another and give probabilities.
 
     Raises
     ------
     ValueError
-        When they do not.
+        When they do not fit.
     """
     for name, array in (model.training | (vars(model.novelty) if model.novelty else {})).items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():

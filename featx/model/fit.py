@@ -37,29 +37,29 @@ class FitSettings:
     Attributes
     ----------
     head : str
-        A key of `registry.HEADS`, or "best": the cheapest of those that cannot be told from the
-        best of a comparison on the training images.
+        A key of `registry.HEADS`, or "best": the smallest of the heads that are not
+        significantly worse than the best of a comparison on the training images.
     heads : tuple of str
-        Which heads are compared; all by default.
+        The heads that are compared; all by default.
     pool : {"avg", "max", "avgmax", "flatten"}, optional
-        By default each head's own.
+        The pool of all heads; by default each head has its own.
     options : mapping
-        Changes of the head's options; those of its grid are then no matter of choice.
+        Parameters of the head that are set; they are removed from its grid.
     class_weight : {None, "balanced"}
-        Balanced counts every class alike, however many images it has.
+        Balanced weights classes inversely to their frequency, as in scikit-learn.
     metric : str
-        A key of `metrics.METRICS`, by which heads and their settings are chosen.
+        A key of `metrics.METRICS`: the metric that heads and parameters are chosen by.
     folds, repeats : int
-        Of the comparison.
+        Folds and repeats of the cross-validation that compares heads.
     budget : float, optional
         Seconds after which the comparison starts no further fold.
     test_size : float
         Share of the images held out for the test, when the images are not split.
     target_precision : float, optional
-        Find the confidence from which on this share of the labels is right, on out-of-fold
-        probabilities.
+        Find the lowest confidence above which this share of the labels is right, by
+        out-of-fold probabilities.
     seed : int
-        Of the held-out images, the folds and the head.
+        Seed of the held-out images, of the folds and of the head.
     """
 
     head: str = BEST
@@ -95,29 +95,30 @@ class FitChanges(TypedDict, total=False):
 
 @dataclass(frozen=True, eq=False)
 class FitResult:
-    """What `fit` did.
+    """The fitted model and its test.
 
     Attributes
     ----------
     model : Model
-        The model, as it was saved.
+        The model that was saved.
     test : Scores
-        On the images that were not trained on.
+        Scores on the images that were not trained on.
     train_images, train_rows : int
-        Images trained on; with their augmented copies.
+        Number of training images, and of them with their augmented copies.
     rule : str
-        Which images were tested on, in words.
+        A sentence that says which images were tested on.
     left_out : int
         Training images left out because they equal a test image or share its group.
     unlabelled : int
         Images without a label, which were neither trained nor tested on.
     leaderboard : Leaderboard or None
-        That the head was chosen by.
+        The comparison that the head was chosen by.
     target_precision : float or None
-        That was asked for.
+        The precision that was asked for.
     threshold, threshold_test : Threshold or None
-        The confidence that reaches it, with what it gives on the training images, out of fold,
-        and on the test images; None when it was not asked for or cannot be reached.
+        The confidence that reaches the target precision, with coverage and precision on the
+        training images (out of fold) and on the test images; None when no precision was asked
+        for or it cannot be reached.
     out : Path
     seconds : float
     """
@@ -164,8 +165,8 @@ def fit(
 ) -> FitResult:
     """Choose and train a head on a cache, test it once on unseen images, and save the model.
 
-    All copies of the training images are trained on; of the test images only the originals
-    are tested.
+    The head is trained on all copies of the training images and tested on the originals of the
+    test images.
 
     Parameters
     ----------
@@ -177,7 +178,7 @@ def fit(
     progress : callable, optional
         See `progress.Progress`; the detail is the head of the last fold.
     **changes
-        Fields of `FitSettings`, over those of `settings`.
+        Fields of `FitSettings` that replace those of `settings`.
 
     Raises
     ------
@@ -258,7 +259,7 @@ def fit(
 
 
 def _check(settings: FitSettings) -> None:
-    """Find what is wrong before anything is computed."""
+    """Raise an `InputError` for wrong settings, before anything is computed."""
     get_metric(settings.metric)
     if settings.target_precision is not None and not 0 < settings.target_precision <= 1:
         raise InputError(
@@ -312,7 +313,7 @@ def _threshold(y: np.ndarray, trained: Trained, precision: float | None) -> Thre
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings as JSON gives them back."""
+    """Return settings with lists for tuples, as they are after a round trip through JSON."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}
 
 

@@ -18,24 +18,24 @@ __all__ = ["apply_head", "build_network", "can_be_layers", "head_as_network", "t
 
 
 def can_be_layers() -> list[str]:
-    """Return the names of the heads that can become layers."""
+    """Return the names of the heads that can become Keras layers."""
     return [name for name, head in registry.HEADS.items() if head.layers]
 
 
 def head_as_network(name: str, classifier: Any) -> DenseClassifier:
-    """Return a network of its own that gives the probabilities of a fitted head.
+    """Return a new Keras head with the probabilities of a fitted head.
 
     Parameters
     ----------
     name : str
         A key of `registry.HEADS`.
     classifier : estimator
-        Fitted; from `training.train`.
+        A fitted classifier from `training.train`.
 
     Raises
     ------
     InputError
-        When a head of this kind cannot become layers; the message says which can.
+        When a head of this kind cannot become layers; the message names those that can.
     """
     if not registry.HEADS[name].layers:
         raise InputError(
@@ -57,7 +57,7 @@ def _margins(classifier: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the matrix (classes, d) and the offsets (classes,) of a classifier's scores."""
     if hasattr(classifier, "coef_"):
         return np.asarray(classifier.coef_), np.asarray(classifier.intercept_)
-    # Nearest centroid: 2 log p less the sum of (x - c)²/s², of which x²/s² is the same for all.
+    # Nearest centroid scores 2 log p - sum((x - c)²/s²); x²/s² is the same for all classes.
     deviations = np.asarray(classifier.within_class_std_dev_, np.float64)
     weights = 1 / np.where(deviations == 0, 1, deviations) ** 2
     centroids = np.asarray(classifier.centroids_, np.float64)
@@ -75,12 +75,12 @@ def apply_head(
     x : KerasTensor, shape (batch, height, width, channels)
     pool : str
         A key of `pools.POOLS`.
-    head : KerasHead
-        Its layers are used themselves: what is trained is trained in it.
+    head : DenseClassifier
+        Its layers are shared: training the result trains the head.
     dropout : float
-        Share of the inputs of the last layer that is left out while training.
+        Share of the last layer's inputs that are dropped in training.
     seed : int
-        Of the dropout.
+        Seed of the dropout.
     """
     layers = backend.keras().layers
     x = _pooled(x, pool)
@@ -114,7 +114,7 @@ def build_network(
     seed: int = 0,
     dtype: Any = None,
 ) -> Any:
-    """Return a Keras model of features at the cut → probabilities.
+    """Return a Keras model that maps features at the cut to probabilities.
 
     Parameters
     ----------
@@ -122,9 +122,9 @@ def build_network(
     pool, head, dropout, seed
         See `apply_head`.
     trainable : collection of str
-        Layers of the tail that are trained; the head always is.
+        Layers of the tail that are trained; the head is always trained.
     dtype : keras.DTypePolicy, optional
-        In which the tail computes; by default the tail's precision.
+        Precision of the tail; by default the one it was made with.
     """
     keras = backend.keras()
     features = keras.Input(tail.shape, name="features")
@@ -141,6 +141,6 @@ def build_network(
 
 
 def tail_of(network: Any, tail: Tail) -> Tail:
-    """Return the tail with the weights that its layers have in a network."""
+    """Return a copy of the tail with the weights that its layers have in the network."""
     arrays = {name: tuple(network.get_layer(name).get_weights()) for name in tail.arrays}
     return replace(tail, arrays=arrays)

@@ -52,37 +52,36 @@ class Model:
     head_name : str
         Its key in `registry.HEADS`.
     settings : dict
-        How it was fitted.
+        The head's parameters, with its pool and seed.
     pool : str
-        How features become its rows.
+        The pool that makes features the head's rows.
     classes : tuple of str
         Class names.
     fingerprint : Fingerprint
-        Of the features it was fitted on.
+        The settings and weights of the features that the head was fitted on.
     provider : str
         Who provides the trunk's weights, for people to read.
     report : dict
         Scores on the training and test images, and the leaderboard that led to this head.
     versions : dict
-        Of the libraries it was made with.
+        Versions of the libraries that the model was made with.
     training : dict of ndarray
         For the training images, in the same order: `digests` uint8 (n, 32), `labels` int32 (n,),
-        and, where it is known, `probabilities` float32 (n, classes) by heads that were not trained
-        on the image.
-        `fitted` float32 (n, classes) are the head's own probabilities.
+        the head's probabilities `fitted` float32 (n, classes), and, where they were computed,
+        the out-of-fold `probabilities` float32 (n, classes).
     novelty : Novelty or None
-        What tells an image that is unlike the training images.
+        The reference for the novelty score.
     tail : Tail or None
-        Tuned layers between the cut and the pool.
+        The fine-tuned layers between the cut and the pool.
     digest : str
         SHA-256 of the file; "" while the model is not saved.
     weights : str
-        Where to take the trunk's weights from, for `weights.resolve_weights`.
+        Source of the trunk's weights, for `weights.resolve_weights`.
     runtime : {"auto", "tensorflow", "winograd", "openvino"}
-        What computes the trunk; auto is what computed the features it was fitted on.
+        Runtime of the trunk; auto is the one that computed the features of the fit.
     precision : {"auto", "float32", "bfloat16"}
-        In which it computes; auto is the precision of the features it was fitted on where this
-        machine has it natively, else float32.
+        Precision of the trunk; auto is the precision of those features where this machine has
+        it natively, else float32.
     download_progress : callable, optional
         See `progress.Progress`; in bytes.
     """

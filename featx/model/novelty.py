@@ -1,10 +1,10 @@
 """How unlike the training images an image is.
 
-The distance of an image is the mean Euclidean distance of its row to the nearest rows of the
-training images; that of a training image is to the nearest *others*. The novelty of an image
-is the fraction of training images whose distance is smaller, so of images like the training
-ones it is spread evenly over 0 to 1, and of quite other images it is 1. This is the conformal
-p-value of anomaly detection by nearest neighbours, turned round (Laxhammar and Falkman 2010).
+The distance of an image is the mean Euclidean distance from its row to the nearest rows of the
+training images; the distance of a training image leaves out its own group. The novelty of an
+image is the fraction of training images with a smaller distance: it is spread evenly over 0 to 1
+for images like the training ones, and it is 1 for quite different images. It is one minus the
+conformal p-value of nearest-neighbour anomaly detection (Laxhammar and Falkman 2010).
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ import numpy as np
 __all__ = ["Novelty"]
 
 _NEAREST = 5
-#: What is kept is small: at most so many rows, and so many numbers in them.
+#: The reference rows are at most so many, and hold at most so many numbers.
 _MOST_ROWS = 2048
 _MOST_NUMBERS = 4 << 20
 _MOST_DISTANCES = 8192
@@ -24,15 +24,15 @@ _BLOCK = 1024
 
 @dataclass(frozen=True, eq=False)
 class Novelty:
-    """What is kept of the training images.
+    """The rows of training images, and the distances between them, that novelty is told by.
 
     Attributes
     ----------
     reference : ndarray of float16, shape (r, d)
-        Rows of some training images; of all where that is little.
+        Rows of the training images, or of a random choice where there are many.
     distances : ndarray of float32, shape (m,)
-        Of training images to the nearest others in `reference`, in order; evenly chosen ones
-        where there are many.
+        Sorted distances of training images to their nearest neighbours of other groups in
+        `reference`; evenly spaced ranks where there are many.
     """
 
     reference: np.ndarray
@@ -40,16 +40,16 @@ class Novelty:
 
     @classmethod
     def of(cls, rows: np.ndarray, units: np.ndarray, seed: int) -> "Novelty | None":
-        """Return what to keep of training images, or None when they have no others.
+        """Return what to keep of training images, or None when they form a single group.
 
         Parameters
         ----------
         rows : ndarray of float, shape (n, d)
-            Of length 1; the originals, without copies.
+            Rows of length 1 of the original images, without copies.
         units : ndarray of int, shape (n,)
-            See `splits.leakage_groups`: those of one unit are not each other's others.
+            See `splits.leakage_groups`: images of one unit are not each other's neighbours.
         seed : int
-            Of the choice where there are too many.
+            Seed of the choice of reference rows where there are too many.
         """
         if len(np.unique(units)) < 2:
             return None
@@ -78,7 +78,7 @@ class Novelty:
         Parameters
         ----------
         rows : ndarray of float, shape (n, d)
-            Of length 1.
+            Rows of length 1.
 
         Returns
         -------
@@ -109,9 +109,9 @@ def _distances(
     units: np.ndarray | None = None,
     reference_units: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return the mean distance of each row to its nearest in the reference; of other units only.
+    """Return the mean distance of each row to its nearest neighbours of other units.
 
-    Infinite for a row that has none.
+    A row without such neighbours has an infinite distance.
     """
     rows, reference = rows.astype(np.float32), reference.astype(np.float32)
     squares = (

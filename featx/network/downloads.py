@@ -33,7 +33,7 @@ _MAX_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Provider:
-    """Where one set of weights can be had.
+    """One provider of weights, and the file it provides.
 
     Attributes
     ----------

@@ -106,13 +106,13 @@ class Fingerprint(_Comparable):
     augment : str
         The policy's ranges as JSON, see `augment.Policy.as_json`; "" without copies.
     seed : int
-        Of the copies; 0 without.
+        Seed of the copies; 0 without copies.
     dtype : str
         "float16" or "float32".
     precision : str
         "float32" or "bfloat16".
     runtime : str
-        What computed the network, "tensorflow", "winograd" or "openvino": last bits differ.
+        The runtime, "tensorflow", "winograd" or "openvino": they differ in the last bits.
     """
 
     trunk: TrunkFingerprint

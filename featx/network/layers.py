@@ -87,7 +87,7 @@ def apply_layers(x: Any, names: Iterable[str], arrays: Arrays, dtype: Any) -> An
         Keys of `LAYERS`, in order.
     arrays : Arrays
     dtype : str or keras.DTypePolicy
-        In which the layers compute.
+        Precision of the layers.
     """
     layers = backend.keras().layers
     for name in names:

@@ -53,7 +53,7 @@ def choose_runtime(
     before : str, optional
     precision : {"auto", "float32", "bfloat16"}
     size : int
-        Of the images, pixels a side.
+        Side of the images in pixels.
     images : float
         How many there are.
 
@@ -139,7 +139,7 @@ def compile_network(
         The weights of the convolutions.
     fingerprint : TrunkFingerprint
     precision : {"float32", "bfloat16"}
-        In which it computes.
+        Precision of the network.
     batch : int
 
     Raises

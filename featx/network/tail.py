@@ -25,7 +25,7 @@ class Unfrozen:
     cut, until : str
         Keys of `layers.LAYERS`: the features that are cached, and those that the head takes.
     layers : tuple of str
-        That are trained; the head is, too.
+        The layers that are trained, besides the head.
     """
 
     cut: str
@@ -83,11 +83,11 @@ class Tail:
     cut, until : str
         Keys of `layers.LAYERS`.
     shape : tuple of int
-        Of the features at the cut, (height, width, channels).
+        Shape of the features at the cut, (height, width, channels).
     arrays : dict
         The kernels and biases of the convolutions among these layers.
     precision : {"float32", "bfloat16"}
-        In which they compute.
+        Precision of the layers.
     """
 
     cut: str

@@ -25,13 +25,13 @@ class Trunk:
     weights : Weights
     fingerprint : TrunkFingerprint
     precision : {"float32", "bfloat16"}
-        In which the network computes.
+        Precision of the network.
     dtype : {"float16", "float32"}
-        Of the features that come out.
+        Data type of the features.
     batch : int
         Images in a batch.
     runtime : {"tensorflow", "winograd", "openvino"}
-        What computes it.
+        The library that computes the network.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Trunk:
         Parameters
         ----------
         reads : iterable of Read
-            Those without pixels are passed over.
+            Images without pixels are passed over.
         together : int
             How many images at a time, at most.
         advance : callable, optional

@@ -34,7 +34,7 @@ class EvaluateSettings:
     mistakes : int
         How many of the worst mistakes are reported.
     seed : int
-        Of the bootstrap samples.
+        Seed of the bootstrap samples.
     """
 
     split: str | None = None
@@ -77,7 +77,7 @@ class EvaluateResult:
     mistakes : list of Mistake
         The most confident ones.
     rule : str
-        Which images these are, in words.
+        A sentence that says which images these are.
     trained_on : int
         Images left out because the model was trained on their very bytes.
     unlabelled : int

@@ -1,4 +1,4 @@
-"""Rows for a head, from images or from a cache: block by block, whatever there are of them."""
+"""Rows for a head, from image files or from a cache, block by block."""
 
 import contextlib
 import copy
@@ -22,7 +22,7 @@ from ..model.model import Model
 
 __all__ = ["KNOWN", "CacheSource", "FileSource", "RowBlock", "open_rows"]
 
-#: In place of a reason: the image's digest is one of those that were not wanted.
+#: The reason of an image whose digest the caller does not want.
 KNOWN = "known"
 
 #: A function that is called with the number of images finished since the last call.
@@ -37,10 +37,10 @@ class RowBlock:
     ----------
     paths : list of str
     reasons : list of str
-        "" where all is well, else a key of `decode.REASONS`, or `KNOWN`.
+        "" for an image that has rows in `X`, else a key of `decode.REASONS`, or `KNOWN`.
     digests : list of str
         SHA-256 of each file; "" where it could not be read.
-    X : ndarray of float32, shape (images that are well, 1 + copies, d)
+    X : ndarray of float32, shape (images without a reason, 1 + copies, d)
     """
 
     paths: list[str]
@@ -55,7 +55,7 @@ class RowBlock:
 
 
 class FileSource:
-    """Images in files.
+    """A source of rows: image files, which go through the model's network.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class FileSource:
         Augmented copies beside each original, by the policy that the model was fitted with.
     """
 
-    #: Images in a block: half a minute's work without a GPU.
+    #: Images in a block, which take seconds to half a minute without a GPU.
     block = 128
 
     def __init__(self, model: Model, images: Catalog, *, copies: int = 0) -> None:
@@ -92,7 +92,7 @@ class FileSource:
 
     @property
     def identity(self) -> str:
-        """SHA-256 of what is listed."""
+        """SHA-256 of the folder and the listed paths."""
         digest = hashlib.sha256(os.path.abspath(self.catalog.root).encode("utf-8", "replace"))
         for path in self.catalog.paths:
             digest.update(os.fsencode(path) + b"\0")
@@ -106,7 +106,7 @@ class FileSource:
             yield self._block(block, reads, advance)
 
     def picked(self, images: np.ndarray, known: Collection[str], advance: Advance) -> RowBlock:
-        """Return rows of some images, by their index, but not of those with a known digest."""
+        """Return the rows of images by their indices, without those that have a known digest."""
         source = copy.copy(self)
         source.catalog = self.catalog.take(images)
         source._reader = replace(self._reader, known=known)
@@ -148,9 +148,9 @@ class FileSource:
 
 
 class CacheSource:
-    """Images of a cache, and those that were skipped when it was made, in the order of paths.
+    """A source of rows: a cache, with the images that were skipped in it, in the order of paths.
 
-    Of a large cache only the block at hand is in memory.
+    Only the block at hand is in memory, however large the cache is.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ class CacheSource:
     Raises
     ------
     IncompatibleError
-        When its features are not of the model's trunk, or its copies of another policy.
+        When the cache has features of another trunk, or copies by another augmentation policy.
     """
 
     block = 4096
@@ -195,7 +195,7 @@ class CacheSource:
 
     @property
     def identity(self) -> str:
-        """SHA-256 of the cache, as the file says it."""
+        """SHA-256 that the cache file records."""
         return self._cache.recorded_digest()
 
     def rows(self, blocks: Sequence[range], advance: Advance) -> Iterator[RowBlock]:
@@ -210,7 +210,7 @@ class CacheSource:
         return self._cache.catalog
 
     def picked(self, images: np.ndarray, known: Collection[str], advance: Advance) -> RowBlock:
-        """Return rows of some images, by their index, but not of those with a known digest."""
+        """Return the rows of images by their indices, without those that have a known digest."""
         digests = self._cache.digests[images]
         reasons = [KNOWN if digest in known else "" for digest in digests]
         wanted = images[[not reason for reason in reasons]]
@@ -248,7 +248,7 @@ class CacheSource:
 
 
 def _places(cache: Cache) -> np.ndarray:
-    """Return before which cached image each skipped one stands, in the order of paths."""
+    """Return, for each skipped image, the index of the cached image after it by path."""
     skipped = np.array([os.fsencode(row.path) for row in cache.skipped], dtype=object)
     places = np.zeros(len(skipped), np.int64)
     for paths in cache.path_blocks() if len(skipped) else ():
@@ -257,14 +257,14 @@ def _places(cache: Cache) -> np.ndarray:
 
 
 def _with(items: list[str], at: list[int], more: list[str]) -> list[str]:
-    """Return the items with one more before each of the places `at`, which ascend."""
+    """Insert each of `more` before the item at its place in `at`, which ascends."""
     for place, item in zip(reversed(at), reversed(more), strict=True):
         items.insert(place, item)
     return items
 
 
 def _checked(paths: list[str], reasons: list[str], digests: list[str], X: np.ndarray) -> RowBlock:
-    """Return rows without those that are not finite numbers, which have the reason then."""
+    """Return a block whose images with values that are not finite have that as their reason."""
     fine = np.isfinite(X).all(axis=(1, 2))
     if not fine.all():
         well = [index for index, reason in enumerate(reasons) if not reason]
@@ -292,14 +292,14 @@ def open_rows(
         A cache; or images: see `scan.scan`.
     copies : int
     labelled : bool
-        Whether folders mean classes and splits.
+        Whether the names of folders are classes and splits.
 
     Raises
     ------
     InputError
-        When there is no such source, or it has no such copies.
+        When the source does not exist, or has fewer copies.
     CorruptError, IncompatibleError
-        When a cache cannot be read, or is not of the model's network.
+        When a cache cannot be read, or was made by another network than the model's.
     """
     if copies < 0:
         raise InputError(f"The number of copies is {copies}. Expected 0 or more.")

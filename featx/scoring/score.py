@@ -28,23 +28,23 @@ OK = "ok"
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """What is written of each image.
+    """The columns that are written for each image, and how labels are decided.
 
     Attributes
     ----------
     top : int, optional
-        Write the so many most probable classes in place of the probability of each.
+        Write only this many classes, the most probable ones, with their probabilities.
     digest : bool
         Write the SHA-256 of each file.
     tta : int
-        Test-time copies: the probabilities are the mean over the image and so many augmented
-        copies of it, by the policy that the model was fitted with.
+        Test-time augmentation: the probabilities are the mean over the image and this many
+        augmented copies of it, by the policy that the model was fitted with.
     abstain : float, optional
-        Write no label below this confidence.
+        Leave the label empty below this confidence.
     max_novelty : float, optional
-        Write no label above this novelty.
+        Leave the label empty above this novelty.
     overwrite : bool
-        Start again, whatever is there.
+        Replace an output that exists, and start again.
     """
 
     top: int | None = None
@@ -75,9 +75,9 @@ class ScoreResult:
     listed : int
         Images in the source, and rows in the output.
     ok : int
-        Those that have scores.
+        Images that have scores.
     failed : dict of int
-        Those that have none, by reason.
+        Images that have no scores, by reason.
     labels : dict of int
         Images by label.
     undecided : int

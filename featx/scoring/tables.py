@@ -1,7 +1,7 @@
 """Rows of results as CSV, JSON Lines or Parquet: encoded in blocks, joined into one file.
 
-A value is a text, a number, or None where there is none; numbers are rounded to `DIGITS` decimals,
-so that the three formats hold the same ones.
+A value is a text, a number or None. Numbers are rounded to `DIGITS` decimals, so that the three
+formats hold the same numbers.
 """
 
 import csv
@@ -20,8 +20,8 @@ DIGITS = 6
 #: The values of each column of a block, all of one length.
 Block = Mapping[str, Sequence[Any]]
 
-# What makes a spreadsheet take a cell for a formula, and the mark itself, so that taking one mark
-# off gives back every text (OWASP, "CSV Injection").
+# A spreadsheet takes a cell that starts so for a formula (OWASP, "CSV Injection"). The apostrophe
+# is among them, so that a reader who takes one apostrophe off gets back every text.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 _ROW_GROUP = 1 << 16
 
@@ -34,7 +34,7 @@ class Table:
     columns : mapping
         Name → `str` or `float`, in order.
     about : mapping
-        What the rows come of, in plain values; kept where the format has a place for it.
+        Plain values that say how the rows were made; stored where the format has a place for them.
     """
 
     def __init__(self, columns: Mapping[str, type], about: Mapping[str, Any]) -> None:
@@ -46,16 +46,16 @@ class Table:
         raise NotImplementedError
 
     def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
-        """Write all the blocks into a file, one in memory at a time."""
+        """Write all blocks into a file; only one of them is in memory at a time."""
         raise NotImplementedError
 
 
 class CsvTable(Table):
     """Comma-separated values in UTF-8, with a header.
 
-    A text that a spreadsheet would run as a formula has an apostrophe put before it, and so has
-    one that starts with an apostrophe: reading, take one away. A name that is not UTF-8 keeps its
-    own bytes (Python reads them with ``errors="surrogateescape"``).
+    A text that a spreadsheet would run as a formula gets an apostrophe in front, and so does a
+    text that starts with an apostrophe: take one away when you read them. A name that is not
+    UTF-8 keeps its bytes (Python reads them with ``errors="surrogateescape"``).
     """
 
     def encode(self, block: Block) -> bytes:
@@ -88,9 +88,9 @@ def _write(file: io.RawIOBase, head: bytes, blocks: Iterable[bytes]) -> None:
 
 
 class JsonLinesTable(Table):
-    r"""One JSON object a line, null where there is no value.
+    r"""One JSON object a line; null stands for a missing value.
 
-    All is ASCII; bytes of a name that are not UTF-8 are escaped as Python does (``\udcXX``).
+    The file is ASCII; bytes of a name that are not UTF-8 are escaped as in Python (``\udcXX``).
     """
 
     def encode(self, block: Block) -> bytes:
@@ -141,7 +141,7 @@ class ParquetTable(Table):
         return out.getvalue()
 
     def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
-        """Write all blocks, in row groups of some size."""
+        """Write all blocks, several of them in a row group."""
         import pyarrow
         from pyarrow import parquet
 
@@ -178,7 +178,7 @@ FORMATS: Mapping[str, type[Table]] = {
 
 
 def table_for(path: Path, columns: Mapping[str, type], about: Mapping[str, Any]) -> Table:
-    """Return the table that the end of a file's name asks for.
+    """Return a table in the format that the file name's extension asks for.
 
     Raises
     ------
@@ -188,7 +188,7 @@ def table_for(path: Path, columns: Mapping[str, type], about: Mapping[str, Any])
     kind = path.suffix.lower()
     if kind not in FORMATS:
         raise InputError(
-            f"{printable(path)}: the format cannot be told. Expected a name that ends in "
+            f"{printable(path)} has no known table format. Expected a name that ends in "
             f"{', '.join(FORMATS)}."
         )
     return FORMATS[kind](columns, about)
