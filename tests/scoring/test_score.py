@@ -203,7 +203,7 @@ def test_wrong_settings_and_outputs(made: Path, model: Model, tmp_path: Path) ->
         unable = replace(model, novelty=None)
         featx.score(unable, made / "f.h5", out, max_novelty=0.9)
     refused(InputError, "is a folder. Give the name of a file", out=tmp_path)
-    refused(InputError, "the format cannot be told", out=tmp_path / "s.txt")
+    refused(InputError, "has no known table format", out=tmp_path / "s.txt")
     refused(InputError, "does not exist", source=tmp_path / "nothing")
     (tmp_path / "list.csv").write_text("path\na.png\n")
     refused(InputError, "is the source itself", source=tmp_path / "list.csv",
