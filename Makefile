@@ -27,7 +27,7 @@ demo: $(READY) ## Extract and fit 70 handwritten digits with VGG16's ImageNet we
 	$(BIN)/featx fit data/digits.h5 -o data/digits.featx --heads nearest-centroid,lda,logreg,linear-svm,rbf-svm
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 fault: $(READY) ## Kill, crash, corrupt and race runs, in minutes
 	$(BIN)/python -m pytest -n 2 -m fault tests/whole/test_fault.py

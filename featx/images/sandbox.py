@@ -78,6 +78,7 @@ class Decoder:
         self._job = job
         self._process: subprocess.Popen[bytes] | None = None
         self._is_closed = False
+        self._has_read = False  # the process has all of the last question
 
     def decode(self, data: bytes, digest: str) -> Decoded:
         """Decode an image and make its copies.
@@ -95,9 +96,9 @@ class Decoder:
             ``too_large`` when it takes too much memory.
         """
         question = _LENGTH.pack(len(data)) + bytes.fromhex(digest)
-        try:
-            answer = self._ask(question, data)
-        except BrokenPipeError:  # it died between images, which is not the fault of this one
+        answer = self._ask(question, data)
+        if answer is None and not self._has_read:
+            # It died before it had this image, which so far is not the fault of the image.
             self._death()
             answer = self._ask(question, data)
         if answer is None:
@@ -117,9 +118,14 @@ class Decoder:
         to, back = process.stdin, process.stdout
         if to is None or back is None:
             raise AssertionError("the decoder has no pipes")
-        to.write(question)
-        to.write(data)
-        to.flush()
+        try:
+            to.write(question)
+            to.write(data)
+            to.flush()
+        except BrokenPipeError:
+            self._has_read = False
+            return None
+        self._has_read = True
         head = _receive(back)
         pixels = _receive(back) if head else None
         return (json.loads(head), pixels) if head and pixels is not None else None

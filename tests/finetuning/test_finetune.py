@@ -206,7 +206,7 @@ def test_a_tuned_model_can_be_tuned_further(made: Path, tuned: Path, tmp_path: P
 
 def test_the_whole_network_can_be_tuned(made: Path, tmp_path: Path) -> None:
     found = featx.finetune(made / "m.featx", tmp_path / "w.featx", unfreeze=18, force=True,
-                           epochs=1, batch_size=16)  # fmt: skip
+                           epochs=1, batch_size=32, optimizer="sgd")  # fmt: skip
     assert found.model.fingerprint.trunk.cut == "input"
     assert found.cache == made / "f.input.h5"
     assert len(found.model.tail.arrays) == 13  # type: ignore[union-attr]

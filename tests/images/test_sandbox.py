@@ -90,6 +90,14 @@ def test_a_death_between_images_is_not_the_fault_of_the_next(tmp_path: Path) -> 
     one.close()
 
 
+def test_a_process_that_never_reads_is_an_error_of_the_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sandbox, "_PROGRAM", "raise SystemExit(3)")
+    with pytest.raises(Rejected, match=r"unsupported: the decoder crashed on it \(3\)"):
+        Decoder(Job(32, "crop")).decode(bytes(1 << 20), "00" * 32)  # more than a pipe holds
+
+
 @pytest.mark.usefixtures("poisoned")
 def test_an_extraction_goes_on(photos: Path, tmp_path: Path) -> None:
     (photos / "red" / "bad.png").write_bytes(b"crash")
