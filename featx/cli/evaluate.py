@@ -1,6 +1,5 @@
 """`featx evaluate`: a model compared with the labels of images."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,7 +7,19 @@ import typer
 from ..errors import printable
 from .exits import exit_on_error
 from .meter import Meter
-from .options import Json, Model, Outside, Precision, Quiet, Runtime, Seed, Tta, Weights, sources
+from .options import (
+    Columns,
+    Json,
+    Model,
+    Outside,
+    Precision,
+    Quiet,
+    Runtime,
+    Seed,
+    Tta,
+    Weights,
+    sources,
+)
 from .pages import settings_from
 from .scores import print_confusion, print_reliability, print_scores
 from .terminal import print_next, print_skipped, print_table, quoted, say, write_json
@@ -22,7 +33,7 @@ __all__ = ["evaluate"]
 def evaluate(
     model: Model,
     source: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="SOURCE",
             help="Class folders, a manifest with labels, or a cache made with the model's network.",
@@ -33,7 +44,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The split to evaluate on: one of {dataset.catalog.SPLITS}.",
+            help="The split to evaluate on: train, val or test.",
             show_default="test; without one val; without both all images",
         ),
     ] = None,
@@ -45,6 +56,7 @@ def evaluate(
     weights: Weights = "auto",
     runtime: Runtime = None,
     precision: Precision = None,
+    columns: Columns = None,
     allow_outside: Outside = False,
     seed: Seed = None,
     quiet: Quiet = False,
@@ -72,7 +84,9 @@ def evaluate(
                 precision=precision or "auto",
                 download_progress=download,
             )
-            found = run(loaded, sources(source, allow_outside), settings, progress=progress)
+            found = run(
+                loaded, sources(source, allow_outside, columns), settings, progress=progress
+            )
         if json:
             write_json(found.as_dict(), "evaluate")
         else:

@@ -13,6 +13,7 @@ from .options import (
     IMAGES,
     NETWORK,
     Augment,
+    Columns,
     Json,
     Outside,
     Quiet,
@@ -84,6 +85,7 @@ def extract(
             help="Stop at the first image that cannot be used.",
         ),
     ] = False,
+    columns: Columns = None,
     allow_outside: Outside = False,
     runtime: Runtime = None,
     precision: Annotated[
@@ -139,7 +141,7 @@ def extract(
             Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,
             Meter("Extracting", "images", quiet=quiet) as progress,
         ):
-            listed = sources(source, allow_outside)
+            listed = sources(source, allow_outside, columns)
             done = run(listed, out, settings, progress=progress, download_progress=download)
         if json:
             write_json(done.as_dict(), "extract")

@@ -75,11 +75,12 @@ Precision = Annotated[
     ),
 ]
 Sources = Annotated[
-    list[Path],
+    list[str],
     typer.Argument(
         metavar="SOURCE",
         help="A folder of class folders (also under train/, val/, test/), a folder of images, "
-        "a manifest (.csv or .jsonl with path[,label][,split][,group]), or single images.",
+        "a manifest (.csv, .tsv or .jsonl with path[,label][,split][,group], or .txt with a path a "
+        "line), or single images.",
         show_default=False,
     ),
 ]
@@ -89,6 +90,17 @@ Outside = Annotated[
         "--allow-outside",
         rich_help_panel=IMAGES,
         help="Allow a manifest to name files outside its own folder.",
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="ROLE=NAME",
+        rich_help_panel=IMAGES,
+        help="Take a column of the manifest as {dataset.columns.ROLES}, such as label=species. The "
+        "option can be repeated.",
+        show_default="columns with usual names",
     ),
 ]
 Size = Annotated[
@@ -134,14 +146,27 @@ Tta = Annotated[
 
 
 def sources(
-    given: list[Path], allow_outside: bool, *, labelled: bool = True
-) -> "list[Path] | Catalog":
-    """Return what is given, or the images of a manifest that may name files anywhere."""
-    if not allow_outside:
+    given: Sequence[str],
+    allow_outside: bool,
+    columns: Sequence[str] | None = None,
+    *,
+    labelled: bool = True,
+) -> "Sequence[str] | Catalog":
+    """Return what is given, or the images of a manifest that is read in another way than usual.
+
+    Raises
+    ------
+    InputError
+        When a text of `columns` is not ROLE=NAME; see also `scan.scan`.
+    """
+    if not allow_outside and not columns:
         return given
     from ..dataset.scan import scan
 
-    return scan(*given, labelled=labelled, allow_outside=True)
+    roles = dict(text.partition("=")[::2] for text in columns or ())
+    if not all(roles.values()):
+        raise InputError("--column: expected ROLE=NAME, for example --column label=species.")
+    return scan(*given, labelled=labelled, allow_outside=allow_outside, columns=roles)
 
 
 Features = Annotated[Path, typer.Argument(metavar="CACHE", help="A cache that featx extract made.")]

@@ -7,7 +7,7 @@ import typer
 
 from ..errors import printable
 from .exits import exit_on_error
-from .options import Augment, Json, Outside, Quiet, Resize, Seed, Size, Sources, sources
+from .options import Augment, Columns, Json, Outside, Quiet, Resize, Seed, Size, Sources, sources
 from .pages import settings_from
 from .terminal import print_next, print_skipped, quoted, say, write_json
 
@@ -37,6 +37,7 @@ def preview(
     pictures: Annotated[int | None, typer.Option("--pictures", hidden=True)] = None,
     size: Size = None,
     resize: Resize = None,
+    columns: Columns = None,
     allow_outside: Outside = False,
     seed: Seed = None,
     quiet: Quiet = False,
@@ -53,7 +54,7 @@ def preview(
         if copies is None:
             copies = {"none": 0, "flip": 1}.get(policy, PreviewSettings.copies)
         settings = settings_from(PreviewSettings, locals())
-        drawn = draw(sources(source, allow_outside), out, settings)
+        drawn = draw(sources(source, allow_outside, columns), out, settings)
         if json:
             write_json(drawn.as_dict(), "preview")
         else:

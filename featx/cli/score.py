@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from .meter import Meter
 from .options import (
     IMAGES,
     OUTPUT,
+    Columns,
     Json,
     Model,
     Outside,
@@ -38,11 +40,11 @@ _MOST_CLASSES = 12
 def score(
     model: Model,
     source: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="A folder, a manifest (.csv or .jsonl), single images, - for a list of paths on "
-            "standard input, or a cache made with the model's network.",
+            help="A folder, a manifest (.csv, .tsv, .txt or .jsonl), single images, - for a list "
+            "of paths on standard input, or a cache made with the model's network.",
             show_default=False,
         ),
     ],
@@ -84,6 +86,7 @@ def score(
             help="Paths on standard input end with a NUL byte, as find -print0 writes them.",
         ),
     ] = False,
+    columns: Columns = None,
     allow_outside: Outside = False,
     tta: Tta = None,
     weights: Weights = "auto",
@@ -125,7 +128,7 @@ def score(
                 precision=precision or "auto",
                 download_progress=download,
             )
-            listed = _listed(source, null, allow_outside)
+            listed = _listed(source, null, allow_outside, columns)
             done = run(loaded, listed, out, settings, progress=progress)
         if json:
             write_json(done.as_dict(), "score")
@@ -139,16 +142,18 @@ def score(
             raise typer.Exit(3)
 
 
-def _listed(source: list[Path], null: bool, allow_outside: bool) -> "list[Path] | Catalog":
+def _listed(
+    source: list[str], null: bool, allow_outside: bool, columns: list[str] | None
+) -> "Sequence[str] | Catalog":
     """Return the sources, or the images that standard input lists."""
-    if [str(path) for path in source] != ["-"]:
+    if source != ["-"]:
         if null:
             raise InputError("-0 is for a list on standard input. Give - as the source.")
-        return sources(source, allow_outside, labelled=False)
+        return sources(source, allow_outside, columns, labelled=False)
     from ..dataset.scan import from_paths
 
     paths = sys.stdin.buffer.read().split(b"\0" if null else b"\n")
-    return from_paths(os.fsdecode(path) for path in paths if path)
+    return from_paths(map(os.fsdecode, paths))
 
 
 def print_scored(scored: "ScoreResult") -> None:

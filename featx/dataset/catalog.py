@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,19 +12,40 @@ import numpy as np
 
 from ..errors import InputError, printable
 
-__all__ = ["NO_LABEL", "SPLITS", "Catalog", "Entry", "build_catalog"]
+__all__ = ["NO_LABEL", "SPLITS", "Catalog", "Entry", "build_catalog", "split_of"]
 
-#: Folder names, and values of a manifest's `split` column, that mean a split.
+#: Words that mean a split, in names of folders, values of a manifest and options.
 SPLITS = {
     "train": "train",
+    "training": "train",
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "dev": "val",
     "test": "test",
+    "testing": "test",
 }
+
+#: What may stand beside such a word in a folder's name: seg_train, train_images, Test-Set, val2017.
+_BESIDE = frozenset(("set", "sets", "data", "dataset", "image", "images", "img", "imgs", "seg",
+                     "photos", "pictures", "split", "folder", "dir"))  # fmt: skip
 
 #: The label of an image that has none.
 NO_LABEL = -1
+
+
+def split_of(name: str) -> str | None:
+    """Return the split that a name means, "train", "val" or "test"; None when it means none.
+
+    Examples
+    --------
+    >>> split_of("Training"), split_of("seg_test"), split_of("val2017"), split_of("trainer")
+    ('train', 'test', 'val', None)
+    """
+    words = re.findall(r"[^\W\d_]+", name.lower())
+    found = [word for word in words if word in SPLITS]
+    beside = [word for word in words if word not in SPLITS]
+    return SPLITS[found[0]] if len(found) == 1 and _BESIDE.issuperset(beside) else None
 
 
 @dataclass(frozen=True, eq=False)

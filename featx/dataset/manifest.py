@@ -1,21 +1,36 @@
-"""Manifests, CSV or JSON Lines, → the entries of a catalog."""
+"""Manifests, as CSV, TSV, plain lists or JSON Lines, → the entries of a catalog."""
 
 import csv
 import json
+import logging
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, printable
-from .catalog import SPLITS, Entry
+from .catalog import Entry, split_of
+from .columns import ROLES, find_columns
+from .paths import local_path
 
 __all__ = ["SUFFIXES", "read_manifest"]
 
-_COLUMNS = ("path", "label", "split", "group")
+log = logging.getLogger("featx")
+
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_NAMED = 5  # columns in a message
+_A_NAME = re.compile(r"\.\w{3,4}$")  # of a file
+#: The first columns of a file that `featx score` wrote.
+_SCORES = ["path", "status", "label", "confidence"]
+
+#: A row of a manifest: its line, and its values by the names of the columns.
+Row = tuple[int, dict[str, Any]]
 
 
-def read_manifest(file: Path, allow_outside: bool) -> Iterator[Entry]:
+def read_manifest(
+    file: Path, allow_outside: bool, columns: Mapping[str, str] | None = None
+) -> Iterator[Entry]:
     """Yield the entries of a manifest.
 
     Parameters
@@ -24,36 +39,23 @@ def read_manifest(file: Path, allow_outside: bool) -> Iterator[Entry]:
         Ends in one of `SUFFIXES`.
     allow_outside : bool
         Whether it may name files that are not below its own folder.
+    columns : mapping, optional
+        Role (a key of `columns.ROLES`) → the name of its column; by default the usual names.
 
     Raises
     ------
     InputError
         When a line is not as it should be; the message names it.
     """
-    rows = SUFFIXES[file.suffix.lower()]
     seen: dict[str, int] = {}
     root = os.path.realpath(file.parent)
     with file.open("rb") as start:
         if start.read(2) in (b"\xff\xfe", b"\xfe\xff"):
             raise InputError(f"{printable(file)}, line 1: this is UTF-16. Save the file as UTF-8.")
-    for line, row in rows(file):
+    for line, row in SUFFIXES[file.suffix.lower()](file, columns or {}):
         where = f"{printable(file)}, line {line}"
-        unknown = [str(name) for name in row if name not in _COLUMNS]
-        if unknown:
-            raise InputError(
-                f"{where}: unknown column {printable(unknown[0])!r}. Expected "
-                f"{', '.join(_COLUMNS)}."
-            )
-        bad = [name for name, value in row.items() if not isinstance(value, str | None)]
-        if bad:
-            raise InputError(f"{where}: {bad[0]} is {row[bad[0]]!r}. Expected text.")
-        strange = [name for name in _COLUMNS[1:] if not _is_utf8(row.get(name) or "")]
-        if strange:
-            raise InputError(f"{where}: {strange[0]} is not UTF-8. Save the file as UTF-8.")
-        path = row.get("path")
-        if not path or "\0" in path:
-            raise InputError(f"{where}: there is no path. Every image needs one.")
-        path = os.path.normpath(path)
+        values = {role: _text(role, value, where) for role, value in row.items()}
+        path = os.path.normpath(local_path(values.get("path", ""), file.parent, where))
         if path in seen:
             raise InputError(f"{where}: {printable(path)} is already listed on line {seen[path]}.")
         if not allow_outside and not _is_below(os.path.join(file.parent, path), root):
@@ -62,19 +64,29 @@ def read_manifest(file: Path, allow_outside: bool) -> Iterator[Entry]:
                 "meant, add --allow-outside."
             )
         seen[path] = line
-        split = row.get("split") or None
-        if split and split.lower() not in SPLITS:
+        split = values.get("split", "")
+        if split and not split_of(split):
             raise InputError(
                 f"{where}: unknown split {printable(split)!r}. Expected train, val or test."
             )
-        yield Entry(
-            path,
-            row.get("label") or None,
-            SPLITS[split.lower()] if split else None,
-            row.get("group") or None,
-        )
+        yield Entry(path, values.get("label") or None, split_of(split), values.get("group") or None)
     if not seen:
         raise InputError(f"{printable(file)} lists no images.")
+
+
+def _text(role: str, value: Any, where: str) -> str:
+    """Return a value as text; a whole number is text too."""
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise InputError(f"{where}: {role} is {value!r}. Expected text.")
+    if role == "path":
+        return value
+    if not _is_utf8(value):
+        raise InputError(f"{where}: {role} is not UTF-8. Save the file as UTF-8.")
+    return value.strip()
 
 
 def _is_utf8(text: str) -> bool:
@@ -85,34 +97,102 @@ def _is_below(path: str, root: str) -> bool:
     return os.path.realpath(path).startswith(os.path.join(root, ""))
 
 
-def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _table(file: Path, given: Mapping[str, str], delimiter: str = "") -> Iterator[Row]:
+    """Yield the rows of a table, whose first line names the columns."""
     with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text:
-        reader = csv.DictReader(text, restkey="(beyond the header)", strict=True)
-        if "path" not in (reader.fieldnames or ()):
-            raise InputError(
-                f"{printable(file)}: the first line must name the columns, with 'path' among them; "
-                f"it reads {printable(','.join(reader.fieldnames or ()))!r}."
-            )
+        first = text.readline()
+        text.seek(0)
+        reader = csv.reader(
+            text, delimiter=delimiter or _delimiter(first), strict=True, skipinitialspace=True
+        )
         try:
-            for row in reader:
-                yield reader.line_num, row
+            header = [name.strip() for name in next(reader, [])]
+            roles = find_columns(header, given, printable(file))
+            _tell(file, header, roles)
+            is_scores = header[: len(_SCORES)] == _SCORES
+            for fields in reader:
+                if not fields:
+                    continue
+                where = f"{printable(file)}, line {reader.line_num}"
+                if len(fields) > len(header):
+                    raise InputError(
+                        f"{where}: it has {len(fields)} fields, and the first line names "
+                        f"{len(header)} columns. Put fields with commas into quotes."
+                    )
+                row = dict(zip(header, fields, strict=False))
+                found = {role: row.get(name) for role, name in roles.items()}
+                if is_scores:  # texts that look like formulas have an apostrophe there
+                    found = {role: (value or "").removeprefix("'") for role, value in found.items()}
+                yield reader.line_num, found
         except csv.Error as error:
             raise InputError(f"{printable(file)}, line {reader.line_num}: {error}.") from error
 
 
-def _jsonl_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _delimiter(header: str) -> str:
+    """Return what stands between the columns: of the usual ones, the one that is there most."""
+    return max(_DELIMITERS, key=header.count)
+
+
+def _tell(file: Path, header: list[str], roles: Mapping[str, str]) -> None:
+    """Say which columns are taken for what, where that is not plain."""
+    renamed = [f"{role} from {printable(name)!r}" for role, name in roles.items() if name != role]
+    others = [printable(name) for name in header if name and name not in roles.values()]
+    if not renamed and not others:
+        return
+    told = ", ".join(renamed) or ", ".join(roles)
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    rest = f"; other columns are ignored: {', '.join(others[:_NAMED])}{more}" if others else ""
+    log.info("%s: %s%s.", printable(file), told, rest)
+
+
+def _tabs(file: Path, given: Mapping[str, str]) -> Iterator[Row]:
+    yield from _table(file, given, "\t")
+
+
+def _list(file: Path, given: Mapping[str, str]) -> Iterator[Row]:
+    """Yield the rows of a text file: a table where the first line names columns, else paths."""
+    with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as text:
+        first = text.readline()
+        usual = {name for names in ROLES.values() for name in names}
+        names = {name.strip().lower() for name in first.split(_delimiter(first))}
+        if given or names & usual:
+            yield from _table(file, given)
+            return
+        if first.strip() and not (
+            _A_NAME.search(first.strip()) or (file.parent / first.strip()).exists()
+        ):
+            raise InputError(
+                f"{printable(file)}, line 1: {printable(first.strip()[:80])!r} names neither an "
+                "image nor columns. Expected a path on each line."
+            )
+        text.seek(0)
+        for line, content in enumerate(text, start=1):
+            if content.strip():
+                yield line, {"path": content.removesuffix("\n")}
+
+
+def _json_lines(file: Path, given: Mapping[str, str]) -> Iterator[Row]:
     with file.open(encoding="utf-8-sig", errors="surrogateescape") as text:
+        known: dict[tuple[str, ...], dict[str, str]] = {}
         for line, content in enumerate(text, start=1):
             if not content.strip():
                 continue
+            where = f"{printable(file)}, line {line}"
             try:
                 row = json.loads(content)
             except (ValueError, RecursionError) as error:
-                raise InputError(f"{printable(file)}, line {line}: not JSON: {error}.") from error
+                raise InputError(f"{where}: not JSON: {error}.") from error
             if not isinstance(row, dict):
-                raise InputError(f"{printable(file)}, line {line}: expected an object, {{...}}.")
-            yield line, row
+                raise InputError(f"{where}: expected an object, {{...}}.")
+            names = tuple(row)
+            if names not in known:
+                # A row may lack a column that others have, but not the path.
+                there = {role: name for role, name in given.items() if name in row}
+                known[names] = find_columns(names, there, where)
+                if len(known) == 1:
+                    _tell(file, list(names), known[names])
+            yield line, {role: row[name] for role, name in known[names].items()}
 
 
-#: End of a manifest's name → the function that yields (line number, row).
-SUFFIXES = {".csv": _csv_rows, ".jsonl": _jsonl_rows}
+#: End of a manifest's name → the function of a file and given columns that yields its rows.
+SUFFIXES = {".csv": _table, ".tsv": _tabs, ".txt": _list, ".jsonl": _json_lines}

@@ -1,12 +1,15 @@
 """Folders, manifests and paths → a catalog."""
 
+import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import InputError, printable
-from .catalog import SPLITS, Catalog, Entry, build_catalog
+from .catalog import Catalog, Entry, build_catalog, split_of
 from .manifest import SUFFIXES, read_manifest
+from .paths import local_path, refuse_address
+from .walk import walk
 
 __all__ = ["EXTENSIONS", "Source", "as_catalog", "from_paths", "scan"]
 
@@ -20,33 +23,40 @@ EXTENSIONS = frozenset(
     )
 )
 
+log = logging.getLogger("featx")
+
 #: What images are taken from.
 Source = str | os.PathLike[str] | Catalog | Iterable[str | os.PathLike[str]]
 
 
 def scan(
-    *sources: str | os.PathLike[str], labelled: bool = True, allow_outside: bool = False
+    *sources: str | os.PathLike[str],
+    labelled: bool = True,
+    allow_outside: bool = False,
+    columns: Mapping[str, str] | None = None,
 ) -> Catalog:
     """List the images of a folder, a manifest, or one by one.
 
     Parameters
     ----------
     *sources : path
-        One folder: with class folders, with class folders under ``train/``,
-        ``val/`` (or ``valid/``, ``validation/``) and ``test/``, or flat. Or one manifest, ``.csv``
-        or ``.jsonl``, with the columns ``path[,label][,split][,group]`` and paths relative to it.
-        Or any number of image files.
+        One folder: with class folders, with class folders under folders of splits (see
+        `catalog.split_of`), or flat. Or one manifest: ``.csv``, ``.tsv`` or ``.jsonl`` with the
+        columns ``path[,label][,split][,group]`` (see `columns.ROLES` for other names), or
+        ``.txt`` with a path a line; paths are relative to it. Or any number of image files.
     labelled : bool
         False takes every image of a folder, however deep, and no label from its path.
     allow_outside : bool
         Whether a manifest may name files that are not below its own folder, by ``..``, from the
         root, or through symbolic links.
+    columns : mapping, optional
+        Role (path, label, split or group) → the name of its column in the manifest.
 
     Returns
     -------
     Catalog
-        Sorted by the bytes of the path. Hidden files are ignored, and folders that are symbolic
-        links are not followed.
+        Sorted by the bytes of the path. Hidden files are ignored. Symbolic links to folders are
+        followed; no folder is listed twice.
 
     Raises
     ------
@@ -55,7 +65,7 @@ def scan(
     """
     if not sources:
         raise InputError("No source was given. Give a folder, a manifest or images.")
-    files = [Path(source) for source in sources]
+    files = [_path(source) for source in sources]
     for file in files:
         if not file.exists():
             raise InputError(
@@ -63,15 +73,24 @@ def scan(
             )
     ignored = 0
     root = files[0]
+    is_manifest = len(files) == 1 and root.is_file() and root.suffix.lower() in SUFFIXES
+    if columns and not is_manifest:
+        raise InputError("Columns were named, and the source is not a table. Leave them out.")
     if len(files) == 1 and root.is_dir():
-        found, other = _walk(root)
+        walked = walk(root)
+        found, other = walked.choose(_is_image)
         ignored = len(other)
         if not found:
             raise InputError(_nothing_found(root, other))
+        for link, target in walked.passed_over:
+            log.warning(
+                "%s is a link to %s, which is listed already or holds the folder itself: it is "
+                "not followed.", printable(link), printable(target),
+            )  # fmt: skip
         layout = _layout(found) if labelled else "flat"
         entries = [_from_path(path, layout) for path in found]
-    elif len(files) == 1 and root.suffix.lower() in SUFFIXES:
-        entries = list(read_manifest(root, allow_outside))
+    elif is_manifest:
+        entries = list(read_manifest(root, allow_outside, columns))
         root = root.parent
     else:
         root = Path()
@@ -87,36 +106,34 @@ def as_catalog(source: Source, *, labelled: bool = True) -> Catalog:
     return scan(*sources, labelled=labelled)
 
 
+def _path(source: str | os.PathLike[str]) -> Path:
+    try:
+        refuse_address(os.fspath(source))
+        return Path(source)
+    except TypeError:
+        raise InputError(
+            f"{printable(repr(source)[:60])} is not a path. Expected a folder, a manifest, or "
+            "images."
+        ) from None
+
+
 def from_paths(paths: Iterable[str]) -> Catalog:
-    """Return a catalog of the paths of a list, as they are given; no file is looked at.
+    """Return a catalog of the paths of a list, as they are given.
 
     Raises
     ------
     InputError
-        When there is none, or one is listed twice.
+        When there is none, one is listed twice, or one is no path of this machine (see
+        `paths.local_path`).
     """
-    entries = [Entry(path) for path in paths]
+    entries = [
+        Entry(local_path(path, "", f"line {line} of the list"))
+        for line, path in enumerate(paths, start=1)
+        if path
+    ]
     if not entries:
         raise InputError("The list of images is empty. Expected a path for each image.")
     return build_catalog(Path(), entries, 0)
-
-
-def _walk(root: Path) -> tuple[list[str], list[str]]:
-    """Return the relative paths of images, and of other files, below `root`."""
-    images: list[str] = []
-    other: list[str] = []
-
-    def unreadable(error: OSError) -> None:
-        raise InputError(f"{printable(error.filename)} cannot be listed: {error.strerror}.")
-
-    for folder, folders, names in os.walk(root, onerror=unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        below = os.path.relpath(folder, root)
-        prefix = "" if below == os.curdir else os.path.join(below, "")
-        for name in names:
-            if not name.startswith("."):
-                (images if _is_image(name) else other).append(prefix + name)
-    return images, other
 
 
 def _is_image(name: str) -> bool:
@@ -145,20 +162,27 @@ def _layout(paths: Sequence[str]) -> str:
             f"with the other {len(paths) - len(beside)}, so their class cannot be told. Move them "
             "into a class folder, or list the images in a manifest."
         )
-    depths: dict[str, set[int]] = {}
+    folders: dict[str, set[str]] = {}
     for part in parts:
-        depths.setdefault(part[0], set()).add(len(part))
-    split_like = {name for name in depths if name.lower() in SPLITS and max(depths[name]) > 2}
-    if not split_like:
-        return "classes"
-    strangers = sorted(name for name in depths if name.lower() not in SPLITS)
-    if strangers:
+        folders.setdefault(part[0], set()).update(part[1:-1][:1])
+    splits = {name for name in folders if split_of(name)}
+    strangers = sorted(set(folders) - splits)
+    if not strangers:
+        return "splits"
+    inside = {name for name in splits if folders[name]}
+    if inside:
         raise InputError(
-            f"The folder {printable(min(split_like))!r} looks like a split, but beside it is "
+            f"The folder {printable(min(inside))!r} looks like a split, but beside it is "
             f"{printable(strangers[0])!r}, which does not. Keep only train, val and test folders "
             "there, or list the images in a manifest."
         )
-    return "splits"
+    for name, below in folders.items():
+        if len(folders) == 1 and below and all(map(split_of, below)):
+            raise InputError(
+                f"There is one folder, {printable(name)!r}, and those in it look like splits: "
+                f"{', '.join(map(printable, sorted(below)))}. Give that folder as the source."
+            )
+    return "classes"
 
 
 def _from_path(path: str, layout: str) -> Entry:
@@ -167,14 +191,14 @@ def _from_path(path: str, layout: str) -> Entry:
         return Entry(path, label=parts[0])
     if layout == "splits":
         label = parts[1] if len(parts) > 2 else None
-        return Entry(path, label=label, split=SPLITS[parts[0].lower()])
+        return Entry(path, label=label, split=split_of(parts[0]))
     return Entry(path)
 
 
 def _listed_file(file: Path) -> str:
     if file.is_dir() or not _is_image(file.name):
         raise InputError(
-            f"{printable(file)} is not an image. Give one folder, one manifest (.csv or .jsonl), "
-            "or only images."
+            f"{printable(file)} is not an image. Give one folder, one manifest "
+            f"({', '.join(SUFFIXES)}), or only images."
         )
     return str(file)

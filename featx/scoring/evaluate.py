@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
-from ..dataset.catalog import NO_LABEL, SPLITS, Catalog
+from ..dataset.catalog import NO_LABEL, Catalog, split_of
 from ..dataset.scan import Source
 from ..errors import InputError, printable
 from ..metrics import Scores, class_scores, compute_scores, intervals, share_interval
@@ -194,10 +194,10 @@ def _chosen(listed: Catalog, split: str | None) -> tuple[np.ndarray, str]:
         split = listed.test_split
         if not split:
             return np.arange(len(listed)), "all images"
-    elif SPLITS.get(split) not in present:
+    elif split_of(split) not in present:
         there = ", ".join(sorted(filter(None, present))) or "none"
         raise InputError(f"There is no split {printable(split)!r} here. The splits are: {there}.")
-    name = SPLITS[split]
+    name = split_of(split)
     return np.flatnonzero(listed.splits == name), f"the {name} split"
 
 

@@ -1,0 +1,98 @@
+"""Which columns of a table name the path, the label, the split and the group of an image."""
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+
+from ..errors import InputError, printable, require_one_of
+
+__all__ = ["ROLES", "find_columns"]
+
+#: Role → the names that a column of this role usually has. The first one always wins; of the
+#: others a table may have one. Upper case, spaces and hyphens do not count.
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "path": (
+        "path",
+        *("filename", "file_name", "file", "filepath", "file_path", "image", "image_path"),
+        *("image_name", "img", "img_path", "img_name"),
+    ),
+    "label": ("label", "labels", "class", "class_name", "classname", "target", "category"),
+    "split": ("split", "subset", "partition"),
+    "group": ("group", "group_id"),
+}
+
+
+def find_columns(header: Sequence[str], given: Mapping[str, str], where: str) -> dict[str, str]:
+    """Return the column of each role that the table has.
+
+    Parameters
+    ----------
+    header : sequence of str
+        Names of the columns.
+    given : mapping
+        Role → column, where the user says it.
+    where : str
+        The table, for messages.
+
+    Returns
+    -------
+    dict
+        Role → a name of `header`. `path` is always there.
+
+    Raises
+    ------
+    InputError
+        When there is no path column, two could have one role, or a name nearly fits.
+
+    Examples
+    --------
+    >>> find_columns(["", "File Name", "class", "score"], {}, "list.csv")
+    {'path': 'File Name', 'label': 'class'}
+    """
+    found: dict[str, str] = {}
+    for role, column in given.items():
+        require_one_of("column role", role, ROLES)
+        if column not in header:
+            raise InputError(f"{where} has no column {printable(column)!r}. {_columns(header)}")
+        found[role] = column
+    for role, usual in ROLES.items():
+        fitting = [name for name in header if _plain(name) in usual]
+        exact = [name for name in fitting if _plain(name) == role]
+        if role in found or not fitting:
+            continue
+        if len(exact or fitting) > 1:
+            one, two = (printable(name) for name in (exact or fitting)[:2])
+            raise InputError(
+                f"{where}: the columns {one!r} and {two!r} could both be the {role}. Say which: "
+                f"--column {role}={one}."
+            )
+        found[role] = (exact or fitting)[0]
+    _check_near(header, found, where)
+    if "path" not in found:
+        raise InputError(
+            f"{where}: there is no column 'path' (or filename, file, image). {_columns(header)} "
+            "If the paths are in one of these, say which: --column path=NAME."
+        )
+    return found
+
+
+def _check_near(header: Sequence[str], found: Mapping[str, str], where: str) -> None:
+    """Refuse a column that looks like a misspelt role which no other column has."""
+    for role in ROLES:
+        for name in _others(header, found.values()):
+            if role not in found and difflib.get_close_matches(_plain(name), [role], 1, 0.75):
+                raise InputError(
+                    f"{where}: unknown column {printable(name)!r}. Did you mean {role!r}? Rename "
+                    f"it, or say so: --column {role}={printable(name)}."
+                )
+
+
+def _others(header: Sequence[str], taken: Collection[str]) -> list[str]:
+    return [name for name in header if name not in taken]
+
+
+def _columns(header: Sequence[str]) -> str:
+    return f"The columns are: {', '.join(printable(name) for name in header) or 'none'}."
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
