@@ -1,8 +1,6 @@
 """The command line: its commands in the order of its help, and the way in."""
 
-import contextlib
 import os
-import sys
 from typing import Annotated
 
 import typer
@@ -21,6 +19,7 @@ from .preview import preview
 from .quiet import quiet_backend
 from .sample import sample
 from .score import score
+from .streams import flush_streams, open_streams
 from .terminal import say
 from .verify import verify
 from .weights import app as weights_app
@@ -100,19 +99,15 @@ app.add_typer(weights_app, name="weights")
 
 def main() -> None:
     """Run the command line."""
+    open_streams()
     quiet_backend()
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SystemExit as end:
-        if end.code in exits.INTERRUPTED:  # TensorFlow's own end can take seconds
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError):
-                    stream.flush()
-            os._exit(int(end.code))
-        raise
+        code = end.code if flush_streams() else exits.PIPE_CLOSED
+        if code in exits.AT_ONCE:  # TensorFlow's own end can take seconds
+            os._exit(int(code))
+        raise SystemExit(code) from end
 
 
 def _print_version(wanted: bool) -> None:

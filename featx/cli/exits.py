@@ -15,13 +15,15 @@ import typer
 from ..errors import FeatxError, printable
 from . import terminal
 
-__all__ = ["INTERRUPTED", "exit_on_error"]
+__all__ = ["AT_ONCE", "PIPE_CLOSED", "exit_on_error"]
 
 _SIGNALS = {signal.SIGINT: ("Interrupted.", 130), signal.SIGTERM: ("Terminated.", 143)}
 _GRACE = 0.5  # seconds
 
-#: Exit codes of what a signal ended.
-INTERRUPTED = frozenset(code for _, code in _SIGNALS.values())
+#: Exit code of a command whose reader went away, as of other programs.
+PIPE_CLOSED = 128 + signal.SIGPIPE
+#: Exit codes after which the process ends at once.
+AT_ONCE = frozenset((PIPE_CLOSED, *(code for _, code in _SIGNALS.values())))
 
 
 class _Terminated(BaseException):
@@ -58,6 +60,8 @@ def exit_on_error(
         _fail_by(signal.SIGTERM, resume, json)
     except MemoryError:
         _fail("Not enough memory. Try a smaller --batch, or close other programs.", 7, json)
+    except BrokenPipeError:  # what reads the output, such as head, has enough
+        raise typer.Exit(PIPE_CLOSED) from None
     except OSError as error:
         _fail(f"{printable(error.filename or 'I/O')}: {error.strerror or error}", 6, json)
     except typer.Exit:

@@ -1,9 +1,10 @@
-"""The log lines of TensorFlow stay off the terminal, unless its import fails."""
+"""The log lines of TensorFlow and joblib stay off the terminal, unless an import fails."""
 
 import logging
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,8 @@ __all__ = ["quiet_backend"]
 
 def quiet_backend() -> None:
     """Have the import of TensorFlow write nothing, in this process."""
+    # `crossval` says so itself.
+    warnings.filterwarnings("ignore", ".*joblib will operate in serial mode", UserWarning)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     backend.during_import = _without_error_stream
 

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from .. import backend
 from ..cache.file import Cache
 from ..dataset.catalog import Catalog
 from ..errors import InputError, printable
@@ -71,6 +72,7 @@ class FinetuneResult:
         }
 
 
+@backend.own_settings()
 def finetune(
     model: str | os.PathLike[str],
     out: str | os.PathLike[str],

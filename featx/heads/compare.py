@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
+from .. import backend
 from ..cache.file import Cache
 from ..dataset import splits
 from ..errors import InputError, printable
@@ -16,6 +17,7 @@ from .leaderboard import CompareChanges, CompareResult, CompareSettings, rank
 __all__ = ["compare", "write_leaderboard"]
 
 
+@backend.own_settings()
 def compare(
     features: str | os.PathLike[str],
     settings: CompareSettings | None = None,

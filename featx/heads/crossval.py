@@ -1,5 +1,7 @@
 """Heads trained and tried on folds, on all cores, with the matrices made once and shared."""
 
+import logging
+import multiprocessing
 import os
 import pickle
 import time
@@ -17,6 +19,8 @@ from .registry import Head
 from .training import Examples, one_thread, train
 
 __all__ = ["Fold", "Outcome", "Task", "cross_validate", "examples_of"]
+
+log = logging.getLogger("featx")
 
 #: Positions to train on, and to validate on.
 Fold = tuple[np.ndarray, np.ndarray]
@@ -153,13 +157,26 @@ def cross_validate(
     # Networks use all cores by themselves, and TensorFlow is not loaded in every worker.
     light = [task for task in tasks if not task.head.keras]
     heavy = [task for task in tasks if task.head.keras]
-    with joblib.parallel_config("loky", inner_max_num_threads=1):
-        workers = joblib.Parallel(
-            n_jobs=min(os.cpu_count() or 1, len(light)), return_as="generator_unordered"
-        )
-        collect(workers(in_time(light)))
+    if _has_semaphores():
+        with joblib.parallel_config("loky", inner_max_num_threads=1):
+            workers = joblib.Parallel(
+                n_jobs=min(os.cpu_count() or 1, len(light)), return_as="generator_unordered"
+            )
+            collect(workers(in_time(light)))
+    else:
+        log.warning("This system has no semaphores (see /dev/shm), so one process does all folds.")
+        heavy = list(tasks)
     collect(joblib.Parallel(n_jobs=1, return_as="generator_unordered")(in_time(heavy)))
     return found
+
+
+def _has_semaphores() -> bool:
+    """Tell whether this system has what processes that work together need."""
+    try:
+        multiprocessing.get_context().Semaphore()
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def _outcome(task: Task, examples: Examples, fold: Fold, metric: Metric, seed: int) -> Outcome:

@@ -78,6 +78,7 @@ class DenseClassifier(ClassifierMixin, BaseEstimator):
         self.class_weight = class_weight
         self.random_state = random_state
 
+    @backend.own_settings()
     def fit(
         self, X: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None
     ) -> "DenseClassifier":
@@ -167,6 +168,7 @@ class DenseClassifier(ClassifierMixin, BaseEstimator):
         return (len(columns) / (len(counts) * np.maximum(counts, 1))).astype(np.float32)
 
     @classmethod
+    @backend.own_settings()
     def of_softmax(cls, kernel: np.ndarray, bias: np.ndarray) -> "DenseClassifier":
         """Return a fitted head of one softmax layer over rows of length 1.
 
@@ -183,6 +185,7 @@ class DenseClassifier(ClassifierMixin, BaseEstimator):
         head.model_.set_weights([kernel, bias])
         return head
 
+    @backend.own_settings()
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return probabilities, float64 (n, classes); rows sum to 1 in double precision."""
         rows = X.astype(np.float32)
@@ -209,6 +212,7 @@ class DenseClassifier(ClassifierMixin, BaseEstimator):
         }
 
     @classmethod
+    @backend.own_settings()
     def from_bytes(cls, saved: bytes, described: Mapping[str, Any]) -> "DenseClassifier":
         """Return the head that `to_bytes` described. The network is built anew, from numbers only.
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from .. import backend
 from ..dataset import splits
 from ..errors import InputError
 from ..metrics import Metric
@@ -142,7 +143,7 @@ def train(
     InputError
         When the head cannot learn from these examples.
     """
-    with one_thread(head):
+    with backend.own_settings(), one_thread(head):
         return _train(head, examples, candidates, metric, seed, out_of_fold)
 
 

@@ -62,6 +62,7 @@ class ExportResult:
         return plain(self) | {"precision": "float32"}
 
 
+@backend.own_settings()
 def export(model: Model, out: str | os.PathLike[str], *, overwrite: bool = False) -> ExportResult:
     """Write a model as a ``.keras`` file that `keras.saving.load_model` opens without featx.
 

@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
+from .. import backend
 from ..cache.file import Cache
 from ..dataset import splits
 from ..dataset.splits import Split
@@ -155,6 +156,7 @@ class FitResult:
         }
 
 
+@backend.own_settings()
 def fit(
     features: str | os.PathLike[str],
     out: str | os.PathLike[str],

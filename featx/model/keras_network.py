@@ -22,6 +22,7 @@ def can_be_layers() -> list[str]:
     return [name for name, head in registry.HEADS.items() if head.layers]
 
 
+@backend.own_settings()
 def head_as_network(name: str, classifier: Any) -> DenseClassifier:
     """Return a new Keras head with the probabilities of a fitted head.
 
@@ -104,6 +105,7 @@ def _pooled(x: Any, pool: str) -> Any:
     return layers.Flatten(dtype="float32")(x)
 
 
+@backend.own_settings()
 def build_network(
     tail: Tail,
     pool: str,

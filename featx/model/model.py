@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
+from .. import __version__, backend
 from ..errors import IncompatibleError, StorageError, printable
 from ..images.decode import resize_array
 from ..images.reader import Read, Reader
@@ -236,6 +236,7 @@ class Model:
         """The tail in the precision that this machine computes in."""
         return replace(self.tail, precision=self.computing[1]) if self.tail else None
 
+    @backend.own_settings()
     def predict_proba_rows(self, X: np.ndarray) -> np.ndarray:
         """Return the probabilities for rows, as `rows` or `Cache.matrix` with this pool gives them.
 
@@ -256,6 +257,7 @@ class Model:
         found = np.asarray(self.head.predict_proba(rows), np.float64)
         return found.reshape(len(X), -1, len(self.classes)).mean(axis=1)
 
+    @backend.own_settings()
     def novelty_rows(self, X: np.ndarray) -> np.ndarray:
         """Return how unlike the training images the originals of such rows are.
 

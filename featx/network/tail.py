@@ -127,6 +127,7 @@ class Tail:
 
         return features
 
+    @backend.own_settings()
     def features(self, features: np.ndarray) -> np.ndarray:
         """Return the features after the last of these layers.
 

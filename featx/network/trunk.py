@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from .. import backend
 from ..errors import InputError
 from ..images.reader import Read
 from .fingerprint import TrunkFingerprint
@@ -103,6 +104,7 @@ class Trunk:
                 advance(stop - start, len(pixels) - stop)
         return found.reshape(len(images), -1, *self.fingerprint.shape)
 
+    @backend.own_settings()
     def features(self, pixels: np.ndarray) -> np.ndarray:
         """Return the features of images at the cut.
 

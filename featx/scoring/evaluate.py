@@ -8,6 +8,7 @@ from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
+from .. import backend
 from ..dataset.catalog import NO_LABEL, Catalog, split_of
 from ..dataset.scan import Source
 from ..errors import InputError, printable
@@ -115,6 +116,7 @@ class EvaluateResult:
         }
 
 
+@backend.own_settings()
 def evaluate(
     model: Model | str | os.PathLike[str],
     source: Source,

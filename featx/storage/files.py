@@ -9,6 +9,7 @@ import errno
 import fcntl
 import hashlib
 import io
+import logging
 import os
 import secrets
 import shutil
@@ -41,6 +42,9 @@ __all__ = [
 ]
 
 
+log = logging.getLogger("featx")
+
+
 class Disk:
     """The calls that change what is on a disk; each raises `OSError`."""
 
@@ -50,7 +54,11 @@ class Disk:
 
     def lock(self, descriptor: int) -> None:
         """Lock the whole file, or fail at once."""
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def unlock(self, name: Path) -> None:
+        """Delete the file of a lock that is held; closing it frees the lock."""
+        os.unlink(name)
 
     def write(self, descriptor: int, data: bytes | memoryview) -> int:
         """Write at the descriptor's position and return how many bytes were written."""
@@ -82,6 +90,10 @@ class Disk:
 
 
 _AGAIN = "Free some space and run the same command again; finished work is kept."
+
+#: What a file system answers that does not offer a call, as some network and FUSE ones do.
+_NOT_OFFERED = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK))
+_warned: set[str] = set()
 
 #: The disk that every function of this module uses.
 disk = Disk()
@@ -212,7 +224,7 @@ class Partial(io.RawIOBase):
     def sync(self) -> None:
         """Wait until all data is on the disk; raise the first error of a write."""
         self.check()
-        disk.sync(self._descriptor)
+        _sync(self._descriptor, self.path.parent)
 
     # The methods that `io.RawIOBase` needs.
 
@@ -301,9 +313,30 @@ def _partial_prefix(path: Path) -> str:
 def _sync_folder(path: Path) -> None:
     descriptor = disk.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        disk.sync(descriptor)
+        _sync(descriptor, path)
     finally:
         os.close(descriptor)
+
+
+def _sync(descriptor: int, folder: Path) -> None:
+    """Wait until a file or folder is on the disk, where the file system offers that."""
+    try:
+        disk.sync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise
+        _warn_once(
+            "sync",
+            f"The file system of {printable(folder)} cannot be told to write to the disk at once "
+            f"({error.strerror}). The run goes on; only a loss of power could cost the last files.",
+        )
+
+
+def _warn_once(what: str, message: str) -> None:
+    """Warn of what a file system lacks; once in a process."""
+    if what not in _warned:
+        _warned.add(what)
+        log.warning(message)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -345,9 +378,9 @@ def remove_partials(path: Path) -> None:
 def lock_output(path: Path) -> Iterator[None]:
     """Make the folder of `path`, hold `<path>.lock`, and delete temporary files of killed runs.
 
-    Only one run at a time writes `path`. The lock file stays on purpose: the lock is the kernel's,
-    freed when the process ends however it ends, and removing the file would let two runs lock two
-    files of one name.
+    Only one run at a time writes `path`. The lock is the kernel's, freed when the process ends
+    however it ends. The lock file is deleted while it is held, and whoever gets the lock of a file
+    that has lost its name tries again, so no two runs hold a lock of one name.
 
     Raises
     ------
@@ -359,21 +392,69 @@ def lock_output(path: Path) -> Iterator[None]:
     make_folder(path.parent)
     name = path.with_name(path.name + ".lock")
     with storage_errors(name):
-        descriptor = disk.open(name, os.O_RDWR | os.O_CREAT)
+        descriptor = _held(name, path)
     try:
-        with storage_errors(name):
-            try:
-                disk.lock(descriptor)
-            except (PermissionError, BlockingIOError) as error:
-                holder = os.pread(descriptor, 1000, 0).decode("utf-8", "replace") or "another run"
-                raise LockedError(
-                    f"{printable(path)} is being written by {printable(holder)}. "
-                    "Wait for it to end, or give another output."
-                ) from error
-            disk.truncate(descriptor, 0)
-            me = f"process {os.getpid()} on {socket.gethostname()}"
-            disk.write(descriptor, me.encode())
         remove_partials(path)
         yield
     finally:
+        with contextlib.suppress(OSError):
+            disk.unlock(name)
         os.close(descriptor)
+
+
+def _held(name: Path, path: Path) -> int:
+    """Return the descriptor of a lock file that this process holds under its name."""
+    while True:
+        descriptor = _open_lock(name)
+        try:
+            _lock(descriptor, path)
+            if _has_name(descriptor, name):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # the run that held it deleted it; there may be another by now
+
+
+def _open_lock(name: Path) -> int:
+    """Open or make a lock file, which whoever may write to its folder may use."""
+    try:
+        descriptor = disk.open(name, os.O_RDWR | os.O_CREAT)
+    except PermissionError as error:
+        try:  # one that a killed run of another user left
+            return disk.open(name, os.O_RDONLY)
+        except OSError:
+            raise error from None
+    with contextlib.suppress(OSError):
+        os.fchmod(descriptor, 0o644 | name.parent.stat().st_mode & 0o022)
+    return descriptor
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    """Lock an open lock file, and write into it who holds it."""
+    try:
+        disk.lock(descriptor)
+    except (PermissionError, BlockingIOError) as error:
+        holder = os.pread(descriptor, 1000, 0).decode("utf-8", "replace") or "another run"
+        raise LockedError(
+            f"{printable(path)} is being written by {printable(holder)}. "
+            "Wait for it to end, or give another output."
+        ) from error
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise
+        _warn_once(
+            "lock",
+            f"The file system of {printable(path.parent)} has no locks ({error.strerror}), so "
+            "nothing stops two runs from writing the same output. See that only one does.",
+        )
+    if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
+        disk.truncate(descriptor, 0)
+        disk.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+
+
+def _has_name(descriptor: int, name: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), name.stat())
+    except FileNotFoundError:
+        return False

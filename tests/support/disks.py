@@ -10,8 +10,8 @@ from typing import Any
 
 from featx.storage.files import Disk
 
-CALLS = ("open", "lock", "write", "truncate", "sync", "replace", "remove", "make_folder",
-         "remove_folder")  # fmt: skip
+CALLS = ("open", "lock", "unlock", "write", "truncate", "sync", "replace", "remove",
+         "make_folder", "remove_folder")  # fmt: skip
 
 
 class Watched(Disk):

@@ -156,10 +156,12 @@ def test_every_call_that_fails(
         where = (calls[number - 1], number, errno.errorcode[error], forever, result.output)
         # A lock that is not permitted is a lock that another run holds.
         locked = calls[number - 1] == "lock" and error == errno.EACCES
-        assert result.exit_code == (11 if locked else 6), where
+        # A lock file that stays is no harm.
+        fine = set(calls[number - 1 :] if forever else calls[number - 1 : number]) == {"unlock"}
+        assert result.exit_code == (11 if locked else code if fine else 6), where
         assert "Traceback" not in result.output, where
-        assert locked or os.strerror(error) in result.output, where
-        if error == errno.ENOSPC:
+        assert locked or fine or os.strerror(error) in result.output, where
+        if error == errno.ENOSPC and not fine:
             assert "bytes are free there" in result.output, where
         if out.exists():  # it is whole then
             assert name == "compare" or not featx_problems(out), where
