@@ -24,7 +24,7 @@ $(READY): pyproject.toml
 demo: $(READY) ## Extract and fit 70 handwritten digits with VGG16's ImageNet weights
 	$(BIN)/featx sample data/digits --per-class 7
 	$(BIN)/featx extract data/digits -o data/digits.h5
-	$(BIN)/featx fit data/digits.h5 -o data/digits.featx --heads nearest-centroid,lda,logreg,linear-svm,rbf-svm
+	$(BIN)/featx fit data/digits.h5 -o data/digits.featx --overwrite --heads nearest-centroid,lda,logreg,linear-svm,rbf-svm
 
 test: $(READY) ## Run the tests
 	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal

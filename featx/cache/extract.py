@@ -18,13 +18,14 @@ from ..network.fingerprint import Fingerprint
 from ..network.trunk import Trunk
 from ..network.weights import resolve_weights
 from ..progress import Progress, ignore_progress
-from ..storage import files
+from ..storage import locks
 from .file import Cache
 from .ledger import Ledger
 from .parts import Parts
 from .plan import ExtractChanges, ExtractSettings, Plan, make_plan
+from .removed import removed_images, require_same_source
 from .stamps import Stamps
-from .structure import Skipped
+from .structure import Removed, Skipped
 from .writer import assemble
 
 __all__ = ["ExtractResult", "ExtractSettings", "extract"]
@@ -50,6 +51,11 @@ class ExtractResult:
         Images with the very bytes of a cached one; each has its own row all the same.
     skipped : list of Skipped
         Images that could not be used, with the reason.
+    removed : list of Removed
+        Images that were listed before and are not any more. Their features are kept in the cache
+        and hidden from `fit`, for when they come back.
+    pruned : int
+        Such images whose features were dropped, because of `prune`.
     ignored : int
         Files that do not look like images.
     classes, splits : dict of int
@@ -69,6 +75,8 @@ class ExtractResult:
     computed: int
     duplicates: int
     skipped: list[Skipped]
+    removed: list[Removed]
+    pruned: int
     ignored: int
     classes: dict[str, int]
     splits: dict[str, int]
@@ -91,6 +99,8 @@ class ExtractResult:
             "computed": self.computed,
             "skipped": [{"path": row.path, "reason": row.reason} for row in self.skipped],
             "duplicates": self.duplicates,
+            "removed": [row.path for row in self.removed],
+            "pruned": self.pruned,
             "ignored": self.ignored,
             "classes": self.classes,
             "splits": self.splits,
@@ -114,6 +124,7 @@ def extract(
 
     What the cache has already is reused, by the digest of each file: an unchanged folder costs no
     forward pass, and added images cost only themselves. A stopped run goes on where it was.
+    Features of images that are no longer listed are kept, unless `prune` is set.
 
     Parameters
     ----------
@@ -136,7 +147,8 @@ def extract(
     Raises
     ------
     InputError
-        When the source or a setting is wrong, or no image could be used.
+        When the source or a setting is wrong, no image could be used, or `out` has images of
+        another source that this one lacks.
     IncompatibleError
         When `out` was made with other settings; the message names those that differ.
     CorruptError
@@ -150,7 +162,9 @@ def extract(
     begun = time.monotonic()
     listed = as_catalog(source)
     out = _checked_out(Path(out))
-    with files.lock_output(out), _opened(out, settings) as old:
+    with locks.lock_output(out), _opened(out, settings) as old:
+        if old and not settings.prune:
+            require_same_source(old, listed)
         parts, stamps = Parts(out), Stamps(out)
         left = parts.fingerprint()
         before = old.fingerprint if old else left
@@ -179,8 +193,10 @@ def extract(
         reads = _reads(listed, plan, stamps)
         computed = _compute(reads, plan, trunk, parts, ledger, progress or ignore_progress)
         rows = ledger.rows()
-        if not (old and old.holds(rows, ledger.skipped)):
-            assemble(out, rows, ledger.skipped, plan.fingerprint, parts=parts, old=old)
+        gone = removed_images(old, parts.index(), rows)
+        removed = [] if settings.prune else gone
+        if not (old and old.holds(rows, ledger.skipped, removed)):
+            assemble(out, rows, ledger.skipped, removed, plan.fingerprint, parts=parts, old=old)
         parts.remove()
         stamps.save()
     different = len(set(rows.digests))
@@ -191,6 +207,8 @@ def extract(
         computed=computed,
         duplicates=len(rows.digests) - different,
         skipped=ledger.skipped,
+        removed=removed,
+        pruned=len(gone) - len(removed),
         ignored=listed.ignored,
         classes=rows.catalog.class_counts(),
         splits=rows.catalog.split_counts(),

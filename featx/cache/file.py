@@ -4,10 +4,11 @@
 
     (512 bytes ahead of HDF5)       "featx-cache", and the SHA-256 of all that follows
     /                               attributes: format, version, fingerprint (JSON), source, featx
-    /features                       (N, 1+K, height, width, channels), one copy a chunk, gzip 1
-    /images/path, digest, label, split, group, width, height      one row an image
+    /features                       (N+R, 1+K, height, width, channels), one copy a chunk, gzip 1
+    /images/path, digest, label, split, group, width, height      one row an image, N of them
     /classes                        class names, index = label
     /skipped/path, digest, reason   what was listed and is not in /features
+    /removed/path, digest, width, height    R images that are no longer listed (version 2 only)
 
 Texts are UTF-8 bytes of fixed length, padded with NUL; a file name that is not UTF-8 keeps its own
 bytes. A published file is never opened for writing: a change is a new file that takes its place.
@@ -33,7 +34,8 @@ from .structure import (
     FORMAT,
     IMAGE_COLUMNS,
     USER_BLOCK,
-    VERSION,
+    VERSIONS,
+    Removed,
     Skipped,
     check_structure,
     user_block,
@@ -90,14 +92,15 @@ class Cache:
     ----------
     path : Path
     fingerprint : Fingerprint
-    features : h5py.Dataset, shape (n, 1 + copies, height, width, channels)
-        Read slices of it; it may be larger than memory.
+    features : h5py.Dataset, shape (n + removed, 1 + copies, height, width, channels)
+        Read slices of it; it may be larger than memory. The rows of removed images are the last.
     labels : ndarray of int32, shape (n,)
     catalog : Catalog
     digests : ndarray of str, shape (n,)
     sizes : ndarray of int32, shape (n, 2)
     skipped : list of Skipped
-        The last four are read when they are first asked for.
+    removed : list of Removed
+        The last five are read when they are first asked for.
     """
 
     def __init__(self, path: Path, file: h5py.File) -> None:
@@ -134,18 +137,18 @@ class Cache:
                 f"{printable(path)} is not a whole featx cache: its bytes are not those that were "
                 "written. Copy it again, or make it anew with: featx extract --overwrite"
             )
-        if version != VERSION:
+        if version not in VERSIONS:
             raise IncompatibleError(
-                f"{printable(path)} has the cache version {version}; this featx reads {VERSION}. "
-                "Extract it again."
+                f"{printable(path)} has the cache version {version}; this featx reads up to "
+                f"{max(VERSIONS)}. Extract it again, or use the featx that made it."
             )
         with _damage(path):
             file = h5py.File(path, "r", locking=False)
         try:
             with _damage(path):
-                if (file.attrs.get("format"), file.attrs.get("version")) != (FORMAT, VERSION):
-                    raise ValueError(f"its format is not {FORMAT} {VERSION}")
-                check_structure(file, files.file_size(path))
+                if (file.attrs.get("format"), file.attrs.get("version")) != (FORMAT, version):
+                    raise ValueError(f"its format is not {FORMAT} {version}")
+                check_structure(file, files.file_size(path), version)
                 cache = cls(path, file)
                 cache._check_shapes()
         except BaseException:
@@ -156,8 +159,12 @@ class Cache:
     def _check_shapes(self) -> None:
         columns = (self._file[f"images/{name}"] for name in IMAGE_COLUMNS)
         shapes = {column.shape for column in columns}
-        expected = (len(self), *self.fingerprint.shape)
-        if self.features.shape != expected or shapes != {(len(self),)}:
+        removed = set()
+        if "removed" in self._file:
+            removed = {self._file[f"removed/{name}"].shape for name in Removed._fields}
+        rows = len(self) + (min(removed)[0] if removed else 0)
+        expected = (rows, *self.fingerprint.shape)
+        if self.features.shape != expected or shapes != {(len(self),)} or len(removed) > 1:
             raise ValueError(f"features have the shape {self.features.shape}, expected {expected}")
         labels, classes = self.labels, len(self._classes)
         if len(labels) and not -1 <= labels.min() <= labels.max() < classes:
@@ -217,6 +224,18 @@ class Cache:
             columns = [self._file[f"skipped/{name}"][()] for name in Skipped._fields]
         return [Skipped(*row) for row in zip(*map(_texts, columns), strict=True)]
 
+    @functools.cached_property
+    def removed(self) -> list[Removed]:
+        """Images that are no longer listed, whose features are the last rows of `features`."""
+        self._check_open()
+        if "removed" not in self._file:
+            return []
+        with _damage(self.path):
+            columns = {name: self._file[f"removed/{name}"][()] for name in Removed._fields}
+        texts = (_texts(columns[name]).tolist() for name in ("path", "digest"))
+        sizes = (columns[name].tolist() for name in ("width", "height"))
+        return [Removed(*row) for row in zip(*texts, *sizes, strict=True)]
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -234,10 +253,11 @@ class Cache:
         """Return what the cache is and holds as plain values, for JSON."""
         return {
             "format": FORMAT,
-            "version": VERSION,
+            "version": int(self._file.attrs["version"]),
             "images": len(self),
             "duplicates": len(self) - len(set(self.digests)),
-            "shape": list(self.features.shape),
+            "removed": len(self.removed),
+            "shape": [len(self), *self.fingerprint.shape],
             "dtype": str(self.features.dtype),
             "classes": self.catalog.class_counts(),
             "unlabelled": int((self.catalog.labels == NO_LABEL).sum()),
@@ -247,8 +267,10 @@ class Cache:
             "skipped": [{"path": row.path, "reason": row.reason} for row in self.skipped],
         }
 
-    def holds(self, rows: CacheRows, skipped: Sequence[Skipped]) -> bool:
-        """Tell whether the file has exactly these rows, labels and skipped images."""
+    def holds(
+        self, rows: CacheRows, skipped: Sequence[Skipped], removed: Sequence[Removed]
+    ) -> bool:
+        """Tell whether the file has exactly these rows and labels, skipped and removed images."""
         mine, other = self.catalog, rows.catalog
         return (
             np.array_equal(self.digests, rows.digests)
@@ -259,11 +281,17 @@ class Cache:
             and mine.classes == other.classes
             and mine.root.resolve() == other.root.resolve()
             and self.skipped == list(skipped)
+            and self.removed == list(removed)
         )
 
     def index(self) -> dict[str, int]:
-        """Return one row for each content: digest → row."""
+        """Return one row for each content of a listed image: digest → row."""
         return {digest: row for row, digest in enumerate(self.digests)}
+
+    def whole_index(self) -> dict[str, int]:
+        """Return one row for each content, that of removed images too: digest → row."""
+        removed = {image.digest: len(self) + row for row, image in enumerate(self.removed)}
+        return removed | self.index()
 
     def matrix(
         self, pool: str = "avg", *, images: np.ndarray | None = None, copies: int | None = None

@@ -58,6 +58,8 @@ class ExtractSettings:
         Largest share of images that may be skipped; by default a tenth, and always ten.
     strict : bool
         Stop at the first image that cannot be used.
+    prune : bool
+        Drop the features of images that are no longer listed, which are kept otherwise.
     overwrite : bool
         Make an existing cache anew, whatever its settings. An interrupted run with the same
         settings goes on all the same.
@@ -77,6 +79,7 @@ class ExtractSettings:
     batch: int = BATCH
     max_bad: float | None = None
     strict: bool = False
+    prune: bool = False
     overwrite: bool = False
 
 
@@ -97,6 +100,7 @@ class ExtractChanges(TypedDict, total=False):
     batch: int
     max_bad: float | None
     strict: bool
+    prune: bool
     overwrite: bool
 
 
@@ -125,6 +129,7 @@ class Plan:
         """Return the plan with what the old cache and the parts of a stopped run have."""
         known = dict(self.known)
         if old:
+            known.update({image.digest: (image.width, image.height) for image in old.removed})
             known.update(zip(old.digests, map(tuple, old.sizes.tolist()), strict=True))
         known.update({digest: (at.width, at.height) for digest, at in parts.items()})
         return replace(self, known=known)

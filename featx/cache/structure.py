@@ -10,14 +10,16 @@ __all__ = [
     "FORMAT",
     "IMAGE_COLUMNS",
     "USER_BLOCK",
-    "VERSION",
+    "VERSIONS",
+    "Removed",
     "Skipped",
     "check_structure",
     "user_block",
 ]
 
 FORMAT = "featx-cache"
-VERSION = 1
+#: A file that has features of images which are no longer listed has version 2, others 1.
+VERSIONS = (1, 2)
 
 USER_BLOCK = 512
 
@@ -30,6 +32,18 @@ class Skipped(NamedTuple):
     reason: str
 
 
+class Removed(NamedTuple):
+    """An image that was listed before, whose features are kept for when it comes back.
+
+    The path is "" where it is not known: in the parts of a run that was stopped.
+    """
+
+    path: str
+    digest: str
+    width: int
+    height: int
+
+
 IMAGE_COLUMNS = ("path", "digest", "label", "split", "group", "width", "height")
 _KNOWN = (
     "features",
@@ -39,19 +53,20 @@ _KNOWN = (
     "skipped",
     *(f"skipped/{name}" for name in Skipped._fields),
 )
+_KNOWN_2 = ("removed", *(f"removed/{name}" for name in Removed._fields))
 
 
-def check_structure(file: h5py.File, size: int) -> None:
+def check_structure(file: h5py.File, size: int, version: int) -> None:
     """Refuse whatever could read elsewhere or is not of this format, before any data is read."""
-    for name in _KNOWN:
+    for name in _KNOWN + (_KNOWN_2 if version > 1 else ()):
         if not isinstance(file.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"/{name} is missing or is a link")
         item = file[name]
         if not isinstance(item, h5py.Dataset):
             continue
         hdf5.check(name, item)
-        kinds = {"features": "f", "images/label": "iu", "images/width": "iu", "images/height": "iu"}
-        if item.dtype.kind not in kinds.get(name, "S"):
+        kinds = {"features": "f", "label": "iu", "width": "iu", "height": "iu"}
+        if item.dtype.kind not in kinds.get(name.rpartition("/")[2], "S"):
             raise ValueError(f"/{name} has the type {item.dtype}")
         if name != "features" and item.nbytes > size:
             raise ValueError(f"/{name} is larger than the file")
@@ -62,6 +77,6 @@ def check_structure(file: h5py.File, size: int) -> None:
         raise ValueError("/features has rows without data")
 
 
-def user_block(digest: str, version: int = VERSION) -> bytes:
+def user_block(digest: str, version: int) -> bytes:
     """Return what stands before the HDF5 file: its format, and the SHA-256 of all that follows."""
     return f"{FORMAT} {version}\nsha256 {digest}\n".encode().ljust(USER_BLOCK, b"\0")

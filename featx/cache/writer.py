@@ -15,7 +15,7 @@ from ..network.fingerprint import Fingerprint
 from ..storage import files
 from .file import Cache, CacheRows
 from .parts import PartReader, Parts
-from .structure import FORMAT, USER_BLOCK, VERSION, Skipped, user_block
+from .structure import FORMAT, USER_BLOCK, VERSIONS, Removed, Skipped, user_block
 
 __all__ = ["assemble"]
 
@@ -26,6 +26,7 @@ def assemble(
     out: Path,
     rows: CacheRows,
     skipped: Sequence[Skipped],
+    removed: Sequence[Removed],
     fingerprint: Fingerprint,
     *,
     parts: Parts,
@@ -33,7 +34,7 @@ def assemble(
 ) -> None:
     """Write the cache file atomically, from parts and from the rows of an old cache.
 
-    Each digest in `rows` must be in the parts or in the old cache.
+    Each digest in `rows` and in `removed` must be in the parts or in the old cache.
 
     Raises
     ------
@@ -41,22 +42,27 @@ def assemble(
         When the disk is full or fails; the file that was at `out` is then unchanged.
     """
     in_parts = parts.index()
-    in_old = old.index() if old else {}
-    files.require_space(out, _bytes_needed(len(rows.digests), fingerprint))
+    in_old = old.whole_index() if old else {}
+    digests = [*rows.digests, *(image.digest for image in removed)]
+    version = VERSIONS[bool(removed)]
+    files.require_space(out, _bytes_needed(len(digests), fingerprint))
     with files.atomic_write(out) as partial:
         written = hashlib.sha256()
         with h5py.File(partial, "w", userblock_size=USER_BLOCK) as file:
+            file.attrs["version"] = version
             _write_tables(file, rows, skipped, fingerprint)
+            if removed:
+                _write_removed(file, removed)
             features = file.create_dataset(
                 "features",
-                (len(rows.digests), *fingerprint.shape),
+                (len(digests), *fingerprint.shape),
                 fingerprint.dtype,
                 chunks=(1, 1, *fingerprint.trunk.shape),
                 compression="gzip",
                 compression_opts=_GZIP,
             )
             reader = PartReader()
-            for row, digest in enumerate(rows.digests):
+            for row, digest in enumerate(digests):
                 if digest in in_parts:
                     copies = reader.features(in_parts[digest])
                     chunks: Iterable[bytes] = (zlib.compress(copy, _GZIP) for copy in copies)
@@ -70,12 +76,18 @@ def assemble(
                     partial.check()
         partial.check()
         partial.seek(0)
-        partial.write(user_block(files.file_digest(partial.path, skip=USER_BLOCK)))
+        partial.write(user_block(files.file_digest(partial.path, skip=USER_BLOCK), version))
         partial.sync()
-        _check_written(partial.path, rows, skipped, written.digest())
+        _check_written(partial.path, rows, skipped, removed, written.digest())
 
 
-def _check_written(path: Path, rows: CacheRows, skipped: Sequence[Skipped], digest: bytes) -> None:
+def _check_written(
+    path: Path,
+    rows: CacheRows,
+    skipped: Sequence[Skipped],
+    removed: Sequence[Removed],
+    digest: bytes,
+) -> None:
     """Read the finished file and compare it with what was written.
 
     Raises
@@ -85,10 +97,10 @@ def _check_written(path: Path, rows: CacheRows, skipped: Sequence[Skipped], dige
     """
     found = hashlib.sha256()
     with Cache.open(path) as cache:
-        for row in range(len(cache)):
+        for row in range(len(cache.features)):
             for chunk in cache.chunks(row):
                 found.update(chunk)
-        if found.digest() != digest or not cache.holds(rows, skipped):
+        if found.digest() != digest or not cache.holds(rows, skipped, removed):
             raise StorageError(f"{printable(path)} does not hold what was written to it.")
 
 
@@ -106,7 +118,7 @@ def _write_tables(
 ) -> None:
     catalog = rows.catalog
     file.attrs["format"] = FORMAT
-    file.attrs["version"] = VERSION
+
     file.attrs["featx"] = __version__
     file.attrs["fingerprint"] = fingerprint.as_json()
     file.attrs["source"] = np.bytes_(os.fsencode(os.path.abspath(catalog.root)))
@@ -120,6 +132,14 @@ def _write_tables(
     file["images/height"] = rows.sizes[:, 1]
     for name in Skipped._fields:
         _write_texts(file, f"skipped/{name}", [getattr(row, name) for row in skipped])
+
+
+def _write_removed(file: h5py.File, removed: Sequence[Removed]) -> None:
+    for name in ("path", "digest"):
+        _write_texts(file, f"removed/{name}", [getattr(image, name) for image in removed])
+    for name in ("width", "height"):
+        values = [getattr(image, name) for image in removed]
+        file[f"removed/{name}"] = np.array(values, np.int32)
 
 
 def _write_texts(file: h5py.File, name: str, values: Iterable[str]) -> None:

@@ -19,6 +19,7 @@ from .options import (
     Json,
     MetricName,
     Options,
+    Overwrite,
     Quiet,
     Repeats,
     Seed,
@@ -56,6 +57,7 @@ def compare(
             "-o", "--out", metavar="FILE", help="Write the leaderboard to a .csv or .json file too."
         ),
     ] = None,
+    overwrite: Overwrite = False,
     folds: Folds = None,
     repeats: Repeats = None,
     budget: Budget = None,
@@ -76,6 +78,7 @@ def compare(
         from ..heads.compare import write_leaderboard
         from ..heads.leaderboard import CompareSettings
         from ..network.pools import POOLS
+        from ..storage.files import require_new
 
         settings = settings_from(
             CompareSettings,
@@ -84,6 +87,8 @@ def compare(
             pools=tuple(POOLS) if pools == "all" else names(pools),
             options=options_by_head(options or []),
         )
+        if out:
+            require_new(out, overwrite)
         with Meter("Comparing heads", "folds", quiet=quiet) as progress:
             board = run(features, settings, progress=progress)
         if out:

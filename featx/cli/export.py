@@ -8,7 +8,7 @@ import typer
 from ..errors import printable
 from .exits import exit_on_error
 from .meter import Meter
-from .options import Json, Model, Quiet, Weights
+from .options import Json, Model, Overwrite, Quiet, Weights
 from .terminal import print_next, say, say_wrapped, write_json
 
 __all__ = ["export"]
@@ -20,9 +20,7 @@ def export(
         Path,
         typer.Option("-o", "--out", metavar="FILE", help="The Keras file to write, .keras."),
     ] = Path("model.keras"),
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the output file if it exists.")
-    ] = False,
+    overwrite: Overwrite = False,
     weights: Weights = "auto",
     quiet: Quiet = False,
     json: Json = False,

@@ -12,6 +12,7 @@ from .options import (
     ADVANCED,
     IMAGES,
     NETWORK,
+    OUTPUT,
     Augment,
     Columns,
     Json,
@@ -25,7 +26,17 @@ from .options import (
     sources,
 )
 from .pages import settings_from
-from .terminal import print_next, print_skipped, quoted, say, say_wrapped, shortened, write_json
+from .terminal import (
+    print_next,
+    print_skipped,
+    print_some,
+    quoted,
+    say,
+    say_wrapped,
+    shortened,
+    warn,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from ..cache.extract import ExtractResult
@@ -64,6 +75,15 @@ def extract(
         bool,
         typer.Option(
             "--overwrite", help="Replace an existing cache, even one made with other settings."
+        ),
+    ] = False,
+    prune: Annotated[
+        bool,
+        typer.Option(
+            "--prune",
+            rich_help_panel=OUTPUT,
+            help="Drop the features of images that are no longer listed. Without this option they "
+            "are kept, hidden from fit, until the images come back.",
         ),
     ] = False,
     size: Size = None,
@@ -129,8 +149,8 @@ def extract(
     """Send images through VGG16 once and cache their features.
 
     When the command runs again, it computes only the features of new images. After an interruption
-    it continues where it stopped. Images that cannot be used are skipped and listed, and the exit
-    code is then 3.
+    it continues where it stopped. Images that cannot be used are skipped, and features of images
+    that are no longer listed are kept but hidden: both are listed, and the exit code is then 3.
     """
     with exit_on_error(json, quiet=quiet, resume="Finished parts are kept."):
         from ..cache.extract import ExtractSettings
@@ -151,7 +171,7 @@ def extract(
             if len(done.classes) < 2:
                 after = f"featx score MODEL {quoted(done.out)} -o scores.csv"
             print_next(after, quiet=quiet)
-        if done.skipped:
+        if done.skipped or done.removed:
             raise typer.Exit(3)
 
 
@@ -177,7 +197,18 @@ def print_extracted(done: "ExtractResult") -> None:
     say(f"  {done.reused} reused; {done.computed} computed in {done.seconds:.1f} s{rate}")
     if done.ignored:
         say(f"  {done.ignored} files that do not look like images were ignored")
+    if done.pruned:
+        say(f"  {done.pruned} images are no longer listed: their features were dropped")
     print_skipped([(row.path, row.reason) for row in done.skipped])
+    if done.removed:
+        print_some(
+            [f"no longer listed: {printable(row.path or row.digest)}" for row in done.removed]
+        )
+        warn(
+            f"  The features of {_number(len(done.removed), 'image')} that "
+            f"{'is' if len(done.removed) == 1 else 'are'} no longer listed are kept, hidden from "
+            "fit; --prune drops them."
+        )
 
 
 def _number(count: int, one: str, many: str = "") -> str:

@@ -138,8 +138,9 @@ def finetune(
         bool,
         typer.Option(
             "--overwrite",
-            rich_help_panel=ADVANCED,
-            help="Start again instead of continuing an interrupted run.",
+            rich_help_panel=OUTPUT,
+            help="Replace an existing output, and start again instead of continuing an interrupted "
+            "run.",
         ),
     ] = False,
     seed: Seed = None,

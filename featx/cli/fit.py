@@ -20,6 +20,7 @@ from .options import (
     Json,
     MetricName,
     Options,
+    Overwrite,
     Quiet,
     Repeats,
     Seed,
@@ -49,6 +50,7 @@ def fit(
             "{heads.registry.HEADS}.",
         ),
     ] = "best",
+    overwrite: Overwrite = False,
     heads: Heads = "all",
     pool: Annotated[
         str | None,

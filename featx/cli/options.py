@@ -28,6 +28,12 @@ Json = Annotated[
         help="Print the result as one JSON object, and nothing else.",
     ),
 ]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", rich_help_panel=OUTPUT, help="Replace the output file if it exists."
+    ),
+]
 Quiet = Annotated[
     bool,
     typer.Option(

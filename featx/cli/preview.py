@@ -7,7 +7,19 @@ import typer
 
 from ..errors import printable
 from .exits import exit_on_error
-from .options import Augment, Columns, Json, Outside, Quiet, Resize, Seed, Size, Sources, sources
+from .options import (
+    Augment,
+    Columns,
+    Json,
+    Outside,
+    Overwrite,
+    Quiet,
+    Resize,
+    Seed,
+    Size,
+    Sources,
+    sources,
+)
 from .pages import settings_from
 from .terminal import print_next, print_skipped, quoted, say, write_json
 
@@ -35,6 +47,7 @@ def preview(
         ),
     ] = None,
     pictures: Annotated[int | None, typer.Option("--pictures", hidden=True)] = None,
+    overwrite: Overwrite = False,
     size: Size = None,
     resize: Resize = None,
     columns: Columns = None,

@@ -16,6 +16,7 @@ __all__ = [
     "fits",
     "print_next",
     "print_skipped",
+    "print_some",
     "print_table",
     "quoted",
     "say",
@@ -26,7 +27,7 @@ __all__ = [
     "write_json",
 ]
 
-_MOST_SKIPPED = 20
+_MOST_LINES = 20
 _NARROWEST = 12  # cells to which a column is folded
 _GAP = "  "
 
@@ -157,7 +158,17 @@ def print_skipped(skipped: Sequence[tuple[str, str]]) -> None:
     """Write the first of the skipped images, (path, reason) each, to the error stream."""
     from ..images.decode import REASONS
 
-    for path, reason in skipped[:_MOST_SKIPPED]:
-        warn(f"  skipped {printable(path)}: {reason}, {REASONS.get(reason, '')}")
-    if len(skipped) > _MOST_SKIPPED:
-        warn(f"  … and {len(skipped) - _MOST_SKIPPED} more (--json lists all)")
+    print_some(
+        [
+            f"skipped {printable(path)}: {reason}, {REASONS.get(reason, '')}"
+            for path, reason in skipped
+        ]
+    )
+
+
+def print_some(lines: Sequence[str]) -> None:
+    """Write the first of many lines to the error stream, and how many more there are."""
+    for line in lines[:_MOST_LINES]:
+        warn(f"  {line}")
+    if len(lines) > _MOST_LINES:
+        warn(f"  … and {len(lines) - _MOST_LINES} more (--json lists all)")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..storage import files
+from ..storage import files, locks
 
 __all__ = ["check_plot", "draw"]
 
@@ -70,7 +70,7 @@ def draw(tuning: Mapping[str, Any], out: Path) -> None:
     figure.suptitle(f"{tuning['head']}, tuned from {tuning['layers'][0]} on ({kept})")
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=120)
-    with files.lock_output(out):
+    with locks.lock_output(out):
         files.write_bytes(out, drawn.getvalue())
 
 

@@ -129,7 +129,8 @@ def finetune(
         settings = replace(settings, class_weight=weight)
     own = loaded.fingerprint.trunk.cut if loaded.tail else None
     layers = unfrozen(loaded.until, settings.unfreeze, settings.start, own)
-    with lock_model(out):
+    goes_on = Checkpoint(out, {}).path.exists()
+    with lock_model(out, settings.overwrite or goes_on):
         path = cache_at(layers.cut, loaded, source, out, extract_progress)
         with Cache.open(path) as cache:
             check_trunk(loaded, cache, layers.cut)

@@ -79,7 +79,7 @@ class FinetuneSettings(Recipe):
     force : bool
         Keep the fine-tuned network even where it is no better.
     overwrite : bool
-        Start again, whatever an interrupted run left.
+        Replace a model that exists, and start again, whatever an interrupted run left.
     """
 
     unfreeze: int = 4

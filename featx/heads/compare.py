@@ -11,7 +11,7 @@ from ..cache.file import Cache
 from ..dataset import splits
 from ..errors import InputError, printable
 from ..progress import Progress
-from ..storage import files
+from ..storage import files, locks
 from .leaderboard import CompareChanges, CompareResult, CompareSettings, rank
 
 __all__ = ["compare", "write_leaderboard"]
@@ -88,5 +88,5 @@ def write_leaderboard(board: CompareResult, out: Path) -> None:
         text = json.dumps(board.as_dict(), indent=2) + "\n"
     else:
         raise InputError(f"{printable(out)}: expected a name that ends in .csv or .json.")
-    with files.lock_output(out):
+    with locks.lock_output(out):
         files.write_bytes(out, text.encode())

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..dataset.scan import Source, as_catalog
 from ..errors import InputError, printable
-from ..storage import files
+from ..storage import files, locks
 from . import augment
 from .reader import Reader
 from .sandbox import Job
@@ -40,6 +40,8 @@ class PreviewSettings:
     size : int
         Pixels a side.
     resize : {"squash", "crop"}
+    overwrite : bool
+        Replace a sheet that exists.
     """
 
     images: int = 6
@@ -48,6 +50,7 @@ class PreviewSettings:
     seed: int = 0
     size: int = 224
     resize: str = "crop"
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def preview(
         )
     if settings.images < 1:
         raise InputError(f"images is {settings.images}. Expected 1 or more.")
+    files.require_new(out, settings.overwrite)
     policy = augment.get_policy(settings.augment, settings.copies)
     listed = as_catalog(source)
     rows: list[tuple[str, np.ndarray]] = []
@@ -112,7 +116,7 @@ def preview(
     sheet = _sheet(rows, settings)
     drawn = io.BytesIO()
     sheet.save(drawn, "PNG" if out.suffix.lower() == ".png" else "JPEG")
-    with files.lock_output(out):
+    with locks.lock_output(out):
         files.write_bytes(out, drawn.getvalue())
     return PreviewResult(out, len(rows), skipped)
 

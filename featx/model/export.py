@@ -17,7 +17,7 @@ from ..errors import InputError, printable
 from ..network import layers
 from ..network.preprocessing import normalization
 from ..plain import plain
-from ..storage import files
+from ..storage import files, locks
 from .keras_network import apply_head, head_as_network
 from .model import Model
 
@@ -88,8 +88,7 @@ def export(model: Model, out: str | os.PathLike[str], *, overwrite: bool = False
     out = Path(out)
     if out.suffix != ".keras" or out.is_dir():
         raise InputError(f"{printable(out)}: expected the name of a file that ends in .keras.")
-    if out.exists() and not overwrite:
-        raise InputError(f"{printable(out)} exists. Give another output, or add --overwrite.")
+    files.require_new(out, overwrite)
     head = head_as_network(model.head_name, model.head)
     described = {
         "classes": list(model.classes),
@@ -110,7 +109,7 @@ def export(model: Model, out: str | os.PathLike[str], *, overwrite: bool = False
         path = Path(folder) / "model.keras"
         network.save(path)
         data = _with_metadata(path.read_bytes(), described)
-    with files.lock_output(out):
+    with locks.lock_output(out):
         files.write_bytes(out, data)
     size = model.fingerprint.trunk.size
     return ExportResult(out, size, model.classes, len(data), made_in, apart)

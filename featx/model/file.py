@@ -36,7 +36,7 @@ from ..network.fingerprint import Fingerprint
 from ..network.pools import POOLS, pool_features
 from ..network.tail import Tail
 from ..progress import Progress
-from ..storage import files
+from ..storage import files, locks
 from ..storage.tensors import load_tensors, save_tensors
 from .model import FORMAT, VERSION, Model
 from .novelty import Novelty
@@ -136,13 +136,13 @@ def is_model(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def lock_model(path: Path) -> Iterator[None]:
+def lock_model(path: Path, overwrite: bool) -> Iterator[None]:
     """Hold the path of a model that will be written, so that errors show before the work.
 
     Raises
     ------
     InputError
-        When the path exists and is not a model; it is left alone.
+        When the path exists and may not be replaced, or is not a model; it is left alone.
     StorageError
         When the path cannot be written.
     LockedError
@@ -150,7 +150,8 @@ def lock_model(path: Path) -> Iterator[None]:
     """
     if path.exists() and not is_model(path):
         raise InputError(f"{printable(path)} exists and is not a featx model. Give another name.")
-    with files.lock_output(path):
+    files.require_new(path, overwrite)
+    with locks.lock_output(path):
         yield
 
 

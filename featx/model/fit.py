@@ -61,6 +61,8 @@ class FitSettings:
         out-of-fold probabilities.
     seed : int
         Seed of the held-out images, of the folds and of the head.
+    overwrite : bool
+        Replace a model that exists.
     """
 
     head: str = BEST
@@ -75,6 +77,7 @@ class FitSettings:
     test_size: float = 0.2
     target_precision: float | None = None
     seed: int = 0
+    overwrite: bool = False
 
 
 class FitChanges(TypedDict, total=False):
@@ -92,6 +95,7 @@ class FitChanges(TypedDict, total=False):
     test_size: float
     target_precision: float | None
     seed: int
+    overwrite: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +199,7 @@ def fit(
     begun = time.monotonic()
     out = Path(out)
     _check(settings)
-    with Cache.open(features) as cache, lock_model(out):
+    with Cache.open(features) as cache, lock_model(out, settings.overwrite):
         catalog = cache.catalog
         splits.require_classes(catalog)
         split = splits.train_test(catalog, cache.digests, settings.test_size, settings.seed)

@@ -131,11 +131,11 @@ def _content(cache: Cache, told: Progress) -> Iterator[str]:
     strange = set(rows.catalog.splits) - {"", *SPLITS.values()}
     if strange:
         yield f"There is an unknown split, {printable(min(strange))!r}."
-    bad = []
-    for row in range(len(cache)):
+    bad, paths = [], [*rows.catalog.paths, *(image.path for image in cache.removed)]
+    for row, path in enumerate(paths):
         if not all(_is_finite(cache, chunk) for chunk in cache.chunks(row)):
-            bad.append(str(rows.catalog.paths[row]))
-        told(row + 1, len(cache))
+            bad.append(str(path))
+        told(row + 1, len(paths))
     if bad:
         yield f"The features of {_some(bad)} cannot be unpacked, or are not finite numbers."
 

@@ -20,7 +20,7 @@ import platformdirs
 
 from ..errors import CorruptError, InputError, StorageError, one_of, printable
 from ..progress import Progress
-from ..storage import files
+from ..storage import files, locks
 from . import weight_files
 
 __all__ = ["PROVIDERS", "Provider", "fetch", "find_weights", "read_weights", "verified"]
@@ -198,7 +198,7 @@ def fetch(name: str, *, given: Path | None = None, progress: Progress | None = N
     if given is not None and not given.is_file():
         raise InputError(f"{printable(given)} is not a file. Get it with: {provider.by_hand}")
     path = folder() / provider.file
-    with files.lock_output(path), tempfile.TemporaryDirectory(prefix="featx-") as place:
+    with locks.lock_output(path), tempfile.TemporaryDirectory(prefix="featx-") as place:
         arrived = given or provider.download(Path(place), progress)
         data = verified(provider.convert(arrived), provider.digest, arrived)
         files.write_bytes(path, data)

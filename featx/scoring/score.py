@@ -16,7 +16,7 @@ from ..model.file import load
 from ..model.model import Model
 from ..plain import plain
 from ..progress import Progress
-from ..storage import files
+from ..storage import files, locks
 from ..storage.unfinished import Shards
 from .rows import CacheSource, FileSource, RowBlock, open_rows
 from .tables import DIGITS, Table, table_for
@@ -151,14 +151,12 @@ def score(
     out = Path(out)
     _check(settings, model, source, out)
     table = table_for(out, _columns(model, settings), _about(model, settings))
-    with open_rows(model, source, copies=settings.tta) as opened, files.lock_output(out):
+    with open_rows(model, source, copies=settings.tta) as opened, locks.lock_output(out):
         shards = Shards(out, _identity(model, opened, settings))
         if settings.overwrite:
             shards.remove()
-        elif out.exists() and not shards.path.exists():
-            raise InputError(
-                f"{printable(out)} exists. Give another output, or add --overwrite to replace it."
-            )
+        elif not shards.path.exists():
+            files.require_new(out, overwrite=False)
         done = shards.begin()
         blocks = [
             range(start, min(start + opened.block, len(opened)))

@@ -1,4 +1,4 @@
-"""Atomic writes, locks, digests: the only module that replaces, locks, syncs or deletes files.
+"""Atomic writes and digests: the only module that replaces, locks, syncs or deletes files.
 
 Every change of a file goes through `disk`, which has one method for each kind of call, so that
 tests can replace it by one that fails, keeps a record, or kills the process.
@@ -13,14 +13,14 @@ import logging
 import os
 import secrets
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import LockedError, StorageError, printable
+from ..errors import InputError, StorageError, printable
 
 __all__ = [
+    "NOT_OFFERED",
     "Disk",
     "Partial",
     "Stamp",
@@ -29,15 +29,16 @@ __all__ = [
     "disk",
     "file_digest",
     "file_size",
-    "lock_output",
     "make_folder",
     "read_bytes",
     "remove",
     "remove_folder",
     "remove_partials",
+    "require_new",
     "require_space",
     "stamp",
     "storage_errors",
+    "warn_once",
     "write_bytes",
 ]
 
@@ -92,7 +93,7 @@ class Disk:
 _AGAIN = "Free some space and run the same command again; finished work is kept."
 
 #: What a file system answers that does not offer a call, as some network and FUSE ones do.
-_NOT_OFFERED = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK))
+NOT_OFFERED = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK))
 _warned: set[str] = set()
 
 #: The disk that every function of this module uses.
@@ -163,6 +164,20 @@ def _free(path: Path) -> int:
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+def require_new(path: Path, overwrite: bool) -> None:
+    """Check that an output does not exist yet, or may be replaced.
+
+    Raises
+    ------
+    InputError
+        When it exists and `overwrite` is false.
+    """
+    if path.exists() and not overwrite:
+        raise InputError(
+            f"{printable(path)} exists. Give another output, or add --overwrite to replace it."
+        )
 
 
 def require_space(path: Path, needed: int) -> None:
@@ -323,16 +338,16 @@ def _sync(descriptor: int, folder: Path) -> None:
     try:
         disk.sync(descriptor)
     except OSError as error:
-        if error.errno not in _NOT_OFFERED:
+        if error.errno not in NOT_OFFERED:
             raise
-        _warn_once(
+        warn_once(
             "sync",
             f"The file system of {printable(folder)} cannot be told to write to the disk at once "
             f"({error.strerror}). The run goes on; only a loss of power could cost the last files.",
         )
 
 
-def _warn_once(what: str, message: str) -> None:
+def warn_once(what: str, message: str) -> None:
     """Warn of what a file system lacks; once in a process."""
     if what not in _warned:
         _warned.add(what)
@@ -372,89 +387,3 @@ def remove_partials(path: Path) -> None:
     with storage_errors(path):
         for partial in path.parent.glob(f"{_partial_prefix(path)}*.partial"):
             remove(partial)
-
-
-@contextlib.contextmanager
-def lock_output(path: Path) -> Iterator[None]:
-    """Make the folder of `path`, hold `<path>.lock`, and delete temporary files of killed runs.
-
-    Only one run at a time writes `path`. The lock is the kernel's, freed when the process ends
-    however it ends. The lock file is deleted while it is held, and whoever gets the lock of a file
-    that has lost its name tries again, so no two runs hold a lock of one name.
-
-    Raises
-    ------
-    LockedError
-        When another process holds the lock; the message names its process id and host.
-    StorageError
-        When the folder cannot be written to.
-    """
-    make_folder(path.parent)
-    name = path.with_name(path.name + ".lock")
-    with storage_errors(name):
-        descriptor = _held(name, path)
-    try:
-        remove_partials(path)
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            disk.unlock(name)
-        os.close(descriptor)
-
-
-def _held(name: Path, path: Path) -> int:
-    """Return the descriptor of a lock file that this process holds under its name."""
-    while True:
-        descriptor = _open_lock(name)
-        try:
-            _lock(descriptor, path)
-            if _has_name(descriptor, name):
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # the run that held it deleted it; there may be another by now
-
-
-def _open_lock(name: Path) -> int:
-    """Open or make a lock file, which whoever may write to its folder may use."""
-    try:
-        descriptor = disk.open(name, os.O_RDWR | os.O_CREAT)
-    except PermissionError as error:
-        try:  # one that a killed run of another user left
-            return disk.open(name, os.O_RDONLY)
-        except OSError:
-            raise error from None
-    with contextlib.suppress(OSError):
-        os.fchmod(descriptor, 0o644 | name.parent.stat().st_mode & 0o022)
-    return descriptor
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    """Lock an open lock file, and write into it who holds it."""
-    try:
-        disk.lock(descriptor)
-    except (PermissionError, BlockingIOError) as error:
-        holder = os.pread(descriptor, 1000, 0).decode("utf-8", "replace") or "another run"
-        raise LockedError(
-            f"{printable(path)} is being written by {printable(holder)}. "
-            "Wait for it to end, or give another output."
-        ) from error
-    except OSError as error:
-        if error.errno not in _NOT_OFFERED:
-            raise
-        _warn_once(
-            "lock",
-            f"The file system of {printable(path.parent)} has no locks ({error.strerror}), so "
-            "nothing stops two runs from writing the same output. See that only one does.",
-        )
-    if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
-        disk.truncate(descriptor, 0)
-        disk.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
-
-
-def _has_name(descriptor: int, name: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), name.stat())
-    except FileNotFoundError:
-        return False

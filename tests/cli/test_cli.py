@@ -55,7 +55,7 @@ def test_the_whole_way(tmp_path: Path) -> None:
     assert fitted["out"] == str(model) and fitted["seconds"] >= 0
     assert run_json("info", cache)["images"] == 100
     assert run_json("info", model)["test"] == fitted["test"]
-    text = run("fit", cache, "-o", model, "--heads", "logreg,lda").stdout
+    text = run("fit", cache, "-o", model, "--heads", "logreg,lda", "--overwrite").stdout
     assert f"Accuracy {fitted['test']['accuracy']:.4f}" in text
     right = sum(row[at] for at, row in enumerate(fitted["test"]["confusion"]))
     assert f"{right} of 20 test images are right (95 % interval " in text
@@ -156,10 +156,11 @@ def test_preview_is_an_image(photos: Path, tmp_path: Path) -> None:
     listed = photos / "sub" / "list.csv"
     listed.parent.mkdir()
     listed.write_text("path\n../blue/0.png\n")
-    assert "--allow-outside" in run("preview", listed, "-o", sheet, code=2).stderr
-    assert run_json("preview", listed, "-o", sheet, "--allow-outside")["images"] == 1
+    other = tmp_path / "other.png"
+    assert "--allow-outside" in run("preview", listed, "-o", other, code=2).stderr
+    assert run_json("preview", listed, "-o", other, "--allow-outside")["images"] == 1
     (photos / "blue" / "0.png").write_bytes(b"")
-    assert "empty" in run("preview", photos, "-o", sheet, code=3).stderr
+    assert "empty" in run("preview", photos, "-o", other, "--overwrite", code=3).stderr
 
 
 def test_version() -> None:

@@ -88,7 +88,7 @@ def test_what_cannot_be_exported(made: Path, tmp_path: Path) -> None:
     model = featx.fit(made / "caffe.h5", tmp_path / "m.featx", head="knn").model
     with pytest.raises(InputError, match=r"head knn cannot become layers .*nearest-centroid, lda"):
         featx.export(model, tmp_path / "m.keras")
-    model = featx.fit(made / "caffe.h5", tmp_path / "m.featx", head="lda").model
+    model = featx.fit(made / "caffe.h5", tmp_path / "l.featx", head="lda").model
     with pytest.raises(InputError, match=r"expected the name of a file that ends in \.keras"):
         featx.export(model, tmp_path / "m.h5")
     (tmp_path / "m.keras").write_text("mine")

@@ -102,7 +102,7 @@ def test_options_reach_the_head(features: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Unknown head 'svm'"):
         featx.fit(features, out, head="svm")
     with pytest.raises(InputError, match="Unknown class weight 'even'"):
-        featx.fit(features, out, head="lda", class_weight="even")
+        featx.fit(features, tmp_path / "e.featx", head="lda", class_weight="even")
 
 
 # Bundles ------------------------------------------------------------------------------------
@@ -206,14 +206,19 @@ def test_cut_bundles_are_refused(model: Path, tmp_path: Path, length: int) -> No
         featx.load(cut)
 
 
-def test_only_bundles_are_overwritten(features: Path, model: Path, tmp_path: Path) -> None:
+def test_only_models_are_overwritten_where_that_is_asked(
+    features: Path, model: Path, tmp_path: Path
+) -> None:
     photo = write_image(tmp_path / "photo.jpg", 1)
     before = photo.read_bytes()
     with pytest.raises(InputError, match="exists and is not a featx model"):
         featx.fit(features, photo, head="lda")
     assert photo.read_bytes() == before
     again = Path(shutil.copy(model, tmp_path))
-    featx.fit(features, again, head="knn")
+    with pytest.raises(InputError, match=r"exists\. Give another output, or add --overwrite"):
+        featx.fit(features, again, head="knn")
+    assert again.read_bytes() == model.read_bytes()
+    featx.fit(features, again, head="knn", overwrite=True)
     assert featx.load(again).head_name == "knn"
 
 

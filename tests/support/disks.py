@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +66,25 @@ class Killing(Watched):
     def before(self, name: str, arguments: tuple[Any, ...]) -> None:
         if name == self._name and self.calls.count(name) == self._number:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Poor(Disk):
+    """A disk whose file system does not offer some calls."""
+
+    def __init__(self, error: int, *missing: str) -> None:
+        self.error = error
+        self.missing = missing
+
+    def sync(self, descriptor: int) -> None:
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+        if kind in self.missing:
+            raise OSError(self.error, os.strerror(self.error))
+        super().sync(descriptor)
+
+    def lock(self, descriptor: int) -> None:
+        if "lock" in self.missing:
+            raise OSError(self.error, os.strerror(self.error))
+        super().lock(descriptor)
 
 
 # What a machine that loses its power can leave ------------------------------------------------

@@ -400,7 +400,7 @@ def test_manifests(made: Path, tmp_path: Path) -> None:
         "nul.csv": "path\na\0b.png\n",
         "long.csv": f"path\n{'a' * 200_000}.png\n",
         "quoted.csv": 'path\n"a.png\n',
-        "columns.csv": "path,label,__class__\na.png,b,os\n",
+        "fields.csv": "path,label\na.png,b,os\n",
         "deep.jsonl": '{"path": ' + "[" * 200_000,
         "object.jsonl": '{"path": {"a": 1}}\n',
         "label.jsonl": '{"path": "a.png", "label": ["b"]}\n',
