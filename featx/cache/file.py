@@ -15,9 +15,10 @@ bytes. A published file is never opened for writing: a change is a new file that
 """
 
 import contextlib
+import copy
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,10 +27,10 @@ import h5py
 import numpy as np
 
 from ..dataset.catalog import NO_LABEL, Catalog
-from ..errors import CorruptError, IncompatibleError, InputError, StorageError, printable
+from ..errors import CorruptError, IncompatibleError, printable
 from ..network.fingerprint import Fingerprint
 from ..network.pools import pool_features
-from ..storage import files
+from ..storage import files, kinds
 from .structure import (
     FORMAT,
     IMAGE_COLUMNS,
@@ -38,7 +39,8 @@ from .structure import (
     Removed,
     Skipped,
     check_structure,
-    user_block,
+    damage,
+    sealed_version,
 )
 
 __all__ = ["Cache", "CacheRows", "Matrix"]
@@ -119,7 +121,7 @@ class Cache:
         Raises
         ------
         InputError
-            When there is no such file.
+            When there is no such file, or it is a model.
         CorruptError
             When any byte is not the one that was written, or it is not a cache file. The first is
             seen before HDF5 looks at the file: what HDF5 makes of damage cannot be relied on.
@@ -127,11 +129,8 @@ class Cache:
             When another version of featx wrote it in a form that this one does not read.
         """
         path = Path(path)
-        if not path.is_file():
-            raise InputError(
-                f"{printable(path)} does not exist. Make it with: featx extract FOLDER"
-            )
-        version = _version(path)
+        kinds.require_kind(path, "cache", "featx extract FOLDER")
+        version = sealed_version(path)
         if not version:
             raise CorruptError(
                 f"{printable(path)} is not a whole featx cache: its bytes are not those that were "
@@ -142,10 +141,10 @@ class Cache:
                 f"{printable(path)} has the cache version {version}; this featx reads up to "
                 f"{max(VERSIONS)}. Extract it again, or use the featx that made it."
             )
-        with _damage(path):
+        with damage(path):
             file = h5py.File(path, "r", locking=False)
         try:
-            with _damage(path):
+            with damage(path):
                 if (file.attrs.get("format"), file.attrs.get("version")) != (FORMAT, version):
                     raise ValueError(f"its format is not {FORMAT} {version}")
                 check_structure(file, files.file_size(path), version)
@@ -155,6 +154,27 @@ class Cache:
             file.close()
             raise
         return cache
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, features: "str | os.PathLike[str] | Cache") -> Iterator["Cache"]:
+        """Yield an open cache: the one that is given, which stays open, or that of a path."""
+        if isinstance(features, Cache):
+            features._check_open()
+            yield features
+        else:
+            with cls.open(features) as cache:
+                yield cache
+
+    def without_classes(self, names: Collection[str]) -> "Cache":
+        """Return a view of the same file in which images of these classes have no label."""
+        view = copy.copy(self)
+        vars(view).pop("_images", None)
+        kept = tuple(name for name in self._classes if name not in names)
+        view._classes = kept
+        index = [*(kept.index(name) if name in kept else NO_LABEL for name in self._classes)]
+        view.labels = np.array([*index, NO_LABEL], np.int32)[self.labels]
+        return view
 
     def _check_shapes(self) -> None:
         columns = (self._file[f"images/{name}"] for name in IMAGE_COLUMNS)
@@ -179,7 +199,7 @@ class Cache:
             When they cannot be read.
         """
         self._check_open()
-        with _damage(self.path):
+        with damage(self.path):
             names = [name for name in IMAGE_COLUMNS if name != "label"]
             columns = {name: self._file[f"images/{name}"][start:stop] for name in names}
         catalog = Catalog(
@@ -220,7 +240,7 @@ class Cache:
     def skipped(self) -> list[Skipped]:
         """What was listed and is not in the cache, in order."""
         self._check_open()
-        with _damage(self.path):
+        with damage(self.path):
             columns = [self._file[f"skipped/{name}"][()] for name in Skipped._fields]
         return [Skipped(*row) for row in zip(*map(_texts, columns), strict=True)]
 
@@ -230,7 +250,7 @@ class Cache:
         self._check_open()
         if "removed" not in self._file:
             return []
-        with _damage(self.path):
+        with damage(self.path):
             columns = {name: self._file[f"removed/{name}"][()] for name in Removed._fields}
         texts = (_texts(columns[name]).tolist() for name in ("path", "digest"))
         sizes = (columns[name].tolist() for name in ("width", "height"))
@@ -344,29 +364,26 @@ class Cache:
         for start in range(0, len(images), _READ_PICTURES):
             wanted = images[start : start + _READ_PICTURES]
             runs = np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1)
-            with _damage(self.path):
+            with damage(self.path):
                 block = [self.features[run[0] : run[-1] + 1, : 1 + copies] for run in runs]
             yield start, np.concatenate(block)
 
     def chunks(self, row: int) -> Iterator[bytes]:
         """Yield the compressed features of each copy of an image, as they lie in the file."""
-        for copy in range(1 + self.fingerprint.copies):
-            _, chunk = self.features.id.read_direct_chunk((row, copy, 0, 0, 0))
+        for number in range(1 + self.fingerprint.copies):
+            _, chunk = self.features.id.read_direct_chunk((row, number, 0, 0, 0))
             yield chunk
 
     def path_blocks(self) -> Iterator[list[bytes]]:
         """Yield the paths of all images as bytes, in blocks."""
         for start in range(0, len(self), _READ_PATHS):
-            with _damage(self.path):
+            with damage(self.path):
                 yield self._file["images/path"][start : start + _READ_PATHS].tolist()
 
     @staticmethod
     def is_cache(path: Path) -> bool:
         """Tell whether a file looks like a cache, by its first bytes."""
-        if not path.is_file():
-            return False
-        with files.storage_errors(path), path.open("rb") as file:
-            return file.read(len(FORMAT) + 1) == f"{FORMAT} ".encode()
+        return kinds.is_cache(path)
 
     def recorded_digest(self) -> str:
         """Return the SHA-256 that the file gives of all that follows its first 512 bytes."""
@@ -376,25 +393,3 @@ class Cache:
 
 def _texts(column: np.ndarray) -> np.ndarray:
     return np.array([os.fsdecode(value) for value in column.tolist()], dtype=object)
-
-
-@contextlib.contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """Turn what reading a damaged file raises into a `CorruptError`."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except (LookupError, ValueError, TypeError, OSError, RuntimeError) as error:
-        raise CorruptError(f"{printable(path)} is not a whole featx cache: {error}.") from error
-
-
-def _version(path: Path) -> int | None:
-    """Return the version of a cache file whose every byte is the one that was written, or None."""
-    with files.storage_errors(path), path.open("rb") as file:
-        block = file.read(USER_BLOCK)
-    version = block.split(b"\n")[0].removeprefix(f"{FORMAT} ".encode())
-    if not (version.isdigit() and len(version) < 4):
-        return None
-    digest = files.file_digest(path, skip=USER_BLOCK)
-    return int(version) if block == user_block(digest, int(version)) else None

@@ -1,10 +1,14 @@
 """The structure of a cache file: checked before any of its data is read."""
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import h5py
 
-from ..storage import hdf5
+from ..errors import CorruptError, StorageError, printable
+from ..storage import files, hdf5
 
 __all__ = [
     "FORMAT",
@@ -14,6 +18,8 @@ __all__ = [
     "Removed",
     "Skipped",
     "check_structure",
+    "damage",
+    "sealed_version",
     "user_block",
 ]
 
@@ -80,3 +86,25 @@ def check_structure(file: h5py.File, size: int, version: int) -> None:
 def user_block(digest: str, version: int) -> bytes:
     """Return what stands before the HDF5 file: its format, and the SHA-256 of all that follows."""
     return f"{FORMAT} {version}\nsha256 {digest}\n".encode().ljust(USER_BLOCK, b"\0")
+
+
+@contextlib.contextmanager
+def damage(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged file raises into a `CorruptError`."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except (LookupError, ValueError, TypeError, OSError, RuntimeError) as error:
+        raise CorruptError(f"{printable(path)} is not a whole featx cache: {error}.") from error
+
+
+def sealed_version(path: Path) -> int | None:
+    """Return the version of a cache file whose every byte is the one that was written, or None."""
+    with files.storage_errors(path), path.open("rb") as file:
+        block = file.read(USER_BLOCK)
+    version = block.split(b"\n")[0].removeprefix(f"{FORMAT} ".encode())
+    if not (version.isdigit() and len(version) < 4):
+        return None
+    digest = files.file_digest(path, skip=USER_BLOCK)
+    return int(version) if block == user_block(digest, int(version)) else None

@@ -22,7 +22,16 @@ from .options import (
 )
 from .pages import settings_from
 from .scores import print_confusion, print_reliability, print_scores
-from .terminal import print_next, print_skipped, print_table, quoted, say, write_json
+from .terminal import (
+    print_next,
+    print_skipped,
+    print_table,
+    quoted,
+    say,
+    say_wrapped,
+    shortened,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from ..scoring.evaluate import EvaluateResult
@@ -108,6 +117,10 @@ def print_evaluated(found: "EvaluateResult") -> None:
         say(f"  {found.trained_on} left out: the model was trained on them")
     if found.unlabelled:
         say(f"  {found.unlabelled} images without a label left out")
+    if found.unknown:
+        say_wrapped(
+            "  left out, of classes that the model does not know: " + shortened(found.unknown), "  "
+        )
     print_skipped(found.skipped)
     say()
     rows = [

@@ -19,6 +19,7 @@ from .options import (
     Heads,
     Json,
     MetricName,
+    MinPerClass,
     Options,
     Overwrite,
     Quiet,
@@ -29,7 +30,7 @@ from .options import (
 )
 from .pages import settings_from
 from .scores import print_confusion, print_reliability, print_scores
-from .terminal import print_next, quoted, say, say_wrapped, write_json
+from .terminal import print_next, quoted, say, say_wrapped, shortened, write_json
 
 if TYPE_CHECKING:
     from ..model.fit import FitResult
@@ -66,6 +67,7 @@ def fit(
     class_weight: ClassWeight = None,
     folds: Folds = None,
     repeats: Repeats = None,
+    min_per_class: MinPerClass = None,
     budget: Budget = None,
     test_size: Annotated[
         float | None,
@@ -122,6 +124,9 @@ def print_fitted(fitted: "FitResult") -> None:
     say_wrapped(f"  {fitted.rule}", "  ")
     if fitted.left_out:
         say(f"  {fitted.left_out} training images left out: they equal test images")
+    if fitted.left_out_classes:
+        few = shortened(fitted.left_out_classes)
+        say_wrapped(f"  classes left out, with too few images to train on: {few}", "  ")
     if fitted.unlabelled:
         say(f"  {fitted.unlabelled} images without a label left out")
     if model.provider == "random":

@@ -28,7 +28,8 @@ def info(
     """Describe a cache or a model: its images, how it was made, and its test results."""
     with exit_on_error(json, quiet=quiet):
         from ..cache.file import Cache
-        from ..model.file import is_model, load
+        from ..model.file import load
+        from ..storage.kinds import is_model
 
         if model := is_model(file):
             described = load(file).as_dict()

@@ -208,6 +208,14 @@ Repeats = Annotated[
         help="Number of times the cross-validation is repeated, each time with new folds.",
     ),
 ]
+MinPerClass = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        rich_help_panel=TRAINING,
+        help="Leave out classes with fewer than N different images to train on.",
+    ),
+]
 Budget = Annotated[
     float | None,
     typer.Option(

@@ -2,14 +2,18 @@
 
 import importlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from . import terminal
+
 __all__ = ["Group", "command", "settings_from"]
 
+_UsageError: Any = typer.BadParameter.__base__
 _TABLE = re.compile(r"\{([\w.]+)\.(\w+)\}")
 
 
@@ -33,12 +37,37 @@ class _Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A group of commands whose help page reads the library too."""
+    """A group of commands whose help page reads the library, and whose errors can be JSON."""
+
+    _wants_json = False
+
+    def make_context(self, info_name: Any, args: list[str], *more: Any, **others: Any) -> Any:
+        """Parse the command line."""
+        self._wants_json = "--json" in args
+        with _usage_errors(self._wants_json):
+            return super().make_context(info_name, args, *more, **others)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse what the command itself is given, and run it."""
+        with _usage_errors(self._wants_json):
+            return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the page; see `command`."""
         _complete(self.get_params(ctx), {})
         super().format_help(ctx, formatter)
+
+
+@contextmanager
+def _usage_errors(as_json: bool) -> Iterator[None]:
+    """Print a usage error as a JSON object too, where the command line asks for JSON."""
+    try:
+        yield
+    except _UsageError as error:
+        if as_json and not hasattr(error, "was_printed"):  # by a group inside this one
+            terminal.write_json({"error": error.format_message(), "exit_code": error.exit_code})
+            error.was_printed = True
+        raise
 
 
 def _complete(parameters: Sequence[Any], defaults: Mapping[str, Any]) -> None:

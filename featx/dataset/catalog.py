@@ -124,23 +124,12 @@ class Catalog:
         Returns
         -------
         ndarray of int32, shape (n,)
-            `NO_LABEL` where an image has no label.
-
-        Raises
-        ------
-        InputError
-            When one of these images has a class that the model does not know.
+            `NO_LABEL` where an image has no label, or a class that the model does not know.
         """
         labels = self.labels if images is None else self.labels[images]
-        used = sorted(set(labels.tolist()) - {NO_LABEL})
-        unknown = [self.classes[label] for label in used if self.classes[label] not in classes]
-        if unknown:
-            raise InputError(
-                f"The model does not know the class {printable(unknown[0])!r}. It knows "
-                f"{', '.join(map(printable, classes))}. Leave such images out, or rename the class."
-            )
-        index = {label: list(classes).index(self.classes[label]) for label in used}
-        return np.array([index.get(label, NO_LABEL) for label in labels.tolist()], np.int32)
+        index = {name: label for label, name in enumerate(classes)}
+        known = [*(index.get(name, NO_LABEL) for name in self.classes), NO_LABEL]
+        return np.array(known, np.int32)[labels]
 
 
 @dataclass(frozen=True, slots=True)

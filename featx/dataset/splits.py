@@ -18,6 +18,7 @@ __all__ = [
     "held_out",
     "labelled_images",
     "leakage_groups",
+    "rare_classes",
     "require_classes",
     "train_test",
 ]
@@ -129,6 +130,42 @@ def train_test(catalog: Catalog, digests: np.ndarray, test_size: float, seed: in
     rule = f"trained on the train split, tested on the {name} split"
     _check_all_trained(catalog, train[clean])
     return Split(train[clean], test, rule, validation[apart], int((~clean).sum() + (~apart).sum()))
+
+
+def rare_classes(catalog: Catalog, digests: np.ndarray, least: int) -> dict[str, int]:
+    """Return the classes that have too few different images to train on, with their numbers.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    digests : ndarray of str, shape (n,)
+    least : int
+        How many different images or groups a class needs; those of the train split, if there is
+        one.
+
+    Raises
+    ------
+    InputError
+        When fewer than two classes would be left, or `least` is below 1.
+    """
+    if least < 1:
+        raise InputError(f"min per class is {least}. Expected 1 or more.")
+    units = leakage_groups(catalog, digests)
+    trained = catalog.labels != NO_LABEL
+    if catalog.splits.any():
+        trained &= catalog.splits == "train"
+    counts = {
+        name: len(np.unique(units[trained & (catalog.labels == label)]))
+        for label, name in enumerate(catalog.classes)
+    }
+    rare = {name: count for name, count in counts.items() if count < least}
+    if rare and len(counts) - len(rare) < 2:
+        few = ", ".join(f"{printable(name)} ({count})" for name, count in list(rare.items())[:5])
+        raise InputError(
+            f"To train, 2 classes or more need {least} different images each. Too few have: {few}. "
+            "Add images, or lower --min-per-class."
+        )
+    return rare
 
 
 def labelled_images(catalog: Catalog, digests: np.ndarray) -> np.ndarray:

@@ -78,6 +78,14 @@ def cache_at(
             with Cache.open(path) as there:
                 if _is_at(there, first, cut):
                     return path
+        root = first.catalog.root
+        if not root.is_dir():
+            raise InputError(
+                f"The images of {printable(given)} were in {printable(root)}, which is not there. "
+                "If they were moved, bring the cache up to date, which computes nothing anew: "
+                f"featx extract NEWFOLDER -o {printable(given)}. Or give the folder after the "
+                "model."
+            )
         _extract(first.catalog, path, cut, first.fingerprint, model, progress)
     return path
 

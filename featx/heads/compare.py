@@ -12,6 +12,7 @@ from ..dataset import splits
 from ..errors import InputError, printable
 from ..progress import Progress
 from ..storage import files, locks
+from .folds import usable_part
 from .leaderboard import CompareChanges, CompareResult, CompareSettings, rank
 
 __all__ = ["compare", "write_leaderboard"]
@@ -34,7 +35,7 @@ def compare(
 
     Parameters
     ----------
-    features : path
+    features : path or Cache
         A cache made by `extract`.
     settings : CompareSettings, optional
     estimators : mapping, optional
@@ -60,8 +61,8 @@ def compare(
     'logreg'
     """
     settings = replace(settings or CompareSettings(), **changes)
-    with Cache.open(features) as cache:
-        splits.require_classes(cache.catalog)
+    with Cache.opened(features) as whole:
+        cache, _ = usable_part(whole, settings.min_per_class)
         images = splits.labelled_images(cache.catalog, cache.digests)
         folds = None
         if cache.catalog.splits[images].any():

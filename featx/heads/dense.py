@@ -197,6 +197,16 @@ class DenseClassifier(ClassifierMixin, BaseEstimator):
         """Return the most probable class of each row."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle weights and plain values in place of the Keras network."""
+        state = dict(vars(self))
+        return {"fitted": self.to_bytes()} if state.pop("model_", None) else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Build the network anew."""
+        fitted = state.get("fitted")
+        self.__dict__.update(vars(type(self).from_bytes(*fitted)) if fitted else state)
+
     def to_bytes(self) -> tuple[bytes, dict[str, Any]]:
         """Return the weights of the fitted head as safetensors, and plain values for JSON."""
         tensors = {}

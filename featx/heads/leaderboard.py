@@ -19,6 +19,7 @@ from ..network.pools import POOLS
 from ..progress import Progress
 from . import registry
 from .crossval import Fold, Outcome, Task, cross_validate
+from .folds import possible_folds, repeated_folds
 
 __all__ = ["CompareChanges", "CompareResult", "CompareSettings", "Entry", "rank"]
 
@@ -40,7 +41,10 @@ class CompareSettings:
     metric : str
         A key of `metrics.METRICS`.
     folds, repeats : int
-        Cross-validation over images, each repeat with folds of its own.
+        Cross-validation over images, each repeat with folds of its own. Where a class has fewer
+        different images than there are folds, there are as many folds as it has.
+    min_per_class : int
+        Classes with fewer different images to train on are left out, with a warning.
     seed : int
     budget : float, optional
         Seconds after which no further fold is started.
@@ -55,6 +59,7 @@ class CompareSettings:
     metric: str = "accuracy"
     folds: int = 5
     repeats: int = 1
+    min_per_class: int = 2
     seed: int = 0
     budget: float | None = None
     class_weight: str | None = None
@@ -69,6 +74,7 @@ class CompareChanges(TypedDict, total=False):
     metric: str
     folds: int
     repeats: int
+    min_per_class: int
     seed: int
     budget: float | None
     class_weight: str | None
@@ -234,7 +240,10 @@ def rank(
     crossed = folds is None
     rule = "trained on the train split, compared on the val split"
     if folds is None:
-        folds = _repeated(cache, y, units[images], settings)
+        count = possible_folds(settings.folds, y, units[images], cache.catalog.classes)
+        settings = replace(settings, folds=count)
+        classes = cache.catalog.classes
+        folds = repeated_folds(count, settings.repeats, settings.seed, y, units[images], classes)
         rule = f"{settings.folds}-fold cross-validation"
         if settings.repeats > 1:
             rule += f", repeated {settings.repeats} times"
@@ -277,18 +286,6 @@ def rank(
         repeats=settings.repeats if crossed else 1,
         seconds=round(time.monotonic() - begun, 3),
     )
-
-
-def _repeated(
-    cache: Cache, y: np.ndarray, units: np.ndarray, settings: CompareSettings
-) -> list[Fold]:
-    if settings.repeats < 1:
-        raise InputError(f"The number of repeats is {settings.repeats}. Expected 1 or more.")
-    found: list[Fold] = []
-    for repeat in range(settings.repeats):
-        seed = settings.seed + repeat
-        found += splits.folds(y, units, settings.folds, seed, cache.catalog.classes)
-    return found
 
 
 def _tasks(settings: CompareSettings, folds: int, more: Mapping[str, Any]) -> list[Task]:

@@ -38,9 +38,11 @@ __all__ = [
     "RULES",
     "Rejected",
     "UprightImage",
+    "check_size",
     "decode",
     "read",
     "resize_array",
+    "resize_image",
 ]
 
 RULES = 1
@@ -155,13 +157,24 @@ def read(path: Path) -> File:
         raise Rejected("vanished") from error
     except OSError as error:
         raise Rejected("unreadable", error.strerror or str(error)) from error
+    stamp = files.stamp(status)
+    is_settled = max(stamp.modified, stamp.changed) < begun - _SETTLED
+    return File(check_size(data), stamp if is_settled else None)
+
+
+def check_size(data: bytes) -> bytes:
+    """Return the bytes of an image file, unless there are none or too many.
+
+    Raises
+    ------
+    Rejected
+        ``empty``, ``too_large``.
+    """
     if not data:
         raise Rejected("empty")
     if len(data) > MAX_BYTES:
         raise Rejected("too_large", f"more than {MAX_BYTES:,} bytes")
-    stamp = files.stamp(status)
-    is_settled = max(stamp.modified, stamp.changed) < begun - _SETTLED
-    return File(data, stamp if is_settled else None)
+    return data
 
 
 def resize_array(pixels: np.ndarray, size: int, resize: str) -> UprightImage:
@@ -169,8 +182,8 @@ def resize_array(pixels: np.ndarray, size: int, resize: str) -> UprightImage:
 
     Parameters
     ----------
-    pixels : ndarray of uint8, shape (height, width, 3)
-        An upright RGB image of any size.
+    pixels : ndarray of uint8, shape (height, width), (height, width, 1), 3 or 4 channels
+        An upright image of any size: grey, RGB, or RGBA.
     size : int
         Pixels a side.
     resize : {"squash", "crop"}
@@ -180,13 +193,30 @@ def resize_array(pixels: np.ndarray, size: int, resize: str) -> UprightImage:
     InputError
         When the array is not such an image.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))
+    if pixels.dtype != np.uint8 or not is_image or not pixels.size:
         raise InputError(
             f"An array of {pixels.dtype} and shape {pixels.shape} is not an image. "
-            "Expected uint8 of shape (height, width, 3)."
+            "Expected uint8 of shape (height, width, 3), or 1 or 4 channels."
         )
-    height, width = pixels.shape[:2]
-    return UprightImage(np.array(_fit(Image.fromarray(pixels), size, resize)), width, height)
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    return resize_image(Image.fromarray(pixels), size, resize)
+
+
+def resize_image(image: Image.Image, size: int, resize: str) -> UprightImage:
+    """Make one of Pillow's images upright and RGB, and resize it.
+
+    Raises
+    ------
+    Rejected
+        ``unsupported``, ``truncated``.
+    """
+    with _reasons(b""):
+        orientation = _orientation(image)
+        upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+        fitted = _fit(_as_rgb(upright), size, resize)
+        return UprightImage(np.array(fitted), upright.width, upright.height)
 
 
 def decode(data: bytes, size: int, resize: str = "crop") -> UprightImage:

@@ -14,7 +14,7 @@ from ..storage import files
 from . import decode
 from .sandbox import Decoder, Job
 
-__all__ = ["Read", "Reader"]
+__all__ = ["InMemory", "Read", "Reader"]
 
 _MOST_THREADS = 32
 _NO_PIXELS = np.empty(0, np.uint8)
@@ -38,8 +38,8 @@ class Read:
         The original and its copies; empty with a reason, and for a known image.
     detail : str
         A sentence about the reason; "" without one.
-    path : Path, optional
-        The file; None when the image did not come from one.
+    path : Path or str, optional
+        The file, or what an image that is no file is called in messages.
     """
 
     digest: str
@@ -49,12 +49,20 @@ class Read:
     stamp: files.Stamp | None = None
     pixels: np.ndarray = field(default_factory=lambda: _NO_PIXELS)
     detail: str = ""
-    path: Path | None = None
+    path: Path | str | None = None
 
     def require_usable(self) -> None:
         """Raise `decode.Rejected`, which names the file, when the image cannot be used."""
         if self.reason:
             raise decode.Rejected(self.reason, self.detail, self.path)
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """The bytes of an image file, and what it is called in messages."""
+
+    data: bytes
+    name: str
 
 
 @dataclass(frozen=True)
@@ -72,11 +80,14 @@ class Reader:
     job: Job
     known: Collection[str] = ()
 
-    def _read(self, path: Path, decoder: Decoder) -> Read:
+    def _read(self, image: Path | InMemory, decoder: Decoder) -> Read:
         """Read one image; a bad one is a `Read` with a reason."""
-        digest = ""
+        digest, path = "", image.name if isinstance(image, InMemory) else image
         try:
-            data, stamp = decode.read(path)
+            if isinstance(image, InMemory):
+                data, stamp = decode.check_size(image.data), None
+            else:
+                data, stamp = decode.read(image)
             digest = files.digest(data)
             if digest in self.known:
                 return Read(digest, stamp=stamp, path=path)
@@ -85,7 +96,9 @@ class Reader:
             return Read(digest, rejected.reason, detail=rejected.detail, path=path)
         return Read(digest, "", decoded.width, decoded.height, stamp, decoded.pixels, path=path)
 
-    def ahead(self, images: Iterable[Path | Read], window: int) -> Generator[Read, None, None]:
+    def ahead(
+        self, images: Iterable[Path | InMemory | Read], window: int
+    ) -> Generator[Read, None, None]:
         """Yield images in order, while threads read at most `window` of them ahead.
 
         Each thread has a process that decodes for it. The threads and processes end when the
@@ -93,7 +106,7 @@ class Reader:
 
         Parameters
         ----------
-        images : iterable of Path or Read
+        images : iterable of Path, InMemory or Read
             A `Read` needs no reading and is yielded as it is when its turn comes.
         window : int
 
@@ -120,7 +133,7 @@ class Reader:
         try:
             for image in images:
                 if not isinstance(image, Read):
-                    waiting.append(pool.submit(lambda path: self._read(path, mine.decoder), image))
+                    waiting.append(pool.submit(lambda one: self._read(one, mine.decoder), image))
                 elif waiting:
                     waiting.append(image)
                 else:

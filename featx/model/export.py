@@ -18,6 +18,7 @@ from ..network import layers
 from ..network.preprocessing import normalization
 from ..plain import plain
 from ..storage import files, locks
+from .file import load
 from .keras_network import apply_head, head_as_network
 from .model import Model
 
@@ -63,7 +64,12 @@ class ExportResult:
 
 
 @backend.own_settings()
-def export(model: Model, out: str | os.PathLike[str], *, overwrite: bool = False) -> ExportResult:
+def export(
+    model: Model | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+) -> ExportResult:
     """Write a model as a ``.keras`` file that `keras.saving.load_model` opens without featx.
 
     It takes upright RGB images of type uint8 and shape (n, size, size, 3), brought to that size
@@ -72,7 +78,7 @@ def export(model: Model, out: str | os.PathLike[str], *, overwrite: bool = False
 
     Parameters
     ----------
-    model : Model
+    model : Model or path
     out : path
         Ends in ``.keras``.
     overwrite : bool
@@ -89,6 +95,8 @@ def export(model: Model, out: str | os.PathLike[str], *, overwrite: bool = False
     if out.suffix != ".keras" or out.is_dir():
         raise InputError(f"{printable(out)}: expected the name of a file that ends in .keras.")
     files.require_new(out, overwrite)
+    if not isinstance(model, Model):
+        model = load(model)
     head = head_as_network(model.head_name, model.head)
     described = {
         "classes": list(model.classes),

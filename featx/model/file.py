@@ -36,12 +36,12 @@ from ..network.fingerprint import Fingerprint
 from ..network.pools import POOLS, pool_features
 from ..network.tail import Tail
 from ..progress import Progress
-from ..storage import files, locks
+from ..storage import files, kinds, locks
 from ..storage.tensors import load_tensors, save_tensors
 from .model import FORMAT, VERSION, Model
 from .novelty import Novelty
 
-__all__ = ["is_model", "load", "lock_model", "save", "sealed"]
+__all__ = ["load", "lock_model", "save", "sealed"]
 
 log = logging.getLogger("featx")
 
@@ -69,8 +69,7 @@ _NAMED = 5  # members in a message
 #: The file ends with this and the SHA-256 of all bytes before it, as a comment of the zip.
 _SEAL = "featx-model sha256 "
 _SEALED = len(_SEAL) + 64
-#: Member and seal of the files that featx wrote before version 3.
-_JSON_BEFORE = "bundle.json"
+#: Seal of the files that featx wrote before version 3.
 _SEAL_BEFORE = b"featx-bundle sha256 "
 
 
@@ -126,15 +125,6 @@ def _members(model: Model) -> dict[str, bytes]:
     return {_JSON: json.dumps(described, indent=1).encode(), **members}
 
 
-def is_model(path: Path) -> bool:
-    """Tell whether a file looks like a model, by its first bytes and members."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return not {_JSON, _JSON_BEFORE}.isdisjoint(archive.namelist())
-    except (OSError, zipfile.BadZipFile):
-        return False
-
-
 @contextlib.contextmanager
 def lock_model(path: Path, overwrite: bool) -> Iterator[None]:
     """Hold the path of a model that will be written, so that errors show before the work.
@@ -148,7 +138,7 @@ def lock_model(path: Path, overwrite: bool) -> Iterator[None]:
     LockedError
         When another run writes it.
     """
-    if path.exists() and not is_model(path):
+    if path.exists() and not kinds.is_model(path):
         raise InputError(f"{printable(path)} exists and is not a featx model. Give another name.")
     files.require_new(path, overwrite)
     with locks.lock_output(path):
@@ -182,7 +172,7 @@ def load(
     Raises
     ------
     InputError
-        When the file does not exist.
+        When the file does not exist, or is a cache.
     CorruptError
         When the file is damaged, or holds types that its head does not need.
     IncompatibleError
@@ -196,8 +186,7 @@ def load(
     array(['bees'], dtype=object)
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{printable(path)} does not exist. Make it with: featx fit features.h5")
+    kinds.require_kind(path, "model", "featx fit features.h5")
     refused = f"{printable(path)} is not a whole featx model"
     try:
         if files.file_size(path) > sum(_LIMITS.values()):

@@ -16,6 +16,7 @@ from ..dataset.splits import Split
 from ..errors import InputError
 from ..heads import registry
 from ..heads.crossval import examples_of
+from ..heads.folds import usable_part
 from ..heads.leaderboard import CompareResult, CompareSettings, rank
 from ..heads.training import Examples, Trained, train
 from ..metrics import Scores, compute_scores, get_metric
@@ -52,6 +53,8 @@ class FitSettings:
         A key of `metrics.METRICS`: the metric that heads and parameters are chosen by.
     folds, repeats : int
         Folds and repeats of the cross-validation that compares heads.
+    min_per_class : int
+        Classes with fewer different images to train on are left out, with a warning.
     budget : float, optional
         Seconds after which the comparison starts no further fold.
     test_size : float
@@ -73,6 +76,7 @@ class FitSettings:
     metric: str = "accuracy"
     folds: int = 5
     repeats: int = 1
+    min_per_class: int = 2
     budget: float | None = None
     test_size: float = 0.2
     target_precision: float | None = None
@@ -91,6 +95,7 @@ class FitChanges(TypedDict, total=False):
     metric: str
     folds: int
     repeats: int
+    min_per_class: int
     budget: float | None
     test_size: float
     target_precision: float | None
@@ -114,6 +119,9 @@ class FitResult:
         A sentence that says which images were tested on.
     left_out : int
         Training images left out because they equal a test image or share its group.
+    left_out_classes : dict of int
+        Classes that were left out because of `min_per_class`, with the number of their different
+        images to train on.
     unlabelled : int
         Images without a label, which were neither trained nor tested on.
     leaderboard : Leaderboard or None
@@ -134,6 +142,7 @@ class FitResult:
     train_rows: int
     rule: str
     left_out: int
+    left_out_classes: dict[str, int]
     unlabelled: int
     leaderboard: CompareResult | None
     target_precision: float | None
@@ -152,6 +161,7 @@ class FitResult:
             "test": self.model.report["test"],
             "split": self.rule,
             "left_out": self.left_out,
+            "left_out_classes": self.left_out_classes,
             "unlabelled": self.unlabelled,
             "leaderboard": self.model.report["leaderboard"],
             "threshold": self.model.report["threshold"],
@@ -176,7 +186,7 @@ def fit(
 
     Parameters
     ----------
-    features : path
+    features : path or Cache
         A cache made by `extract`.
     out : path
         The model to write.
@@ -199,9 +209,9 @@ def fit(
     begun = time.monotonic()
     out = Path(out)
     _check(settings)
-    with Cache.open(features) as cache, lock_model(out, settings.overwrite):
+    with Cache.opened(features) as whole, lock_model(out, settings.overwrite):
+        cache, rare = usable_part(whole, settings.min_per_class)
         catalog = cache.catalog
-        splits.require_classes(catalog)
         split = splits.train_test(catalog, cache.digests, settings.test_size, settings.seed)
         board = _compared(cache, split, settings, progress) if settings.head == BEST else None
         name = board.choice.head if board else settings.head
@@ -232,7 +242,7 @@ def fit(
             "train": {
                 "images": len(split.train),
                 "rows": rows,
-                "features": os.path.abspath(features),
+                "features": os.path.abspath(cache.path),
             },
             "test": found.as_dict(),
             "leaderboard": board.as_dict() if board else None,
@@ -254,7 +264,8 @@ def fit(
         train_rows=rows,
         rule=split.rule,
         left_out=split.left_out,
-        unlabelled=int((catalog.labels < 0).sum()),
+        left_out_classes=rare,
+        unlabelled=int((whole.labels < 0).sum()),
         leaderboard=board,
         target_precision=settings.target_precision,
         threshold=limit,

@@ -7,17 +7,15 @@ import contextlib
 import functools
 import importlib.metadata
 import logging
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import __version__, backend
 from ..errors import IncompatibleError, StorageError, printable
-from ..images.decode import resize_array
+from ..images.inputs import Images, as_readable
 from ..images.reader import Read, Reader
 from ..images.sandbox import Job
 from ..network import layers
@@ -38,10 +36,11 @@ log = logging.getLogger("featx")
 FORMAT = "featx-model"
 VERSION = 3
 
+_NAMED = 8  # classes in a short description
 _LIBRARIES = ("scikit-learn", "numpy", "skops", "keras", "tensorflow")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A fitted model of images: it behaves as a scikit-learn classifier over them.
 
@@ -103,6 +102,22 @@ class Model:
     runtime: str = "auto"
     precision: str = "auto"
     download_progress: Progress | None = None
+
+    def __repr__(self) -> str:
+        classes = ", ".join(map(printable, self.classes[:_NAMED]))
+        more = f", … {len(self.classes) - _NAMED} more" if len(self.classes) > _NAMED else ""
+        tuned = f", fine-tuned from {self.tail.layers[0]}" if self.tail else ""
+        trunk = self.fingerprint.trunk
+        return (
+            f"<featx.Model: {self.head_name} on {self.pool} of {self.until} at {trunk.size} px"
+            f"{tuned}; {len(self.classes)} classes: {classes}{more}>"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out of a pickle what each process makes for itself."""
+        cached = {"trunk", "computing", "_tail_here"}
+        state = {name: value for name, value in vars(self).items() if name not in cached}
+        return {**state, "download_progress": None}
 
     @property
     def classes_(self) -> np.ndarray:
@@ -177,13 +192,15 @@ class Model:
             runtime=runtime,
         )
 
-    def predict_proba(self, images: Iterable[str | os.PathLike[str] | np.ndarray]) -> np.ndarray:
+    def predict_proba(self, images: Images) -> np.ndarray:
         """Return the probability of each class for each image.
 
         Parameters
         ----------
-        images : iterable of path or ndarray
-            Paths of image files, or uint8 arrays of shape (height, width, 3), upright and RGB.
+        images : iterable of path, bytes, binary file, PIL.Image.Image or ndarray
+            Image files by their paths, their bytes or open files; Pillow's images; or uint8
+            arrays, upright, of shape (height, width) for grey, (height, width, 3) for RGB, or
+            (height, width, 4) for RGBA, which is laid over white.
 
         Returns
         -------
@@ -193,20 +210,13 @@ class Model:
         Raises
         ------
         images.Rejected
-            When an image cannot be used.
+            When an image cannot be used; the message says which.
         InputError
-            When an array is not such an image.
+            When one image is given and no list, or something that is no image.
         """
         trunk = self.fingerprint.trunk
         reader = Reader(Job(trunk.size, trunk.resize))
-
-        def given() -> Iterator[Path | Read]:
-            for image in images:
-                if isinstance(image, np.ndarray):
-                    resized = resize_array(image, trunk.size, trunk.resize)
-                    yield Read("", pixels=resized.pixels[np.newaxis])
-                else:
-                    yield Path(image)
+        given = as_readable(images, trunk.size, trunk.resize)
 
         def usable(reads: Iterable[Read]) -> Iterator[Read]:
             for read in reads:
@@ -214,7 +224,7 @@ class Model:
                 yield read
 
         batch = self.trunk.batch
-        with contextlib.closing(reader.ahead(given(), 4 * batch)) as reads:
+        with contextlib.closing(reader.ahead(given, 4 * batch)) as reads:
             rows = [
                 self.predict_proba_features(features[:, 0])
                 for _, features in self.trunk.stream(usable(reads), batch)
@@ -276,7 +286,7 @@ class Model:
             return np.full(len(X), np.nan)
         return self.novelty.score(normalize(X[:, 0] if X.ndim == 3 else X))
 
-    def predict(self, images: Iterable[str | os.PathLike[str] | np.ndarray]) -> np.ndarray:
+    def predict(self, images: Images) -> np.ndarray:
         """Return the name of the most probable class for each image; see `predict_proba`."""
         return self.classes_[self.predict_proba(images).argmax(axis=1)]
 
@@ -300,9 +310,7 @@ class Model:
         shape = layers.cut_shape(cut, trunk.size)
         return Tail(cut, self.until, shape, {name: arrays[name] for name in needed})
 
-    def score(
-        self, images: Iterable[str | os.PathLike[str] | np.ndarray], y: Iterable[str]
-    ) -> float:
+    def score(self, images: Images, y: Iterable[str]) -> float:
         """Return the share of images whose class is the one named in `y`."""
         return float(np.mean(self.predict(images) == np.array(list(y), dtype=object)))
 

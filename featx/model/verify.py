@@ -18,8 +18,8 @@ from ..errors import CorruptError, FeatxError, InputError, printable
 from ..images import decode
 from ..plain import plain
 from ..progress import Progress, ignore_progress
-from ..storage import files
-from .file import is_model, load
+from ..storage import files, kinds
+from .file import load
 
 __all__ = ["VerifyResult", "verify"]
 
@@ -94,7 +94,7 @@ def verify(
     if Cache.is_cache(path):
         kind = "cache"
         count = _check_cache(path, listed, problems, told)
-    elif path.is_file() and is_model(path):
+    elif path.is_file() and kinds.is_model(path):
         kind = "model"
         count = _check_model(path, listed, problems)
     elif path.is_file():

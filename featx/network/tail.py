@@ -104,6 +104,10 @@ class Tail:
                 f"{', '.join(sorted(needed))}; there are those of {', '.join(sorted(self.arrays))}."
             )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the compiled layers out of a pickle: they are compiled again where needed."""
+        return {name: value for name, value in vars(self).items() if name != "_compiled"}
+
     @property
     def layers(self) -> list[str]:
         """The names of the layers."""

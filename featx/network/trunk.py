@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +52,10 @@ class Trunk:
         self.dtype = dtype
         self.batch = batch
         self.runtime = runtime
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the compiled network out of a pickle: it is compiled again where it is needed."""
+        return {name: value for name, value in vars(self).items() if name != "_network"}
 
     @functools.cached_property
     def _network(self) -> Callable[[np.ndarray], np.ndarray]:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict, Unpack
@@ -83,6 +84,8 @@ class EvaluateResult:
         Images left out because the model was trained on their very bytes.
     unlabelled : int
         Images left out because they have no label.
+    unknown : dict of int
+        Images left out because the model does not know their class, by class.
     skipped : list of (str, str)
         Path and reason of the images that cannot be read.
     seconds : float
@@ -96,6 +99,7 @@ class EvaluateResult:
     rule: str
     trained_on: int
     unlabelled: int
+    unknown: dict[str, int]
     skipped: list[tuple[str, str]]
     seconds: float
 
@@ -111,6 +115,7 @@ class EvaluateResult:
             "split": self.rule,
             "trained_on": self.trained_on,
             "unlabelled": self.unlabelled,
+            "unknown": self.unknown,
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "seconds": self.seconds,
         }
@@ -143,8 +148,7 @@ def evaluate(
     Raises
     ------
     InputError
-        When a setting is wrong, no image is left, or there are classes that the model does not
-        know.
+        When a setting is wrong, or no image is left.
     CorruptError, IncompatibleError
         When a cache cannot be read, or is not of the model's network.
     """
@@ -157,14 +161,15 @@ def evaluate(
         listed = opened.catalog
         chosen, rule = _chosen(listed, settings.split)
         labelled = chosen[listed.labels[chosen] != NO_LABEL]
-        labels = _labels(listed, labelled, model)
-        rows = opened.picked(labelled, trained, _counted(progress, len(labelled)))
+        known, unknown = _known(listed, labelled, model)
+        labels = listed.labels_for(model.classes, known)
+        rows = opened.picked(known, trained, _counted(progress, len(known)))
     ok = rows.is_ok
     if not ok.any():
         raise InputError(
             f"No image is left to evaluate on ({rule}): {len(chosen) - len(labelled)} have no "
             f"label, {rows.reasons.count(KNOWN)} were trained on, "
-            f"{len(labelled) - rows.reasons.count(KNOWN)} cannot be read. Give others."
+            f"{len(known) - rows.reasons.count(KNOWN)} cannot be read. Give others."
         )
     y, probabilities = labels[ok], model.predict_proba_rows(rows.X)
     skipped = [
@@ -184,6 +189,7 @@ def evaluate(
         rule=rule,
         trained_on=rows.reasons.count(KNOWN),
         unlabelled=len(chosen) - len(labelled),
+        unknown=unknown,
         skipped=skipped,
         seconds=round(time.monotonic() - begun, 3),
     )
@@ -203,14 +209,21 @@ def _chosen(listed: Catalog, split: str | None) -> tuple[np.ndarray, str]:
     return np.flatnonzero(listed.splits == name), f"the {name} split"
 
 
-def _labels(listed: Catalog, images: np.ndarray, model: Model) -> np.ndarray:
-    """Return the labels of images as indices into the model's classes."""
+def _known(listed: Catalog, images: np.ndarray, model: Model) -> tuple[np.ndarray, dict[str, int]]:
+    """Return the images whose class the model knows, and how many each other class has."""
     if not len(images):
         raise InputError(
             "The images have no labels to compare with. Put them into one folder a class, or "
             "give a manifest with a label column."
         )
-    return listed.labels_for(model.classes, images)
+    is_known = listed.labels_for(model.classes, images) != NO_LABEL
+    names = Counter(listed.classes[label] for label in listed.labels[images[~is_known]])
+    if not is_known.any():
+        raise InputError(
+            f"The model knows none of the classes {', '.join(map(printable, sorted(names)))}. It "
+            f"knows {', '.join(map(printable, model.classes))}."
+        )
+    return images[is_known], dict(sorted(names.items()))
 
 
 def _counted(progress: Progress | None, total: int) -> Callable[[int], None]:

@@ -281,14 +281,14 @@ def _joined(rows: list[np.ndarray], each: int) -> np.ndarray:
 
 @contextlib.contextmanager
 def open_rows(
-    model: Model, source: Source, *, copies: int = 0, labelled: bool = False
+    model: Model, source: Source | Cache, *, copies: int = 0, labelled: bool = False
 ) -> Iterator[FileSource | CacheSource]:
     """Open a source of rows.
 
     Parameters
     ----------
     model : Model
-    source : path, several paths, or Catalog
+    source : path, several paths, Catalog, or Cache
         A cache; or images: see `scan.scan`.
     copies : int
     labelled : bool
@@ -303,6 +303,9 @@ def open_rows(
     """
     if copies < 0:
         raise InputError(f"The number of copies is {copies}. Expected 0 or more.")
+    if isinstance(source, Cache):
+        yield CacheSource(model, source, copies=copies)
+        return
     if not isinstance(source, Catalog):
         source = [source] if isinstance(source, str | os.PathLike) else list(source)
         if len(source) == 1 and Cache.is_cache(Path(source[0])):

@@ -7,6 +7,7 @@ formats hold the same numbers.
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ Block = Mapping[str, Sequence[Any]]
 # A spreadsheet takes a cell that starts so for a formula (OWASP, "CSV Injection"). The apostrophe
 # is among them, so that a reader who takes one apostrophe off gets back every text.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _ROW_GROUP = 1 << 16
 
 
@@ -54,7 +56,8 @@ class CsvTable(Table):
     """Comma-separated values in UTF-8, with a header.
 
     A text that a spreadsheet would run as a formula gets an apostrophe in front, and so does a
-    text that starts with an apostrophe: take one away when you read them. A name that is not
+    text that starts with an apostrophe: take one away when you read them. A number such as -1 is
+    no formula. A name that is not
     UTF-8 keeps its bytes (Python reads them with ``errors="surrogateescape"``).
     """
 
@@ -78,7 +81,8 @@ def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
 
 
 def _neutral(text: str | None) -> str | None:
-    return f"'{text}" if text and text.startswith(_FORMULA) else text
+    is_formula = text and text.startswith(_FORMULA) and not _NUMBER.fullmatch(text)
+    return f"'{text}" if is_formula else text
 
 
 def _write(file: io.RawIOBase, head: bytes, blocks: Iterable[bytes]) -> None:

@@ -41,6 +41,44 @@ def test_skipped_images_make_exit_code_3(photos: Path, tmp_path: Path) -> None:
     assert run("extract", photos, "-o", tmp_path / "f.h5", *TINY, "--strict", code=4)
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("score --json", "Missing argument 'MODEL'"),
+        ("fit --json --nope", "No such option: --nope"),
+        ("--json", "No such option: --json"),
+        ("fitt --json", "No such command 'fitt'"),
+        ("extract photos --size big --json", "Invalid value for '--size'"),
+        ("weights fetch --nope --json", "No such option: --nope"),
+    ],
+)
+def test_a_usage_error_is_json_too(command: str, said: str) -> None:
+    done = CliRunner().invoke(app.app, command.split())
+    assert done.exit_code == 2
+    told = json.loads(done.stdout)
+    assert said in told["error"] and told["exit_code"] == 2
+    plain = CliRunner().invoke(app.app, command.replace("--json", "").split() or ["--nope"])
+    assert plain.stdout == "" and plain.exit_code == 2
+
+
+def test_files_that_are_swapped_are_named(photos: Path, tmp_path: Path) -> None:
+    cache, model, out = tmp_path / "f.h5", tmp_path / "m.featx", tmp_path / "s.csv"
+    run("extract", photos, "-o", cache, *TINY)
+    run("fit", cache, "-o", model, "--head", "lda")
+    for command in (["compare", model], ["fit", model, "-o", tmp_path / "n.featx"]):
+        said = run(*command, code=2).stderr
+        assert "m.featx is a featx model, and a cache is needed here" in said
+    for command in (
+        ["score", cache, photos, "-o", out],
+        ["export", cache],
+        ["evaluate", cache, photos],
+    ):
+        said = run(*command, code=2).stderr
+        assert "f.h5 is a featx cache, and a model is needed here" in said
+    assert "is a folder, and a cache is needed here" in run("fit", photos, code=2).stderr
+    assert "is a folder, and a model is" in run("score", photos, photos, code=2).stderr
+
+
 def bad_inputs(tmp: Path) -> list[tuple[list[object], int, str]]:
     """Return command, exit code and what the message must say."""
     (tmp / "empty").mkdir()

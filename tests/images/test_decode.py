@@ -175,6 +175,6 @@ def test_arrays_are_images_too() -> None:
     pixels = np.asarray(quarters())
     from_array = decode.resize_array(pixels, 32, "squash").pixels
     assert np.array_equal(from_array, decode.decode(encoded(quarters()), 32, "squash").pixels)
-    for wrong in (pixels.astype(float), pixels[..., 0], pixels[:0]):
+    for wrong in (pixels.astype(float), pixels[..., :2], pixels[:0], pixels[np.newaxis]):
         with pytest.raises(InputError, match=r"Expected uint8 of shape \(height, width, 3\)"):
             decode.resize_array(wrong, 32, "squash")

@@ -78,8 +78,13 @@ def test_what_cannot_be_evaluated(made: Path, tmp_path: Path) -> None:
     (tmp_path / "new" / "blue" / "5.png").write_bytes(b"")
     assert featx.evaluate(model, tmp_path / "new").skipped == [("blue/5.png", "empty")]
     (tmp_path / "new" / "blue").rename(tmp_path / "new" / "violet")
-    with pytest.raises(InputError, match=r"does not know the class 'violet'\. It knows blue, gr"):
-        featx.evaluate(model, tmp_path / "new")
+    partly = featx.evaluate(model, tmp_path / "new")
+    kept = len(list((tmp_path / "new").rglob("*.png"))) - 6
+    assert partly.unknown == {"violet": 6} and partly.scores.images == kept
+    assert partly.as_dict()["unknown"] == {"violet": 6}
+    shutil.copytree(tmp_path / "new" / "violet", tmp_path / "odd" / "violet")
+    with pytest.raises(InputError, match=r"knows none of the classes violet\. It knows blue, gr"):
+        featx.evaluate(model, tmp_path / "odd")
     with pytest.raises(InputError, match="have no labels to compare with"):
         featx.evaluate(model, tmp_path / "new" / "red")
     with pytest.raises(InputError, match=r"no split 'val' here\. The splits are: test, train"):

@@ -56,6 +56,20 @@ def test_no_cell_is_a_formula(tmp_path: Path, first: str) -> None:
         assert list(csv.reader(file))[1] == [f"'{name}", f"'{name}", "0.5"]
 
 
+@pytest.mark.parametrize("number", ["-1", "+1", "-0.5", "+1e-3", "-.5", "-1.", "+1E+09"])
+def test_a_number_is_no_formula(tmp_path: Path, number: str) -> None:
+    path = written(tmp_path / "t.csv", [{"path": [number], "label": [number], "p_a": [0.5]}])
+    with path.open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file))[1] == [number, number, "0.5"]
+
+
+@pytest.mark.parametrize("text", ["-", "-1+1", "+1,5", "-1e", "--1", "+x", "-1\n"])
+def test_what_only_looks_like_a_number_has_its_apostrophe(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path / "t.csv", [{"path": [text], "label": [text], "p_a": [0.5]}])
+    with path.open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file))[1][0] == f"'{text}"
+
+
 @given(st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name))
 def test_names_of_any_bytes_survive(tmp_path_factory: pytest.TempPathFactory, name: bytes) -> None:
     text = name.decode("utf-8", "surrogateescape")

@@ -1,0 +1,67 @@
+"""The images that heads are compared on, and the folds of them, where images are few."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..cache.file import Cache
+from ..dataset import splits
+from ..errors import InputError, printable
+
+__all__ = ["possible_folds", "repeated_folds", "usable_part"]
+
+log = logging.getLogger("featx")
+
+
+def usable_part(cache: Cache, least: int) -> tuple[Cache, dict[str, int]]:
+    """Return a view of a cache without the classes that have too few images, and which these are.
+
+    Raises
+    ------
+    InputError
+        When there are no two classes to train on; see `splits.rare_classes`.
+    """
+    splits.require_classes(cache.catalog)
+    rare = splits.rare_classes(cache.catalog, cache.digests, least)
+    for name, count in rare.items():
+        log.warning(
+            "The class %s is left out: it has %d different images to train on, and --min-per-class "
+            "is %d.", printable(name), count, least,
+        )  # fmt: skip
+    return cache.without_classes(rare) if rare else cache, rare
+
+
+def possible_folds(wanted: int, y: np.ndarray, units: np.ndarray, classes: Sequence[str]) -> int:
+    """Return the wanted number of folds, or that of the rarest class's images or groups.
+
+    A class needs an image in each fold. With fewer than two images of a class there are no folds
+    at all, and `splits.folds` says so.
+    """
+    counts = {label: len(np.unique(units[y == label])) for label in np.unique(y).tolist()}
+    rarest = min(counts, key=lambda label: counts[label])
+    if not 2 <= counts[rarest] < wanted:
+        return wanted
+    log.warning(
+        "%d folds in place of %d: the class %s has %d different images to compare on.",
+        counts[rarest], wanted, printable(classes[rarest]), counts[rarest],
+    )  # fmt: skip
+    return counts[rarest]
+
+
+def repeated_folds(
+    count: int, repeats: int, seed: int, y: np.ndarray, units: np.ndarray, classes: Sequence[str]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the folds of all repeats; each repeat has other ones.
+
+    Raises
+    ------
+    InputError
+        When there are no repeats; see also `splits.folds`.
+    """
+    if repeats < 1:
+        raise InputError(f"The number of repeats is {repeats}. Expected 1 or more.")
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    for repeat in range(repeats):
+        found += splits.folds(y, units, count, seed + repeat, classes)
+    return found

@@ -1,0 +1,62 @@
+"""What kind of featx's files a file is, by a look at its start and its members."""
+
+import zipfile
+from pathlib import Path
+
+from ..errors import InputError, printable
+from . import files
+
+__all__ = ["CACHE_START", "MODEL_MEMBERS", "is_cache", "is_model", "require_kind"]
+
+#: The first bytes of a cache.
+CACHE_START = b"featx-cache "
+#: The first member of a model, now and before version 3.
+MODEL_MEMBERS = ("model.json", "bundle.json")
+
+
+def is_cache(path: Path) -> bool:
+    """Tell whether a file looks like a cache, by its first bytes."""
+    if not path.is_file():
+        return False
+    with files.storage_errors(path), path.open("rb") as file:
+        return file.read(len(CACHE_START)) == CACHE_START
+
+
+def is_model(path: Path) -> bool:
+    """Tell whether a file looks like a model, by its members."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return not set(MODEL_MEMBERS).isdisjoint(archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def require_kind(path: Path, kind: str, advice: str) -> None:
+    """Check that a file which is to be opened is there, and not of another kind.
+
+    Parameters
+    ----------
+    path : Path
+    kind : {"cache", "model"}
+    advice : str
+        The command that makes a file of this kind.
+
+    Raises
+    ------
+    InputError
+        When it is a folder, a file of another kind, or missing.
+    """
+    if path.is_dir():
+        raise InputError(
+            f"{printable(path)} is a folder, and a {kind} is needed here. Make it with: {advice}"
+        )
+    if not path.is_file():
+        raise InputError(f"{printable(path)} does not exist. Make it with: {advice}")
+    others = {"cache": is_cache, "model": is_model}
+    del others[kind]
+    for other, looks_like in others.items():
+        if looks_like(path):
+            raise InputError(
+                f"{printable(path)} is a featx {other}, and a {kind} is needed here. Make that "
+                f"with: {advice}"
+            )

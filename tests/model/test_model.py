@@ -1,0 +1,63 @@
+"""A model in other processes, in a pickle, and in a line."""
+
+import pickle
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from generated import TINY, class_folders
+
+import featx
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("model")
+    class_folders(root / "photos", 8)
+    featx.extract(root / "photos", root / "f.h5", **TINY)
+    featx.fit(root / "f.h5", root / "logreg.featx", head="logreg")
+    featx.fit(root / "f.h5", root / "dense.featx", head="dense", options={"epochs": 3})
+    featx.finetune(root / "dense.featx", root / "tuned.featx", unfreeze=1, epochs=1, force=True)
+    return root
+
+
+@pytest.mark.parametrize("name", ["logreg", "dense", "tuned"])
+def test_a_model_can_be_pickled_before_and_after_it_predicts(made: Path, name: str) -> None:
+    model = featx.load(made / f"{name}.featx", download_progress=lambda *_: None)
+    images = sorted((made / "photos").rglob("*.png"))[:3]
+    before = pickle.loads(pickle.dumps(model))
+    expected = model.predict_proba(images)
+    assert np.array_equal(before.predict_proba(images), expected)
+    after = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(after.predict_proba(images), expected)
+    assert len(pickle.dumps(model)) < (30 << 20 if name == "tuned" else 1 << 20)
+
+
+def test_other_processes_can_predict(made: Path) -> None:
+    model = featx.load(made / "logreg.featx")
+    images = sorted((made / "photos").rglob("*.png"))[:2]
+    expected = model.predict(images)
+    workers = joblib.Parallel(n_jobs=2)
+    assert all(np.array_equal(found, expected) for found in workers(
+        joblib.delayed(model.predict)(images) for _ in range(2)
+    ))  # fmt: skip
+
+
+def test_a_model_is_printed_in_a_line(made: Path) -> None:
+    assert repr(featx.load(made / "logreg.featx")) == (
+        "<featx.Model: logreg on avg of block5_pool at 32 px; 3 classes: blue, green, red>"
+    )
+    assert "fine-tuned from block5_pool" in repr(featx.load(made / "tuned.featx"))
+
+
+def test_functions_take_paths_and_what_is_open(made: Path, tmp_path: Path) -> None:
+    with featx.Cache.open(made / "f.h5") as cache:
+        board = featx.compare(cache, heads=("lda",), folds=2)
+        fitted = featx.fit(cache, tmp_path / "m.featx", head="lda")
+        assert featx.evaluate(fitted.model, cache).scores.images == 5
+        assert featx.score(tmp_path / "m.featx", cache, tmp_path / "s.csv").ok == 24
+        assert len(cache.features) == 24  # still open
+    assert board.entries[0].head == "lda"
+    assert featx.export(tmp_path / "m.featx", tmp_path / "m.keras").classes == ("blue", "green",
+                                                                              "red")  # fmt: skip
