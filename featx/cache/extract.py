@@ -51,6 +51,10 @@ class ExtractResult:
         Images with the very bytes of a cached one; each has its own row all the same.
     skipped : list of Skipped
         Images that could not be used, with the reason.
+    details : dict of str
+        A sentence about each skipped image, by its path.
+    dark : list of str
+        Images of this run with 16 bits that use less than a sixteenth of them: nearly black.
     removed : list of Removed
         Images that were listed before and are not any more. Their features are kept in the cache
         and hidden from `fit`, for when they come back.
@@ -75,6 +79,8 @@ class ExtractResult:
     computed: int
     duplicates: int
     skipped: list[Skipped]
+    details: dict[str, str]
+    dark: list[str]
     removed: list[Removed]
     pruned: int
     ignored: int
@@ -97,7 +103,11 @@ class ExtractResult:
             "cached": self.cached,
             "reused": self.reused,
             "computed": self.computed,
-            "skipped": [{"path": row.path, "reason": row.reason} for row in self.skipped],
+            "skipped": [
+                {"path": row.path, "reason": row.reason, "detail": self.details[row.path]}
+                for row in self.skipped
+            ],
+            "dark": self.dark,
             "duplicates": self.duplicates,
             "removed": [row.path for row in self.removed],
             "pruned": self.pruned,
@@ -207,6 +217,8 @@ def extract(
         computed=computed,
         duplicates=len(rows.digests) - different,
         skipped=ledger.skipped,
+        details=ledger.details,
+        dark=ledger.dark,
         removed=removed,
         pruned=len(gone) - len(removed),
         ignored=listed.ignored,

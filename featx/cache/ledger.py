@@ -39,6 +39,10 @@ class Ledger:
         Images that were noted, of those that are listed.
     reused : int
         Different images whose features were known.
+    details : dict
+        A sentence about each skipped image, by its path.
+    dark : list of str
+        Images of this run that have 16 bits and are nearly black.
     """
 
     def __init__(
@@ -58,6 +62,8 @@ class Ledger:
         self._skipped: dict[int, Skipped] = {}
         self.seen = 0
         self.reused = 0
+        self.details: dict[str, str] = {}
+        self.dark: list[str] = []
 
     def __len__(self) -> int:
         """Return how many images are listed."""
@@ -73,8 +79,10 @@ class Ledger:
         """
         index, self.seen = self.seen, self.seen + 1
         if read.reason:
-            self._skip(index, read.digest, read.reason)
+            self._skip(index, read.digest, read.reason, read.detail)
             return False
+        if read.is_dark:
+            self.dark.append(str(self._listed.paths[index]))
         self._rows.append((index, read.digest))
         if read.digest in self._sizes:
             return False  # a duplicate
@@ -90,10 +98,13 @@ class Ledger:
             self._sizes.pop(digest, None)
             self._skip(index, digest, "nonfinite")
 
-    def _skip(self, index: int, digest: str, reason: str) -> None:
+    def _skip(self, index: int, digest: str, reason: str, detail: str = "") -> None:
         path = str(self._listed.paths[index])
         self._skipped[index] = Skipped(path, digest, reason)
-        meaning = f"{printable(path)}: {reason}, {REASONS[reason]}"
+        self.details[path] = detail or REASONS[reason]
+        meaning = f"{printable(path)}: {reason}, {self.details[path]}"
+        if reason == "vanished":
+            meaning += f" (it was looked for in {printable(self._listed.root.absolute())})"
         log.debug("Skipped %s", meaning)
         if self._strict:
             raise CorruptError(f"{meaning}. Remove it, or leave --strict out to skip such images.")
@@ -122,7 +133,8 @@ class Ledger:
             first = self.skipped[0]
             raise InputError(
                 f"None of the {len(self._listed)} listed images can be used; the first is "
-                f"{printable(first.path)}: {REASONS[first.reason]}."
+                f"{printable(first.path)}: {self.details[first.path]}, in "
+                f"{printable(self._listed.root.absolute())}."
             )
         digests = [digest for _, digest in self._rows]
         if len(self._listed) != len(self._rows) + len(self._skipped):

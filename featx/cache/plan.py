@@ -35,6 +35,8 @@ class ExtractSettings:
         Pixels a side; a multiple of 32.
     resize : {"squash", "crop"}
         Whether both sides are resized, or the middle square is taken.
+    bits : int
+        Bits of the values in images of 16 bits; see `decode.decode`.
     copies : int
         Augmented copies beside each original.
     augment : str, optional
@@ -68,6 +70,7 @@ class ExtractSettings:
     cut: str = "block5_pool"
     size: int = 224
     resize: str = "crop"
+    bits: int = 16
     copies: int = 0
     augment: str | None = None
     seed: int = 0
@@ -89,6 +92,7 @@ class ExtractChanges(TypedDict, total=False):
     cut: str
     size: int
     resize: str
+    bits: int
     copies: int
     augment: str | None
     seed: int
@@ -166,7 +170,9 @@ def make_plan(
     each = settings.batch * (1 + settings.copies)
     return Plan(
         fingerprint=fingerprint,
-        job=Job(settings.size, settings.resize, policy, settings.seed, settings.copies),
+        job=Job(
+            settings.size, settings.resize, policy, settings.seed, settings.copies, settings.bits
+        ),
         known={},
         images_in_part=settings.batch * max(1, PART_ROWS // each),
     )
@@ -206,6 +212,7 @@ def _fingerprint(
             cut=settings.cut,
             size=settings.size,
             resize=settings.resize,
+            bits=settings.bits,
         ),
         copies=settings.copies,
         augment=policy.as_json() if settings.copies else "",

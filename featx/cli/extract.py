@@ -14,6 +14,7 @@ from .options import (
     NETWORK,
     OUTPUT,
     Augment,
+    Bits,
     Columns,
     Json,
     Outside,
@@ -88,6 +89,7 @@ def extract(
     ] = False,
     size: Size = None,
     resize: Resize = None,
+    bits: Bits = None,
     max_bad: Annotated[
         float | None,
         typer.Option(
@@ -199,7 +201,13 @@ def print_extracted(done: "ExtractResult") -> None:
         say(f"  {done.ignored} files that do not look like images were ignored")
     if done.pruned:
         say(f"  {done.pruned} images are no longer listed: their features were dropped")
-    print_skipped([(row.path, row.reason) for row in done.skipped])
+    print_skipped([(row.path, row.reason, done.details[row.path]) for row in done.skipped])
+    if done.dark:
+        warn(
+            f"  {_number(len(done.dark), 'image')} of 16 bits, for example "
+            f"{printable(done.dark[0])}, use less than a sixteenth of the range and are nearly "
+            "black. For a 12-bit camera, add --bits 12."
+        )
     if done.removed:
         print_some(
             [f"no longer listed: {printable(row.path or row.digest)}" for row in done.removed]

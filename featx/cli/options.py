@@ -126,6 +126,15 @@ Resize = Annotated[
         "sides. One of {images.decode.RESIZE}.",
     ),
 ]
+Bits = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        rich_help_panel=IMAGES,
+        help="Number of bits that the values of 16-bit images really have, such as 12 for many "
+        "microscopes.",
+    ),
+]
 Seed = Annotated[
     int | None,
     typer.Option(

@@ -9,6 +9,7 @@ from ..errors import printable
 from .exits import exit_on_error
 from .options import (
     Augment,
+    Bits,
     Columns,
     Json,
     Outside,
@@ -50,6 +51,7 @@ def preview(
     overwrite: Overwrite = False,
     size: Size = None,
     resize: Resize = None,
+    bits: Bits = None,
     columns: Columns = None,
     allow_outside: Outside = False,
     seed: Seed = None,

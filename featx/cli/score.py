@@ -173,8 +173,5 @@ def print_scored(scored: "ScoreResult") -> None:
     if scored.undecided:
         say(f"  {scored.undecided:>9,}  without a label: low confidence or high novelty")
     say(f"  in {scored.seconds:.1f} s{rate}")
-    if scored.failed:
-        from ..images.decode import REASONS
-
-        for reason, count in scored.failed.items():
-            warn(f"  {count:,} failed: {reason}, {REASONS.get(reason, '')}")
+    for reason, count in scored.failed.items():
+        warn(f"  {count:,} failed: {reason}, for example {scored.details.get(reason, '')}")

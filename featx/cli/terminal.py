@@ -154,15 +154,10 @@ def _aligned(text: str, most: int, left: bool) -> str:
     return text + gap if left else gap + text
 
 
-def print_skipped(skipped: Sequence[tuple[str, str]]) -> None:
-    """Write the first of the skipped images, (path, reason) each, to the error stream."""
-    from ..images.decode import REASONS
-
+def print_skipped(skipped: Sequence[tuple[str, str, str]]) -> None:
+    """Write the first of the skipped images to the error stream: path, reason, detail of each."""
     print_some(
-        [
-            f"skipped {printable(path)}: {reason}, {REASONS.get(reason, '')}"
-            for path, reason in skipped
-        ]
+        [f"skipped {printable(path)}: {reason}, {detail}" for path, reason, detail in skipped]
     )
 
 

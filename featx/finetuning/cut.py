@@ -119,6 +119,7 @@ def _extract(
         cut=cut,
         size=trunk.size,
         resize=trunk.resize,
+        bits=trunk.bits,
         copies=copies,
         augment=augment.policy_name(fingerprint.augment) if copies else None,
         seed=fingerprint.seed,

@@ -1,1 +1,5 @@
-"""From the bytes of an image file to pixels: decoding and augmentation, with limits."""
+"""Decoding of images, in processes with limits, and their augmented copies."""
+
+from .decode import Rejected, load
+
+__all__ = ["Rejected", "load"]

@@ -2,14 +2,15 @@
 
 The rules, for which `RULES` is the version number (results of other versions do not mix):
 
-- Formats: JPEG, PNG, WebP, BMP, GIF (first frame), TIFF (first page). The content decides, not
-  the file's name.
+- Formats: JPEG, PNG, WebP, AVIF, BMP, GIF (first frame), TIFF (first page), and with the package
+  pi-heif HEIC. The content decides, not the file's name.
 - A JPEG much larger than wanted is decoded at a reduced scale, at least twice the target size
   (libjpeg's DCT scaling).
 - The EXIF orientation is applied.
 - Transparency, of any kind, is laid over white. Palettes are resolved. CMYK and YCbCr are
-  converted by Pillow. 16-bit grey is divided by 257, never clipped. Floats, 32-bit integers
-  beyond 16 bits and CIE Lab have no agreed range or need a profile: `unsupported`.
+  converted by Pillow. 16-bit grey is divided by 257, never clipped; or, where the values are said
+  to have fewer bits, by as much as makes the largest one 255. Floats, 32-bit integers beyond 16
+  bits and CIE Lab have no agreed range or need a profile: `unsupported`.
 - `squash` resizes both sides to `size`; `crop` resizes the shorter side and keeps the middle.
   Both use Pillow's bilinear filter, which averages over the whole area of each new pixel.
 """
@@ -17,6 +18,7 @@ The rules, for which `RULES` is the version number (results of other versions do
 import io
 import os
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,10 +27,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from ..errors import FeatxError, InputError, printable
 from ..storage import files
+from . import formats
 
 __all__ = [
     "MAX_BYTES",
@@ -38,8 +41,10 @@ __all__ = [
     "RULES",
     "Rejected",
     "UprightImage",
+    "check_bits",
     "check_size",
     "decode",
+    "load",
     "read",
     "resize_array",
     "resize_image",
@@ -47,7 +52,15 @@ __all__ = [
 
 RULES = 1
 RESIZE = ("squash", "crop")
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+
+#: Bits of a value in a 16-bit image: all, or as few as cameras have.
+BITS = range(9, 17)
+#: An image of 16 bits whose values stay below this is nearly black.
+_DARK = 1 << 12
+# Rows of a transparent image that are laid over white at a time.
+_STRIP = 256
+# Pillow decides by a variable of a module which of its two TIFF decoders opens a file.
+_LIBTIFF = threading.Lock()
 
 #: Images with more pixels are refused from their header (Pillow's own limit for an error).
 MAX_PIXELS = 178_956_970
@@ -59,7 +72,7 @@ REASONS = {
     "empty": "the file has no bytes",
     "truncated": "the image's data ends early or is damaged",
     "not_image": "the content is not an image",
-    "too_large": f"more than {MAX_PIXELS:,} pixels or {MAX_BYTES:,} bytes",
+    "too_large": "the image has more pixels or bytes than are decoded",
     "vanished": "the file was listed and is not there",
     "unreadable": "the file cannot be opened",
     "nonfinite": "the network's features are not finite numbers",
@@ -77,9 +90,6 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# Containers that people do have among their photographs and that Pillow is not asked to open:
-# offset, bytes. Their magic bytes are recognised, so that the error can suggest a fix.
-_KNOWN_UNSUPPORTED = ((4, b"ftyp"), (0, b"8BPS"), (0, b"%PDF"), (0, b"\x00\x00\x00\x0cJXL"))
 
 # Nanoseconds after which another change of a file has another time, on any file system.
 _SETTLED = 2_000_000_000
@@ -120,11 +130,14 @@ class UprightImage:
         RGB.
     width, height : int
         Size of the upright original, in pixels.
+    is_dark : bool
+        Whether it has 16 bits and is nearly black, as 12-bit data are.
     """
 
     pixels: np.ndarray
     width: int
     height: int
+    is_dark: bool = False
 
 
 class File(NamedTuple):
@@ -151,7 +164,9 @@ def read(path: Path) -> File:
             if not stat.S_ISREG(status.st_mode):
                 raise Rejected("unreadable", "not a regular file")
             if status.st_size > MAX_BYTES:
-                raise Rejected("too_large", f"{status.st_size:,} bytes")
+                raise Rejected(
+                    "too_large", f"{status.st_size:,} bytes, and {MAX_BYTES:,} are the most"
+                )
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise Rejected("vanished") from error
@@ -175,6 +190,19 @@ def check_size(data: bytes) -> bytes:
     if len(data) > MAX_BYTES:
         raise Rejected("too_large", f"more than {MAX_BYTES:,} bytes")
     return data
+
+
+def check_bits(bits: int) -> None:
+    """Raise an `InputError` when values of 16-bit images cannot have this many bits."""
+    if bits not in BITS:
+        raise InputError(f"bits is {bits}. Expected {BITS[0]} to {BITS[-1]}.")
+
+
+def load(
+    path: str | os.PathLike[str], size: int, resize: str = "crop", bits: int = 16
+) -> UprightImage:
+    """Read and decode an image file; see `decode`."""
+    return decode(read(Path(path)).data, size, resize, bits)
 
 
 def resize_array(pixels: np.ndarray, size: int, resize: str) -> UprightImage:
@@ -215,21 +243,33 @@ def resize_image(image: Image.Image, size: int, resize: str) -> UprightImage:
     with _reasons(b""):
         orientation = _orientation(image)
         upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
-        fitted = _fit(_as_rgb(upright), size, resize)
+        fitted = _fit(_as_rgb(upright)[0], size, resize)
         return UprightImage(np.array(fitted), upright.width, upright.height)
 
 
-def decode(data: bytes, size: int, resize: str = "crop") -> UprightImage:
+def decode(data: bytes, size: int, resize: str = "crop", bits: int = 16) -> UprightImage:
     """Decode an image and bring it to (size, size), upright and RGB, by the rules of this module.
+
+    Parameters
+    ----------
+    data : bytes
+    size : int
+        Pixels a side.
+    resize : {"squash", "crop"}
+    bits : int
+        Bits of the values in images of 16 bits: 12 for many microscopes and X-ray detectors.
 
     Raises
     ------
     Rejected
         ``not_image``, ``unsupported``, ``too_large``, ``truncated``.
     """
-    with _reasons(data), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with _reasons(data), _opened(data) as image:
         if image.width * image.height > MAX_PIXELS:
-            raise Rejected("too_large", f"{image.width} × {image.height} pixels")
+            raise Rejected(
+                "too_large",
+                f"{image.width} × {image.height} pixels, and {MAX_PIXELS:,} are the most",
+            )
         width, height = image.size
         orientation = _orientation(image)
         if orientation >= 5:
@@ -239,8 +279,52 @@ def decode(data: bytes, size: int, resize: str = "crop") -> UprightImage:
         image.draft(None, (2 * size, 2 * size))
         image.load()
         upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
-        fitted = _fit(_as_rgb(upright), size, resize)
-        return UprightImage(np.array(fitted), width, height)
+        rgb, is_dark = _as_rgb(upright, _bits_of(image, bits), _is_negative(image))
+        return UprightImage(np.array(_fit(rgb, size, resize)), width, height, is_dark)
+
+
+def _opened(data: bytes) -> Image.Image:
+    """Open an image with the decoder that reads it right."""
+    names: tuple[str, ...] = formats.DECODED
+    if formats.is_heif(data):
+        try:
+            import pi_heif  # type: ignore[import-untyped]
+        except ImportError:
+            pass
+        else:
+            pi_heif.register_heif_opener()
+            names = (*names, "HEIF")
+    image = Image.open(io.BytesIO(data), formats=names)
+    if image.format == "TIFF" and _tag(image, _PLANAR) == 2 and _tag(image, _BITS) == 16:
+        # Pillow's own decoder takes the planes of 16 bits for planes of 8.
+        with _LIBTIFF:
+            before, TiffImagePlugin.READ_LIBTIFF = TiffImagePlugin.READ_LIBTIFF, True
+            try:
+                image = Image.open(io.BytesIO(data), formats=names)
+            finally:
+                TiffImagePlugin.READ_LIBTIFF = before
+    return image
+
+
+_BITS, _PHOTOMETRIC, _PLANAR = 258, 262, 284  # tags of TIFF 6.0
+
+
+def _tag(image: Image.Image, number: int) -> int:
+    """Return a tag of a TIFF; of several values, the first."""
+    value = image.tag_v2.get(number, 1)  # type: ignore[attr-defined]
+    return int(value[0] if isinstance(value, tuple) else value)
+
+
+def _bits_of(image: Image.Image, bits: int) -> int:
+    """Return the bits of a value: those that a TIFF says, where these are fewer than 16."""
+    if image.format == "TIFF" and image.mode.startswith("I") and 8 < _tag(image, _BITS) < 16:
+        return _tag(image, _BITS)
+    return bits
+
+
+def _is_negative(image: Image.Image) -> bool:
+    """Tell whether 0 is white, which Pillow leaves as it is in images of more than 8 bits."""
+    return image.format == "TIFF" and image.mode.startswith("I") and _tag(image, _PHOTOMETRIC) == 0
 
 
 @contextmanager
@@ -251,14 +335,16 @@ def _reasons(data: bytes) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise Rejected("too_large", str(error)) from error
     except UnidentifiedImageError as error:
-        if any(data[at : at + len(mark)] == mark for at, mark in _KNOWN_UNSUPPORTED):
-            raise Rejected("unsupported", "save it as JPEG or PNG first") from error
-        raise Rejected("not_image") from error
+        raise Rejected(*formats.why_unidentified(data)) from error
     except (Rejected, MemoryError):
         raise
     except Exception as error:
         # Decoders raise OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error ...
-        raise Rejected("truncated", printable(error)[:200]) from error
+        reason, detail = formats.why_unidentified(data)
+        if reason != "unsupported":
+            reason = "truncated"
+            detail = f"{REASONS[reason]} ({printable(error)[:200]})"
+        raise Rejected(reason, detail) from error
 
 
 def _check_png(data: bytes) -> None:
@@ -275,20 +361,36 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
+def _as_rgb(
+    image: Image.Image, bits: int = 16, is_negative: bool = False
+) -> tuple[Image.Image, bool]:
+    """Return an image as RGB, and whether it has 16 bits and is nearly black."""
     if image.mode in ("F", "LAB", "HSV"):
-        raise Rejected("unsupported", f"pixels of Pillow's mode {image.mode}")
+        kinds = {"F": "floating-point pixels", "LAB": "CIE Lab colours", "HSV": "HSV colours"}
+        raise Rejected("unsupported", f"{kinds[image.mode]}, which have no agreed range")
     if image.mode.startswith("I"):
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise Rejected("unsupported", "32-bit pixels beyond 16 bits")
-        grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB")
+        is_dark = bits == 16 and not is_negative and 0 < values.max() < _DARK
+        most = (1 << bits) - 1
+        values = np.minimum(values.astype(np.uint32), most)
+        grey = ((values * 255 + most // 2) // most).astype(np.uint8)
+        return Image.fromarray(255 - grey if is_negative else grey).convert("RGB"), is_dark
     if image.has_transparency_data:
-        above = image.convert("RGBA")
+        return _over_white(image), False
+    return image if image.mode == "RGB" else image.convert("RGB"), False
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    """Return a transparent image laid over white, strip by strip, for the sake of memory."""
+    rgb = Image.new("RGB", image.size)
+    for top in range(0, image.height, _STRIP):
+        box = (0, top, image.width, min(top + _STRIP, image.height))
+        above = image.crop(box).convert("RGBA")
         white = Image.new("RGBA", above.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, above).convert("RGB")
-    return image.convert("RGB")
+        rgb.paste(Image.alpha_composite(white, above).convert("RGB"), box)
+    return rgb
 
 
 def _fit(image: Image.Image, size: int, resize: str) -> Image.Image:

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..dataset.scan import Source, as_catalog
 from ..errors import InputError, printable
 from ..storage import files, locks
-from . import augment
+from . import augment, decode
 from .reader import Reader
 from .sandbox import Job
 
@@ -40,6 +40,8 @@ class PreviewSettings:
     size : int
         Pixels a side.
     resize : {"squash", "crop"}
+    bits : int
+        See `decode.decode`.
     overwrite : bool
         Replace a sheet that exists.
     """
@@ -50,20 +52,22 @@ class PreviewSettings:
     seed: int = 0
     size: int = 224
     resize: str = "crop"
+    bits: int = 16
     overwrite: bool = False
 
 
 @dataclass(frozen=True)
 class PreviewResult:
-    """The sheet, how many images are on it, and the (path, reason) of those that are not."""
+    """The sheet, how many images are on it, and the (path, reason, detail) of the others."""
 
     out: Path
     images: int
-    skipped: list[tuple[str, str]]
+    skipped: list[tuple[str, str, str]]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values, for JSON."""
-        skipped = [{"path": path, "reason": reason} for path, reason in self.skipped]
+        keys = ("path", "reason", "detail")
+        skipped = [dict(zip(keys, row, strict=True)) for row in self.skipped]
         return {"out": str(self.out), "images": self.images, "skipped": skipped}
 
 
@@ -96,23 +100,28 @@ def preview(
         )
     if settings.images < 1:
         raise InputError(f"images is {settings.images}. Expected 1 or more.")
+    decode.check_bits(settings.bits)
     files.require_new(out, settings.overwrite)
     policy = augment.get_policy(settings.augment, settings.copies)
     listed = as_catalog(source)
     rows: list[tuple[str, np.ndarray]] = []
-    skipped: list[tuple[str, str]] = []
+    skipped: list[tuple[str, str, str]] = []
     spread = np.linspace(0, len(listed) - 1, min(settings.images, len(listed))).round()
     chosen = spread.astype(int).tolist()
-    job = Job(settings.size, settings.resize, policy, settings.seed, settings.copies)
+    job = Job(settings.size, settings.resize, policy, settings.seed, settings.copies, settings.bits)
     with contextlib.closing(Reader(job).ahead(map(listed.file, chosen), len(chosen))) as reads:
         for index, read in zip(chosen, reads, strict=True):
             path = str(listed.paths[index])
             if read.reason:
-                skipped.append((path, read.reason))
+                skipped.append((path, read.reason, read.detail))
             else:
                 rows.append((path, read.pixels))
     if not rows:
-        raise InputError(f"None of the {len(skipped)} chosen images can be shown: {skipped[0][1]}.")
+        path, reason, detail = skipped[0]
+        raise InputError(
+            f"None of the {len(skipped)} chosen images can be shown; the first is "
+            f"{printable(path)}: {reason}, {detail}."
+        )
     sheet = _sheet(rows, settings)
     drawn = io.BytesIO()
     sheet.save(drawn, "PNG" if out.suffix.lower() == ".png" else "JPEG")

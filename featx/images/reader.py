@@ -40,6 +40,8 @@ class Read:
         A sentence about the reason; "" without one.
     path : Path or str, optional
         The file, or what an image that is no file is called in messages.
+    is_dark : bool
+        See `decode.UprightImage`.
     """
 
     digest: str
@@ -50,6 +52,7 @@ class Read:
     pixels: np.ndarray = field(default_factory=lambda: _NO_PIXELS)
     detail: str = ""
     path: Path | str | None = None
+    is_dark: bool = False
 
     def require_usable(self) -> None:
         """Raise `decode.Rejected`, which names the file, when the image cannot be used."""
@@ -94,7 +97,16 @@ class Reader:
             decoded = decoder.decode(data, digest)
         except decode.Rejected as rejected:
             return Read(digest, rejected.reason, detail=rejected.detail, path=path)
-        return Read(digest, "", decoded.width, decoded.height, stamp, decoded.pixels, path=path)
+        return Read(
+            digest,
+            "",
+            decoded.width,
+            decoded.height,
+            stamp,
+            decoded.pixels,
+            path=path,
+            is_dark=decoded.is_dark,
+        )
 
     def ahead(
         self, images: Iterable[Path | InMemory | Read], window: int

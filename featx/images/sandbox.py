@@ -40,7 +40,7 @@ class Job:
 
     Attributes
     ----------
-    size, resize
+    size, resize, bits
         See `decode.decode`.
     policy, seed, copies
         See `augment.augmented_copies`.
@@ -51,6 +51,7 @@ class Job:
     policy: augment.Policy = augment.POLICIES["none"]
     seed: int = 0
     copies: int = 0
+    bits: int = 16
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -59,11 +60,12 @@ class Job:
 
 
 class Decoded(NamedTuple):
-    """Original and copies, uint8 (1 + copies, size, size, 3); the upright size in pixels."""
+    """Original and copies, uint8 (1 + copies, size, size, 3); upright size in pixels; darkness."""
 
     pixels: np.ndarray
     width: int
     height: int
+    is_dark: bool
 
 
 class Decoder:
@@ -107,7 +109,10 @@ class Decoder:
         if "reason" in head:
             raise decode.Rejected(head["reason"], head["detail"])
         return Decoded(
-            np.frombuffer(pixels, np.uint8).reshape(self._job.shape), head["width"], head["height"]
+            np.frombuffer(pixels, np.uint8).reshape(self._job.shape),
+            head["width"],
+            head["height"],
+            head["is_dark"],
         )
 
     def _ask(self, question: bytes, data: bytes) -> "tuple[dict, bytes] | None":
@@ -214,10 +219,12 @@ def _answered(job: Job) -> bool:
 
 def _answer(job: Job, data: bytes, digest: str) -> tuple[dict[str, object], bytes]:
     try:
-        image = decode.decode(data, job.size, job.resize)
+        image = decode.decode(data, job.size, job.resize, job.bits)
         pixels = augment.augmented_copies(image.pixels, job.policy, job.seed, digest, job.copies)
     except decode.Rejected as rejected:
         return {"reason": rejected.reason, "detail": rejected.detail}, b""
     except MemoryError:
-        return {"reason": "too_large", "detail": f"takes more than {MAX_MEMORY:,} bytes"}, b""
-    return {"width": image.width, "height": image.height}, pixels.tobytes()
+        detail = f"decoding it takes more than {MAX_MEMORY:,} bytes"
+        return {"reason": "too_large", "detail": detail}, b""
+    head: dict[str, object] = {"width": image.width, "height": image.height}
+    return {**head, "is_dark": bool(image.is_dark)}, pixels.tobytes()

@@ -215,7 +215,7 @@ class Model:
             When one image is given and no list, or something that is no image.
         """
         trunk = self.fingerprint.trunk
-        reader = Reader(Job(trunk.size, trunk.resize))
+        reader = Reader(Job(trunk.size, trunk.resize, bits=trunk.bits))
         given = as_readable(images, trunk.size, trunk.resize)
 
         def usable(reads: Iterable[Read]) -> Iterator[Read]:

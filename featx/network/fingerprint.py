@@ -13,6 +13,9 @@ __all__ = ["DTYPES", "Fingerprint", "TrunkFingerprint"]
 
 DTYPES = ("float16", "float32")
 
+#: Fields that earlier versions did not have, with the value that is what they did.
+_LATER = (("bits", 16),)
+
 
 class _Comparable:
     """What two fingerprints can be asked about each other."""
@@ -71,6 +74,8 @@ class TrunkFingerprint(_Comparable):
         "squash" or "crop".
     decoding : int
         Version of the decoding rules, `decode.RULES`.
+    bits : int
+        Bits of the values in images of 16 bits; see `decode.decode`.
     """
 
     weights: str
@@ -79,10 +84,12 @@ class TrunkFingerprint(_Comparable):
     size: int
     resize: str
     decoding: int = decode.RULES
+    bits: int = 16
 
     def __post_init__(self) -> None:
         layers.cut_shape(self.cut, self.size)
         require_one_of("resize", self.resize, decode.RESIZE)
+        decode.check_bits(self.bits)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -134,8 +141,13 @@ class Fingerprint(_Comparable):
         return {**self.trunk.as_dict(), **own}
 
     def as_json(self) -> str:
-        """Return `as_dict` as JSON with sorted keys."""
-        return json.dumps(self.as_dict(), sort_keys=True)
+        """Return `as_dict` as JSON with sorted keys; fields of later versions only if they differ.
+
+        So the fingerprint of a cache that an earlier featx made stays the same text.
+        """
+        fields = {name: value for name, value in self.as_dict().items() if (name, value) not in
+                  _LATER}  # fmt: skip
+        return json.dumps(fields, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Fingerprint":

@@ -86,8 +86,8 @@ class EvaluateResult:
         Images left out because they have no label.
     unknown : dict of int
         Images left out because the model does not know their class, by class.
-    skipped : list of (str, str)
-        Path and reason of the images that cannot be read.
+    skipped : list of (str, str, str)
+        Path, reason and detail of the images that cannot be read.
     seconds : float
     """
 
@@ -100,7 +100,7 @@ class EvaluateResult:
     trained_on: int
     unlabelled: int
     unknown: dict[str, int]
-    skipped: list[tuple[str, str]]
+    skipped: list[tuple[str, str, str]]
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -116,7 +116,10 @@ class EvaluateResult:
             "trained_on": self.trained_on,
             "unlabelled": self.unlabelled,
             "unknown": self.unknown,
-            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "skipped": [
+                {"path": path, "reason": reason, "detail": detail}
+                for path, reason, detail in self.skipped
+            ],
             "seconds": self.seconds,
         }
 
@@ -173,8 +176,8 @@ def evaluate(
         )
     y, probabilities = labels[ok], model.predict_proba_rows(rows.X)
     skipped = [
-        (path, reason)
-        for path, reason in zip(rows.paths, rows.reasons, strict=True)
+        (path, reason, detail)
+        for path, reason, detail in zip(rows.paths, rows.reasons, rows.details, strict=True)
         if reason not in ("", KNOWN)
     ]
     return EvaluateResult(

@@ -16,6 +16,7 @@ from ..dataset.catalog import Catalog
 from ..dataset.scan import Source, as_catalog
 from ..errors import IncompatibleError, InputError, printable
 from ..images import augment
+from ..images.decode import REASONS
 from ..images.reader import Read, Reader
 from ..images.sandbox import Job
 from ..model.model import Model
@@ -38,6 +39,8 @@ class RowBlock:
     paths : list of str
     reasons : list of str
         "" for an image that has rows in `X`, else a key of `decode.REASONS`, or `KNOWN`.
+    details : list of str
+        A sentence about each reason; "" without one.
     digests : list of str
         SHA-256 of each file; "" where it could not be read.
     X : ndarray of float32, shape (images without a reason, 1 + copies, d)
@@ -45,6 +48,7 @@ class RowBlock:
 
     paths: list[str]
     reasons: list[str]
+    details: list[str]
     digests: list[str]
     X: np.ndarray
 
@@ -85,7 +89,9 @@ class FileSource:
             if policy == augment.POLICIES["flip"] and copies > 1:
                 raise InputError("An image has one mirror image: ask for 1 copy, not more.")
         trunk = fingerprint.trunk
-        self._reader = Reader(Job(trunk.size, trunk.resize, policy, fingerprint.seed, copies))
+        self._reader = Reader(
+            Job(trunk.size, trunk.resize, policy, fingerprint.seed, copies, trunk.bits)
+        )
 
     def __len__(self) -> int:
         return len(self.catalog)
@@ -118,6 +124,7 @@ class FileSource:
         return RowBlock(
             [path for rows in found for path in rows.paths],
             [reason for rows in found for reason in rows.reasons],
+            [detail for rows in found for detail in rows.details],
             [digest for rows in found for digest in rows.digests],
             _joined([rows.X for rows in found], 1 + self._copies),
         )
@@ -129,7 +136,8 @@ class FileSource:
         def noted() -> Iterator[Read]:
             for read in itertools.islice(reads, len(block)):
                 is_known = not read.reason and not len(read.pixels)
-                found.append(Read(read.digest, read.reason or (KNOWN if is_known else "")))
+                reason = read.reason or (KNOWN if is_known else "")
+                found.append(Read(read.digest, reason, detail=read.detail))
                 yield read
 
         rows: list[np.ndarray] = []
@@ -142,6 +150,7 @@ class FileSource:
         return _checked(
             [str(path) for path in self.catalog.paths[block.start : block.stop]],
             [read.reason for read in found],
+            [read.detail for read in found],
             [read.digest for read in found],
             _joined(rows, 1 + self._copies),
         )
@@ -219,6 +228,7 @@ class CacheSource:
         return _checked(
             list(self.catalog.paths[images]),
             reasons,
+            [""] * len(images),
             list(digests),
             X,
         )
@@ -242,6 +252,7 @@ class CacheSource:
         return _checked(
             _with(list(images.catalog.paths), at, [row.path for row in missing]),
             _with([""] * (stop - start), at, [row.reason for row in missing]),
+            _with([""] * (stop - start), at, [REASONS.get(row.reason, "") for row in missing]),
             _with(list(images.digests), at, [row.digest for row in missing]),
             self._rows(np.arange(start, stop)),
         )
@@ -263,15 +274,18 @@ def _with(items: list[str], at: list[int], more: list[str]) -> list[str]:
     return items
 
 
-def _checked(paths: list[str], reasons: list[str], digests: list[str], X: np.ndarray) -> RowBlock:
+def _checked(
+    paths: list[str], reasons: list[str], details: list[str], digests: list[str], X: np.ndarray
+) -> RowBlock:
     """Return a block whose images with values that are not finite have that as their reason."""
     fine = np.isfinite(X).all(axis=(1, 2))
     if not fine.all():
         well = [index for index, reason in enumerate(reasons) if not reason]
         for position in np.flatnonzero(~fine):
             reasons[well[position]] = "nonfinite"
+            details[well[position]] = REASONS["nonfinite"]
         X = X[fine]
-    return RowBlock(paths, reasons, digests, X)
+    return RowBlock(paths, reasons, details, digests, X)
 
 
 def _joined(rows: list[np.ndarray], each: int) -> np.ndarray:

@@ -78,6 +78,8 @@ class ScoreResult:
         Images that have scores.
     failed : dict of int
         Images that have no scores, by reason.
+    details : dict of str
+        A sentence about the first image of each reason.
     labels : dict of int
         Images by label.
     undecided : int
@@ -91,6 +93,7 @@ class ScoreResult:
     listed: int
     ok: int
     failed: dict[str, int]
+    details: dict[str, str]
     labels: dict[str, int]
     undecided: int
     resumed: int
@@ -289,6 +292,13 @@ def _content(
         content["sha256"] = [digest or None for digest in rows.digests]
     summary = {
         "failed": Counter(reason for reason in rows.reasons if reason),
+        "details": {
+            reason: f"{printable(path)}: {detail}"
+            for path, reason, detail in reversed(
+                list(zip(rows.paths, rows.reasons, rows.details, strict=True))
+            )
+            if reason
+        },
         "labels": Counter(labels[decided].tolist()),
         "undecided": int((~decided).sum()),
     }
@@ -317,8 +327,10 @@ def _total(
 ) -> ScoreResult:
     failed: Counter[str] = Counter()
     labels: Counter[str] = Counter()
+    details: dict[str, str] = {}
     for summary in summaries:
         failed.update(summary["failed"])
+        details = {**summary.get("details", {}), **details}
         labels.update(summary["labels"])
     undecided = sum(summary["undecided"] for summary in summaries)
     listed = sum(map(len, blocks))
@@ -329,6 +341,7 @@ def _total(
         listed=listed,
         ok=ok,
         failed=dict(sorted(failed.items())),
+        details=details,
         labels=dict(sorted(labels.items())),
         undecided=undecided,
         resumed=sum(len(block) for number, block in enumerate(blocks) if number in done),

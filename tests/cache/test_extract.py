@@ -118,7 +118,7 @@ def test_bad_images_are_skipped_with_their_reason(photos: Path, tmp_path: Path) 
     assert [(row.path, row.reason) for row in done.skipped] == [
         ("red/cut.png", "truncated"),
         ("red/empty.jpg", "empty"),
-        ("red/phone.heic", "unsupported"),
+        ("red/phone.heic", "truncated"),
         ("red/text.jpg", "not_image"),
     ]
     with Cache.open(out) as cache:

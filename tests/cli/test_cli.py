@@ -78,7 +78,7 @@ def test_scoring_and_evaluating(photos: Path, tmp_path: Path) -> None:
     (photos / "red" / "0.png").write_bytes(b"")
     broken = run("score", model, photos, "-o", out, "--overwrite", "--abstain", 0.99, code=3)
     assert "24 listed = 23 scored + 1 failed" in broken.stdout
-    assert "1 failed: empty, the file has no bytes" in broken.stderr
+    assert "1 failed: empty, for example red/0.png: the file has no bytes" in broken.stderr
     found = run_json("evaluate", model, photos, code=3)
     assert found["images"] + found["trained_on"] + len(found["skipped"]) == 24
     assert found["accuracy"] == 1

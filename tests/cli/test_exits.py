@@ -31,7 +31,9 @@ def test_skipped_images_make_exit_code_3(photos: Path, tmp_path: Path) -> None:
     assert "25 listed = 24 cached + 0 duplicates + 1 skipped" in done.stdout
     assert "1 files that do not look like images" in done.stdout
     again = run_json("extract", photos, "-o", tmp_path / "f.h5", *TINY, code=3)
-    assert again["skipped"] == [{"path": "red/bad\x1b[31m.png", "reason": "truncated"}]
+    (skipped,) = again["skipped"]
+    assert (skipped["path"], skipped["reason"]) == ("red/bad\x1b[31m.png", "truncated")
+    assert "ends early or is damaged" in skipped["detail"]
     assert (
         run_json("fit", tmp_path / "f.h5", "-o", tmp_path / "m.featx", "--head", "lda")["train"][
             "images"

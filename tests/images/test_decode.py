@@ -134,15 +134,15 @@ JPEG = encoded(Image.effect_noise((200, 200), 90), "JPEG")
     [
         (b"hello, world", "not_image"),
         (JPEG[: len(JPEG) // 2], "truncated"),
-        (JPEG[:3], "not_image"),
+        (JPEG[:3], "truncated"),
         (encoded(quarters())[:-40], "truncated"),
         (encoded(quarters(), "GIF")[:60], "truncated"),
         (bomb(), "too_large"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "unsupported"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "truncated"),
         (b"8BPS\0\x01" + bytes(40), "unsupported"),
         (encoded(Image.new("F", (9, 9), 0.5), "TIFF"), "unsupported"),
         (encoded(Image.new("I", (9, 9), 1 << 20), "TIFF"), "unsupported"),
-        (encoded(quarters(), "PPM"), "not_image"),
+        (encoded(quarters(), "PPM"), "unsupported"),
     ],
 )
 def test_reasons(data: bytes, reason: str) -> None:

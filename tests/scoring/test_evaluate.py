@@ -76,7 +76,9 @@ def test_what_cannot_be_evaluated(made: Path, tmp_path: Path) -> None:
     model = featx.load(made / "m.featx")
     shutil.copytree(made / "photos" / "test", tmp_path / "new")
     (tmp_path / "new" / "blue" / "5.png").write_bytes(b"")
-    assert featx.evaluate(model, tmp_path / "new").skipped == [("blue/5.png", "empty")]
+    assert featx.evaluate(model, tmp_path / "new").skipped == [
+        ("blue/5.png", "empty", "the file has no bytes")
+    ]
     (tmp_path / "new" / "blue").rename(tmp_path / "new" / "violet")
     partly = featx.evaluate(model, tmp_path / "new")
     kept = len(list((tmp_path / "new").rglob("*.png"))) - 6

@@ -1,0 +1,91 @@
+"""Formats of images by their magic bytes, and why one of them cannot be decoded."""
+
+import importlib.util
+
+__all__ = ["DECODED", "is_heif", "why_unidentified"]
+
+#: Formats that are decoded, by Pillow's names; HEIF needs the package pi-heif.
+DECODED = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
+
+_SAVE = "save it as JPEG or PNG first"
+
+# Offset, bytes, name. People have files of these kinds among their photographs.
+_NOT_DECODED = (
+    (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (0, b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (0, b"8BPS", "Photoshop"),
+    (0, b"%PDF", "PDF"),
+    (0, b"\x76\x2f\x31\x01", "OpenEXR"),
+    (0, b"#?RADIANCE", "Radiance HDR"),
+    (0, b"SIMPLE  =", "FITS"),
+    (128, b"DICM", "DICOM"),
+    (0, b"FUJIFILMCCD-RAW", "a camera's raw format"),
+    (0, b"<svg", "SVG"),
+    (4, b"ftypcrx ", "a camera's raw format"),
+    (4, b"ftyp", "a video, or an image in a container that is not known"),
+    (0, b"P5", "PGM"),
+    (0, b"P6", "PPM"),
+)
+_HEIF = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_DECODED_STARTS = (b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"RIFF", b"BM")
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# Frames of a JPEG that Pillow's decoder has: baseline, extended and progressive, Huffman-coded.
+_FRAMES = (0xC0, 0xC1, 0xC2)
+
+
+def is_heif(data: bytes) -> bool:
+    """Tell whether bytes are an image of the HEIF family, such as a phone's HEIC."""
+    return data[4:8] == b"ftyp" and data[8:12] in _HEIF
+
+
+def why_unidentified(data: bytes) -> tuple[str, str]:
+    """Return the reason, and a sentence about it, for bytes that Pillow does not take for an image.
+
+    Examples
+    --------
+    >>> why_unidentified(b"<html>")[0], why_unidentified(b"8BPS")
+    ('not_image', ('unsupported', 'Photoshop: save it as JPEG or PNG first'))
+    """
+    if data.startswith(b"\xff\xd8"):
+        return _why_jpeg(data)
+    if is_heif(data):
+        if importlib.util.find_spec("pi_heif"):
+            return "truncated", f"a HEIC that is damaged or of a rare kind: {_SAVE}"
+        return "unsupported", (
+            "HEIC needs one more package (pip install 'featx[heif]'); or save it as JPEG or PNG "
+            "first"
+        )
+    if data[4:12] in (b"ftypavif", b"ftypavis"):
+        return "truncated", f"an AVIF that is damaged or of a rare kind: {_SAVE}"
+    for at, mark, name in _NOT_DECODED:
+        if data[at : at + len(mark)] == mark:
+            return "unsupported", f"{name}: {_SAVE}"
+    if data.startswith(_TIFF):
+        # An unknown kind is not opened at all; what is opened and then fails is damaged.
+        return "unsupported", f"a TIFF of a kind that is not decoded: {_SAVE}"
+    if data.startswith(_DECODED_STARTS):
+        return "truncated", ""
+    return "not_image", ""
+
+
+def _why_jpeg(data: bytes) -> tuple[str, str]:
+    """Look for the frame header of a JPEG (ITU-T T.81, B.1.1.3), which says what is special."""
+    at = 2
+    while at + 5 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            bits = data[at + 4]
+            if bits != 8:
+                return "unsupported", f"a JPEG of {bits} bits: {_SAVE}"
+            if marker not in _FRAMES:
+                return "unsupported", f"a lossless or arithmetic JPEG: {_SAVE}"
+            break
+        if marker == 0xF7:
+            return "unsupported", f"JPEG-LS: {_SAVE}"
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return "truncated", ""
