@@ -8,7 +8,7 @@ import typer
 from ..errors import printable
 from .exits import exit_on_error
 from .meter import Meter
-from .options import Json, Model, Overwrite, Quiet, Weights
+from .options import NETWORK, Json, Model, Overwrite, Quiet, Weights
 from .terminal import print_next, say, say_wrapped, write_json
 
 __all__ = ["export"]
@@ -21,6 +21,16 @@ def export(
         typer.Option("-o", "--out", metavar="FILE", help="The Keras file to write, .keras."),
     ] = Path("model.keras"),
     overwrite: Overwrite = False,
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=NETWORK,
+            help="The precision that the file computes in: one of {network.runtime.PRECISIONS}. "
+            "auto is the one that the model was made in; choose float32 for processors without "
+            "bfloat16.",
+        ),
+    ] = "auto",
     weights: Weights = "auto",
     quiet: Quiet = False,
     json: Json = False,
@@ -36,7 +46,7 @@ def export(
 
         with Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download:
             loaded = load(model, weights=weights, download_progress=download)
-            written = write(loaded, out, overwrite=overwrite)
+            written = write(loaded, out, precision=precision, overwrite=overwrite)
         if json:
             write_json(written.as_dict(), "export")
             return

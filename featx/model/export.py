@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from .. import backend
-from ..errors import InputError, printable
+from ..errors import InputError, printable, require_one_of
 from ..network import layers
 from ..network.preprocessing import normalization
+from ..network.runtime import PRECISIONS
 from ..plain import plain
 from ..storage import files, locks
 from .file import load
@@ -28,7 +29,8 @@ log = logging.getLogger("featx")
 
 _METADATA = "metadata.json"
 _CHECKED = 4  # images
-_TOLERANCE = 1e-3  # of probabilities: features are kept in float16, and the file does not
+# Of probabilities: features are kept in float16, and the file does not; bfloat16 has 8 bits.
+_TOLERANCE = {"float32": 1e-3, "bfloat16": 2e-2}
 
 
 @dataclass(frozen=True)
@@ -43,24 +45,27 @@ class ExportResult:
     classes : tuple of str
         In the order of the probabilities.
     bytes : int
+    precision : str
+        The precision that the file computes in.
     made_in : str
-        The precision of the features that the model was fitted on. The file computes in float32:
-        where this is bfloat16, probabilities differ a little from those of `score` on a processor
-        that has bfloat16.
+        The precision of the features that the model was fitted on. Where the file has another one,
+        its probabilities differ a little from those of `score`.
     apart : float
-        How far probabilities of the file and of the model, both in float32, were apart at most.
+        How far probabilities of the file and of the model, both in the file's precision, were apart
+        at most.
     """
 
     out: Path
     size: int
     classes: tuple[str, ...]
     bytes: int
+    precision: str
     made_in: str
     apart: float
 
     def as_dict(self) -> dict[str, Any]:
         """Return what was written as plain values, for JSON."""
-        return plain(self) | {"precision": "float32"}
+        return plain(self)
 
 
 @backend.own_settings()
@@ -68,6 +73,7 @@ def export(
     model: Model | str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
+    precision: str = "auto",
     overwrite: bool = False,
 ) -> ExportResult:
     """Write a model as a ``.keras`` file that `keras.saving.load_model` opens without featx.
@@ -81,8 +87,12 @@ def export(
     model : Model or path
     out : path
         Ends in ``.keras``.
+    precision : {"auto", "float32", "bfloat16"}
+        The precision that the file computes in; auto is the one that the model was made in, so
+        that the file gives the probabilities of `score`. Keras emulates bfloat16 on processors
+        that lack it, several times slower than float32.
     overwrite : bool
-        Replace what is there.
+        Replace an output that exists.
 
     Raises
     ------
@@ -94,6 +104,7 @@ def export(
     out = Path(out)
     if out.suffix != ".keras" or out.is_dir():
         raise InputError(f"{printable(out)}: expected the name of a file that ends in .keras.")
+    require_one_of("precision", precision, PRECISIONS)
     files.require_new(out, overwrite)
     if not isinstance(model, Model):
         model = load(model)
@@ -104,14 +115,21 @@ def export(
         "resize": model.fingerprint.trunk.resize,
         "model_sha256": model.digest,
     }
-    network = _network(model, head)
-    apart = _check(network, model)
     made_in = model.fingerprint.precision
-    if made_in != "float32":
+    precision = made_in if precision == "auto" else precision
+    network = _network(model, head, precision)
+    apart = _check(network, model, precision)
+    if made_in != precision:
         log.warning(
-            "The file computes in float32, and the model was made in %s: probabilities differ a "
+            "The file computes in %s, and the model was made in %s: probabilities differ a "
             "little. docs/scoring.md says how much.",
+            precision,
             made_in,
+        )
+    elif precision == "bfloat16":
+        log.info(
+            "The file computes in bfloat16, as the model does. For processors without it, where "
+            "Keras emulates it several times slower, export with --precision float32."
         )
     with tempfile.TemporaryDirectory(prefix="featx-") as folder:
         path = Path(folder) / "model.keras"
@@ -120,11 +138,11 @@ def export(
     with locks.lock_output(out):
         files.write_bytes(out, data)
     size = model.fingerprint.trunk.size
-    return ExportResult(out, size, model.classes, len(data), made_in, apart)
+    return ExportResult(out, size, model.classes, len(data), precision, made_in, apart)
 
 
-def _check(network: Any, model: Model) -> float:
-    """Return how far the network's probabilities are from the model's, both in float32.
+def _check(network: Any, model: Model, precision: str) -> float:
+    """Return how far the network's probabilities are from the model's, both in one precision.
 
     Noise is enough: whatever is put together wrongly shows in it. Features are compared too, since
     probabilities can all be 0 and 1.
@@ -136,22 +154,23 @@ def _check(network: Any, model: Model) -> float:
     """
     size = model.fingerprint.trunk.size
     pixels = np.random.default_rng(0).integers(0, 256, (_CHECKED, size, size, 3), np.uint8)
-    exact = replace(model, precision="float32", runtime="tensorflow")
+    exact = replace(model, precision=precision, runtime="tensorflow")
     features = exact.trunk.features(pixels).astype(np.float32)
     expected = exact.predict_proba_features(features)
     apart = float(np.abs(network.predict_on_batch(pixels) - expected).max())
     if exact.tail:
-        features = replace(exact.tail, precision="float32").features(features)
+        features = replace(exact.tail, precision=precision).features(features)
     last = backend.keras().Model(network.input, network.get_layer(model.until).output)
     off = np.abs(last.predict_on_batch(pixels) - features).max() / max(features.max(), 1e-9)
-    if apart > _TOLERANCE or off > _TOLERANCE:
+    tolerance = _TOLERANCE[precision]
+    if apart > tolerance or off > tolerance:
         raise AssertionError(
             f"the exported network is {apart:.2g} apart from the model, its features {off:.2g}"
         )
     return apart
 
 
-def _network(model: Model, head: Any) -> Any:
+def _network(model: Model, head: Any, precision: str) -> Any:
     """Return the Keras model from pixels to probabilities."""
     keras = backend.keras()
     trunk = model.fingerprint.trunk
@@ -166,7 +185,9 @@ def _network(model: Model, head: Any) -> Any:
     kernel, bias = arrays["block1_conv1"]
     arrays["block1_conv1"] = (kernel[:, :, order], bias)
     x = keras.layers.Rescaling(scale, offset, name="normalize")(pixels)
-    x = layers.apply_layers(x, names, arrays, "float32")
+    # Weights stay in float32, which every version of Keras can save.
+    policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
+    x = layers.apply_layers(x, names, arrays, policy)
     return keras.Model(pixels, apply_head(x, model.pool, head), name="featx")
 
 

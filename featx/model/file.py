@@ -18,6 +18,7 @@ import json
 import logging
 import math
 import os
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -221,9 +222,7 @@ def load(
                 f"{printable(path)} has the model version {described['version']}; this featx reads "
                 f"{VERSION}. Fit it again."
             )
-        _warn_of_versions(described["versions"], path)
-        found = _model(described, members, refused)
-        _try(found)
+        found = _whole(described, members, path)
         return replace(
             found,
             digest=files.digest(data),
@@ -235,6 +234,40 @@ def load(
     except (zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError,
             AttributeError, RuntimeError, ArithmeticError, MemoryError) as error:  # fmt: skip
         raise CorruptError(f"{refused}: {printable(error)}.") from error
+
+
+def _whole(described: dict[str, Any], members: dict[str, bytes], path: Path) -> Model:
+    """Return the model of a file, as far as the scikit-learn that is installed can read it.
+
+    Raises
+    ------
+    IncompatibleError
+        When another version of scikit-learn made a head that this one does not read.
+    """
+    refused = f"{printable(path)} is not a whole featx model"
+    there = printable(described["versions"]["scikit-learn"])
+    here = importlib.metadata.version("scikit-learn")
+    is_other = there.split(".")[:2] != here.split(".")[:2]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # scikit-learn tells of versions too
+            found = _model(described, members, refused)
+            _try(found)
+    except Exception as error:
+        if not is_other:
+            raise
+        raise IncompatibleError(
+            f"{printable(path)} was fitted with scikit-learn {there}, and scikit-learn {here} does "
+            f"not read its head, {printable(described['head'])}. Fit it again, which takes "
+            f"seconds: featx fit features.h5 -o {printable(path)} --overwrite. Or install the "
+            f"version that it was fitted with: pip install scikit-learn=={there}"
+        ) from error
+    if is_other:
+        log.warning(
+            "%s was fitted with scikit-learn %s and runs with %s; fit it again to be safe.",
+            printable(path), there, here,
+        )  # fmt: skip
+    return found
 
 
 def _member(archive: zipfile.ZipFile, name: str, refused: str) -> bytes:
@@ -353,15 +386,3 @@ def _novelty(data: bytes) -> Novelty:
     if found.reference.ndim != 2 or found.distances.ndim != 1 or not len(found.distances):
         raise ValueError(f"{_NOVELTY} has arrays of other shapes than (r, d) and (m,)")
     return found
-
-
-def _warn_of_versions(versions: dict[str, str], path: Path) -> None:
-    here = importlib.metadata.version("scikit-learn")
-    there = str(versions["scikit-learn"])
-    if there.split(".")[:2] != here.split(".")[:2]:
-        log.warning(
-            "%s was fitted with scikit-learn %s and runs with %s; fit it again to be safe.",
-            printable(path),
-            printable(there),
-            here,
-        )

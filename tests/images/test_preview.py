@@ -39,7 +39,7 @@ def test_images_that_cannot_be_shown_are_listed(photos: Path, tmp_path: Path) ->
     ]
     for path in photos.rglob("*.png"):
         path.write_bytes(b"")
-    with pytest.raises(InputError, match="None of the 4 chosen images can be shown; .* empty"):
+    with pytest.raises(InputError, match=r"None of the 4 chosen images can be shown; .* empty"):
         preview(photos, tmp_path / "none.png", SMALL)
     assert not (tmp_path / "none.png").exists()
 

@@ -64,24 +64,30 @@ def test_it_gives_the_probabilities_of_score_without_featx(made: Path, tmp_path:
     for model, line in zip(models, run.stdout.splitlines()[-len(models) :], strict=True):
         found = json.loads(line)
         assert found["classes"] == ["blue", "green", "red"] and found["resize"] == "crop"
-        exact = replace(model, precision="float32")  # the file computes in float32
-        assert np.allclose(found["found"], exact.predict_proba(paths), atol=1e-3)
+        as_made = replace(model, precision=model.fingerprint.precision)
+        assert np.allclose(found["found"], as_made.predict_proba(paths), atol=1e-3)
 
 
-def test_a_model_made_in_bfloat16_says_so_when_it_is_exported(
+def test_a_model_made_in_bfloat16_is_exported_in_it_or_says_so(
     made: Path, tmp_path: Path, native: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = {**TINY, "cut": "block3_pool", "precision": "bfloat16", "runtime": "tensorflow"}
     featx.extract(made / "photos", tmp_path / "b.h5", **settings)
     featx.fit(tmp_path / "b.h5", tmp_path / "b.featx", head="lda")
-    written = featx.export(featx.load(tmp_path / "b.featx"), tmp_path / "b.keras")
-    assert written.made_in == "bfloat16" and written.apart <= 1e-3
-    assert "made in bfloat16: probabilities differ a little" in caplog.text
+    model = featx.load(tmp_path / "b.featx")
+    written = featx.export(model, tmp_path / "b.keras")
+    assert written.precision == written.made_in == "bfloat16" and written.apart <= 2e-2
+    assert "differ a little" not in caplog.text
+    exact = featx.export(model, tmp_path / "e.keras", precision="float32")
+    assert exact.precision == "float32" and exact.apart <= 1e-3
+    assert "in float32, and the model was made in bfloat16: probabilities differ" in caplog.text
+    with pytest.raises(InputError, match="Unknown precision 'half'"):
+        featx.export(model, tmp_path / "h.keras", precision="half")
     caplog.clear()
     featx.extract(made / "photos", tmp_path / "a.h5", **{**TINY, "precision": "float32"})
     featx.fit(tmp_path / "a.h5", tmp_path / "a.featx", head="lda")
     plain = featx.export(featx.load(tmp_path / "a.featx"), tmp_path / "a.keras")
-    assert plain.made_in == "float32" and "made in" not in caplog.text
+    assert plain.precision == "float32" and "made in" not in caplog.text
 
 
 def test_what_cannot_be_exported(made: Path, tmp_path: Path) -> None:
