@@ -39,6 +39,7 @@ __version__ = "0.1.0"
 # neither numpy nor TensorFlow.
 _HOMES = {
     "Cache": "cache.file",
+    "CheckResult": "images.check",
     "Catalog": "dataset.catalog",
     "CompareResult": "heads.leaderboard",
     "CompareSettings": "heads.leaderboard",
@@ -65,6 +66,7 @@ _HOMES = {
     "ScoreSettings": "scoring.score",
     "StorageError": "errors",
     "VerifyResult": "model.verify",
+    "check": "images.check",
     "compare": "heads.compare",
     "evaluate": "scoring.evaluate",
     "export": "model.export",
@@ -96,6 +98,7 @@ if TYPE_CHECKING:
     from .finetuning.finetune import FinetuneResult, FinetuneSettings, finetune
     from .heads.compare import compare
     from .heads.leaderboard import CompareResult, CompareSettings
+    from .images.check import CheckResult, check
     from .images.preview import PreviewResult, PreviewSettings, preview
     from .model.export import ExportResult, export
     from .model.file import load
@@ -109,6 +112,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Cache",
     "Catalog",
+    "CheckResult",
     "CompareResult",
     "CompareSettings",
     "CorruptError",
@@ -134,6 +138,7 @@ __all__ = [
     "ScoreSettings",
     "StorageError",
     "VerifyResult",
+    "check",
     "compare",
     "evaluate",
     "export",

@@ -98,8 +98,10 @@ def require_one_of(what: str, name: object, names: Collection[str]) -> None:
     """Check that a name is one of these; see `one_of`."""
     if name in names:
         return
-    near = difflib.get_close_matches(str(name), names, 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    # A part of a name is nearer than a name with other letters: svm, and not lda.
+    near = [one for one in names if name and str(name).lower() in one.lower().split("-")]
+    near = near or difflib.get_close_matches(str(name).lower(), names, 1)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise InputError(
         f"Unknown {what} {printable(name)!r}. Expected one of {', '.join(names)}.{hint}"
     )

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from ..dataset.catalog import Catalog
+from ..dataset.duplicates import EqualImages, find_equal
 from ..dataset.scan import Source, as_catalog
 from ..errors import InputError, printable
 from ..images.reader import Read, Reader
@@ -53,6 +54,8 @@ class ExtractResult:
         Images that could not be used, with the reason.
     details : dict of str
         A sentence about each skipped image, by its path.
+    equal : list of EqualImages
+        Groups of cached images with the same bytes; those in two classes stop `fit`.
     dark : list of str
         Images of this run with 16 bits that use less than a sixteenth of them: nearly black.
     removed : list of Removed
@@ -80,6 +83,7 @@ class ExtractResult:
     duplicates: int
     skipped: list[Skipped]
     details: dict[str, str]
+    equal: list[EqualImages]
     dark: list[str]
     removed: list[Removed]
     pruned: int
@@ -107,6 +111,7 @@ class ExtractResult:
                 {"path": row.path, "reason": row.reason, "detail": self.details[row.path]}
                 for row in self.skipped
             ],
+            "equal": [equal.as_dict() for equal in self.equal],
             "dark": self.dark,
             "duplicates": self.duplicates,
             "removed": [row.path for row in self.removed],
@@ -218,6 +223,7 @@ def extract(
         duplicates=len(rows.digests) - different,
         skipped=ledger.skipped,
         details=ledger.details,
+        equal=find_equal(rows.catalog, rows.digests),
         dark=ledger.dark,
         removed=removed,
         pruned=len(gone) - len(removed),

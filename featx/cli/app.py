@@ -7,6 +7,7 @@ import typer
 
 from .. import __version__
 from . import exits
+from .check import check
 from .compare import compare
 from .evaluate import evaluate
 from .export import export
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 
 command(app, "featx sample data/digits --per-class 60")(sample)
+command(app, "featx check photos", "featx check list.csv --json")(check)
 command(
     app,
     "featx extract photos",
@@ -104,8 +106,9 @@ def main() -> None:
     try:
         app()
     except SystemExit as end:
+        exits.ignore_signals()  # TensorFlow's own end can take seconds
         code = end.code if flush_streams() else exits.PIPE_CLOSED
-        if code in exits.AT_ONCE:  # TensorFlow's own end can take seconds
+        if code in exits.AT_ONCE:
             os._exit(int(code))
         raise SystemExit(code) from end
 

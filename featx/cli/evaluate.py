@@ -17,6 +17,7 @@ from .options import (
     Runtime,
     Seed,
     Tta,
+    Verbose,
     Weights,
     sources,
 )
@@ -69,6 +70,7 @@ def evaluate(
     allow_outside: Outside = False,
     seed: Seed = None,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Compare a model's predictions with the labels of images.
@@ -76,7 +78,7 @@ def evaluate(
     Images that the model was trained on, byte for byte, are left out. The 95 % interval of the
     accuracy is Wilson's; those of the other scores come from bootstrap samples of the images.
     """
-    with exit_on_error(json, quiet=quiet):
+    with exit_on_error(json, quiet=quiet, verbose=verbose):
         from ..model.file import load
         from ..scoring.evaluate import EvaluateSettings
         from ..scoring.evaluate import evaluate as run

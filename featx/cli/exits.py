@@ -8,14 +8,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import typer
 
 from ..errors import FeatxError, printable
 from . import terminal
 
-__all__ = ["AT_ONCE", "PIPE_CLOSED", "exit_on_error"]
+__all__ = ["AT_ONCE", "PIPE_CLOSED", "exit_on_error", "ignore_signals"]
 
 _SIGNALS = {signal.SIGINT: ("Interrupted.", 130), signal.SIGTERM: ("Terminated.", 143)}
 _GRACE = 0.5  # seconds
@@ -26,13 +26,25 @@ PIPE_CLOSED = 128 + signal.SIGPIPE
 AT_ONCE = frozenset((PIPE_CLOSED, *(code for _, code in _SIGNALS.values())))
 
 
+def ignore_signals() -> None:
+    """Let no signal change the exit code of a command whose work is done."""
+    for number in _SIGNALS:
+        with suppress(ValueError):  # not in the main thread
+            signal.signal(number, signal.SIG_IGN)
+
+
 class _Terminated(BaseException):
     """The process received SIGTERM."""
 
 
 @contextmanager
 def exit_on_error(
-    json: bool, *, quiet: bool = False, resume: str = "", without: str = ""
+    json: bool,
+    *,
+    quiet: bool = False,
+    verbose: bool = False,
+    resume: str = "",
+    without: str = "",
 ) -> Iterator[None]:
     """Turn every error inside the block into a message and an exit code.
 
@@ -42,12 +54,14 @@ def exit_on_error(
         Print the message as a JSON object on standard output too.
     quiet : bool
         Show warnings only.
+    verbose : bool
+        Show details too.
     resume : str
         A sentence on what an interrupted run keeps; the command that continues follows it.
     without : str
         An option that this command is shown without, because with it the run would start again.
     """
-    _log_to_stderr(logging.WARNING if quiet else logging.INFO)
+    _log_to_stderr(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
     resume = f"{resume} Continue with:\n  {_command(without)}" if resume else ""
     try:
         with _leaving_at_once(json, resume):

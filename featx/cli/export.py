@@ -8,7 +8,7 @@ import typer
 from ..errors import printable
 from .exits import exit_on_error
 from .meter import Meter
-from .options import NETWORK, Json, Model, Overwrite, Quiet, Weights
+from .options import NETWORK, Json, Model, Overwrite, Quiet, Verbose, Weights
 from .terminal import print_next, say, say_wrapped, write_json
 
 __all__ = ["export"]
@@ -33,6 +33,7 @@ def export(
     ] = "auto",
     weights: Weights = "auto",
     quiet: Quiet = False,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Write a model as one plain Keras file, from uint8 images to class probabilities.
@@ -40,7 +41,7 @@ def export(
     Anything that runs Keras can open the file without featx. The head must be one that can be
     converted to Keras layers.
     """
-    with exit_on_error(json, quiet=quiet):
+    with exit_on_error(json, quiet=quiet, verbose=verbose):
         from ..model.export import export as write
         from ..model.file import load
 

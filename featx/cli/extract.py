@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import printable
+from .check import print_equal
 from .exits import exit_on_error
 from .meter import Meter
 from .options import (
@@ -24,6 +25,7 @@ from .options import (
     Seed,
     Size,
     Sources,
+    Verbose,
     sources,
 )
 from .pages import settings_from
@@ -146,6 +148,7 @@ def extract(
     ] = None,
     seed: Seed = None,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Send images through VGG16 once and cache their features.
@@ -154,7 +157,7 @@ def extract(
     it continues where it stopped. Images that cannot be used are skipped, and features of images
     that are no longer listed are kept but hidden: both are listed, and the exit code is then 3.
     """
-    with exit_on_error(json, quiet=quiet, resume="Finished parts are kept."):
+    with exit_on_error(json, quiet=quiet, verbose=verbose, resume="Finished parts are kept."):
         from ..cache.extract import ExtractSettings
         from ..cache.extract import extract as run
 
@@ -202,6 +205,7 @@ def print_extracted(done: "ExtractResult") -> None:
     if done.pruned:
         say(f"  {done.pruned} images are no longer listed: their features were dropped")
     print_skipped([(row.path, row.reason, done.details[row.path]) for row in done.skipped])
+    print_equal(done.equal)
     if done.dark:
         warn(
             f"  {_number(len(done.dark), 'image')} of 16 bits, for example "

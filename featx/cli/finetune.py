@@ -18,6 +18,7 @@ from .options import (
     Outside,
     Quiet,
     Seed,
+    Verbose,
     Weights,
 )
 from .pages import settings_from
@@ -153,6 +154,7 @@ def finetune(
         ),
     ] = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Train the last layers of VGG16 from a fitted head, and keep them if they are better.
@@ -163,7 +165,7 @@ def finetune(
     once, at the end.
     """
     kept = "Finished epochs and extracted images are kept."
-    with exit_on_error(json, quiet=quiet, resume=kept, without="--overwrite"):
+    with exit_on_error(json, quiet=quiet, verbose=verbose, resume=kept, without="--overwrite"):
         from ..dataset.scan import scan
         from ..finetuning.curves import check_plot, draw
         from ..finetuning.finetune import FinetuneSettings

@@ -43,6 +43,15 @@ Quiet = Annotated[
         help="Show no progress and do not name the next command.",
     ),
 ]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        rich_help_panel=OUTPUT,
+        help="Print details, such as what a download says.",
+    ),
+]
 Model = Annotated[
     Path,
     typer.Argument(

@@ -65,9 +65,8 @@ def preview(
 
         if images is None:
             images = pictures  # how the option was spelled before
-        policy = augment or PreviewSettings.augment
         if copies is None:
-            copies = {"none": 0, "flip": 1}.get(policy, PreviewSettings.copies)
+            copies = {"none": 0, "flip": 1}.get(augment or "", PreviewSettings.copies)
         settings = settings_from(PreviewSettings, locals())
         drawn = draw(sources(source, allow_outside, columns), out, settings)
         if json:
@@ -76,7 +75,7 @@ def preview(
             say(f"{printable(drawn.out)}: {drawn.images} images")
             print_skipped(drawn.skipped)
             given = " ".join(map(quoted, source))
-            how = f" --copies {copies} --augment {policy}" if copies else ""
+            how = f" --copies {copies} --augment {augment or 'mild'}" if copies else ""
             print_next(f"featx extract {given}{how}", quiet=quiet)
         if drawn.skipped:
             raise typer.Exit(3)

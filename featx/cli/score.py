@@ -22,6 +22,7 @@ from .options import (
     Quiet,
     Runtime,
     Tta,
+    Verbose,
     Weights,
     sources,
 )
@@ -101,6 +102,7 @@ def score(
         ),
     ] = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Predict the class of every image, and write exactly one row for each.
@@ -111,7 +113,7 @@ def score(
     seen anything like it.
     """
     kept = "Finished rows are kept."
-    with exit_on_error(json, quiet=quiet, resume=kept, without="--overwrite"):
+    with exit_on_error(json, quiet=quiet, verbose=verbose, resume=kept, without="--overwrite"):
         from ..model.file import load
         from ..scoring.score import ScoreSettings
         from ..scoring.score import score as run

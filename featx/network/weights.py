@@ -161,7 +161,8 @@ def _auto(wanted: str | None, progress: Progress | None) -> Weights:
             return _of_provider(name, fetch(name, progress=progress))
         except FeatxError as error:
             failures.append(f"  {name}: {error}")
-            log.info("The weights of %s cannot be had: %s", name, error)
+            log.info("%s is not within reach from here.", PROVIDERS[name].place)
+            log.debug("%s: %s", name, error)
     raise StorageError(
         "\n".join(
             ["VGG16's weights cannot be had:", *failures, "For a machine without a network, run"]

@@ -347,3 +347,22 @@ def test_leaderboards_are_written(board: leaderboard.CompareResult, tmp_path: Pa
 def test_wrong_settings(features: Path, settings: dict[str, Any], message: str) -> None:
     with featx.Cache.open(features) as cache, pytest.raises(InputError, match=message):
         rank(cache, np.arange(40), CompareSettings(**settings))
+
+
+def test_a_system_without_semaphores_does_the_folds_in_one_process(
+    features: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = featx.compare(features, heads=("lda", "knn"), folds=2)
+
+    for error in (OSError(38, "Function not implemented"), ImportError("no sem_open")):
+
+        def missing(*_: object, error: BaseException = error) -> None:
+            raise error
+
+        monkeypatch.setattr("multiprocessing.context.BaseContext.Semaphore", missing)
+        caplog.clear()
+        found = featx.compare(features, heads=("lda", "knn"), folds=2)
+        assert "no semaphores" in caplog.text
+        assert [(entry.head, entry.score) for entry in found.entries] == [
+            (entry.head, entry.score) for entry in expected.entries
+        ]

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from featx.cli import app
 from featx.errors import InputError
 from featx.images import augment, decode, sandbox
-from featx.images.preview import PreviewSettings, preview
+from featx.images.preview import PreviewSettings, _shape, _written, preview
 from featx.storage import files
 
 SMALL = PreviewSettings(images=4, augment="article", copies=3, seed=5, size=64)
@@ -58,3 +60,20 @@ def test_wrong_settings(photos: Path, tmp_path: Path) -> None:
         preview(photos, tmp_path / "sheet.txt", SMALL)
     with pytest.raises(InputError, match="images is 0"):
         preview(photos, tmp_path / "sheet.png", PreviewSettings(images=0))
+
+
+@pytest.mark.parametrize("name", ["straße", "été", "Ωμέγα", "猫", "🐝"])
+def test_captions_have_no_boxes(name: str) -> None:
+    text, _, font = _written(name)
+    missing = _shape(font, "\uffff")
+    assert all(_shape(font, letter) != missing for letter in text)
+    assert text == name or text.isascii()
+
+
+def test_no_copies_need_no_other_option(photos: Path, tmp_path: Path) -> None:
+    found = preview(photos, tmp_path / "sheet.png", PreviewSettings(copies=0, size=64))
+    assert found.images == 6
+    run = CliRunner().invoke(
+        app.app, ["preview", str(photos), "-o", str(tmp_path / "s.png"), "--copies", "0"]
+    )
+    assert run.exit_code == 0

