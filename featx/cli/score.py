@@ -78,6 +78,14 @@ def score(
         bool,
         typer.Option("--overwrite", help="Start again and replace an existing output."),
     ] = False,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            help="Score only images that are new or changed since the last run with --update, and "
+            "keep the other rows. What is known of them is kept in OUT.known.",
+        ),
+    ] = False,
     null: Annotated[
         bool,
         typer.Option(
@@ -160,11 +168,13 @@ def _listed(
 
 def print_scored(scored: "ScoreResult") -> None:
     """Write how many images have which label, and how many have none."""
-    new = scored.listed - scored.resumed
+    new = scored.listed - scored.resumed - scored.reused
     rate = f" ({new / scored.seconds:,.1f} a second)" if new and scored.seconds else ""
     say(f"{printable(scored.out)}: {scored.listed:,} rows")
     failed = sum(scored.failed.values())
     say(f"  {scored.listed:,} listed = {scored.ok:,} scored + {failed:,} failed")
+    if scored.reused:
+        say(f"  {scored.reused:,} of them were known from an earlier run")
     if scored.resumed:
         say(f"  {scored.resumed:,} of them were finished by an earlier run")
     counts = sorted(scored.labels.items(), key=lambda item: (-item[1], item[0]))

@@ -93,6 +93,10 @@ class FileSource:
             Job(trunk.size, trunk.resize, policy, fingerprint.seed, copies, trunk.bits)
         )
 
+    def skip(self, known: Collection[str]) -> None:
+        """Have `rows` decode no image with one of these digests; its reason is `KNOWN` then."""
+        self._reader = replace(self._reader, known=known)
+
     def __len__(self) -> int:
         return len(self.catalog)
 

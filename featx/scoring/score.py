@@ -1,5 +1,6 @@
 """Every image of a source in, exactly one row out: in blocks, so that a killed run goes on."""
 
+import json
 import os
 import time
 from collections import Counter
@@ -18,7 +19,8 @@ from ..plain import plain
 from ..progress import Progress
 from ..storage import files, locks
 from ..storage.unfinished import Shards
-from .rows import CacheSource, FileSource, RowBlock, open_rows
+from .known import KnownScores
+from .rows import KNOWN, CacheSource, FileSource, RowBlock, open_rows
 from .tables import DIGITS, Table, table_for
 
 __all__ = ["ScoreChanges", "ScoreResult", "ScoreSettings", "score"]
@@ -43,6 +45,9 @@ class ScoreSettings:
         Leave the label empty below this confidence.
     max_novelty : float, optional
         Leave the label empty above this novelty.
+    update : bool
+        Compute only images that are new or changed since the output was written with `update`, and
+        take the others from ``<out>.known``; the output is that of a run that computes all.
     overwrite : bool
         Replace an output that exists, and start again.
     """
@@ -52,6 +57,7 @@ class ScoreSettings:
     tta: int = 0
     abstain: float | None = None
     max_novelty: float | None = None
+    update: bool = False
     overwrite: bool = False
 
 
@@ -63,6 +69,7 @@ class ScoreChanges(TypedDict, total=False):
     tta: int
     abstain: float | None
     max_novelty: float | None
+    update: bool
     overwrite: bool
 
 
@@ -85,7 +92,9 @@ class ScoreResult:
     undecided : int
         Images with scores and without a label, because of `abstain` or `max_novelty`.
     resumed : int
-        Rows that a run before this one had finished.
+        Rows that an interrupted run before this one had finished.
+    reused : int
+        Images whose scores were known, because of `update`.
     out : Path
     seconds : float
     """
@@ -97,6 +106,7 @@ class ScoreResult:
     labels: dict[str, int]
     undecided: int
     resumed: int
+    reused: int
     out: Path
     seconds: float
 
@@ -155,20 +165,25 @@ def score(
     _check(settings, model, source, out)
     table = table_for(out, _columns(model, settings), _about(model, settings))
     with open_rows(model, source, copies=settings.tta) as opened, locks.lock_output(out):
-        shards = Shards(out, _identity(model, opened, settings))
+        known = _known(model, opened, settings, out)
+        if isinstance(opened, FileSource):
+            opened.skip(known.rows)
+        shards = Shards(out, {**_identity(model, opened, settings), "known": known.identity})
         if settings.overwrite:
             shards.remove()
         elif not shards.path.exists():
-            files.require_new(out, overwrite=False)
+            files.require_new(out, overwrite=settings.update)
         done = shards.begin()
         blocks = [
             range(start, min(start + opened.block, len(opened)))
             for start in range(0, len(opened), opened.block)
         ]
-        _write_missing(model, opened, settings, table, shards, blocks, done, progress)
+        _write_missing(model, opened, settings, known, table, shards, blocks, done, progress)
         with files.atomic_write(out) as partial:
             table.join(partial, shards.blocks(len(blocks)))
         total = [shards.summary(number) for number in range(len(blocks))]
+        if settings.update:
+            known.save(out, [summary["scores"] for summary in total])
         shards.remove()
     return _total(total, blocks, done, out, begun)
 
@@ -212,7 +227,7 @@ def _columns(model: Model, settings: ScoreSettings) -> dict[str, type]:
 
 def _about(model: Model, settings: ScoreSettings) -> dict[str, Any]:
     kept = asdict(settings)
-    del kept["overwrite"]
+    del kept["overwrite"], kept["update"]
     return {"model": model.as_dict(), "model_sha256": model.digest, "settings": kept}
 
 
@@ -228,10 +243,26 @@ def _identity(
     return {"format": 1, "model": model.digest, **listed, **kept}
 
 
+def _known(
+    model: Model, opened: FileSource | CacheSource, settings: ScoreSettings, out: Path
+) -> KnownScores:
+    """Return the scores that need not be computed."""
+    if not settings.update:
+        return KnownScores()
+    if not isinstance(opened, FileSource):
+        raise InputError("--update is for images. A cache is scored in seconds: use --overwrite.")
+    runtime, precision = model.computing
+    made_by = {"model": model.digest, "runtime": runtime, "precision": precision,
+               "tta": settings.tta}  # fmt: skip
+    text = json.dumps(made_by)
+    return KnownScores(text) if settings.overwrite else KnownScores.read(out, text)
+
+
 def _write_missing(
     model: Model,
     opened: FileSource | CacheSource,
     settings: ScoreSettings,
+    known: KnownScores,
     table: Table,
     shards: Shards,
     blocks: Sequence[range],
@@ -252,19 +283,27 @@ def _write_missing(
     advance(0)
     found = opened.rows([blocks[number] for number in missing], advance)
     for number, rows in zip(missing, found, strict=True):
-        content, summary = _content(model, rows, settings)
+        content, summary = _content(model, rows, settings, known)
         shards.write(number, summary, table.encode(content))
 
 
 def _content(
-    model: Model, rows: RowBlock, settings: ScoreSettings
+    model: Model, rows: RowBlock, settings: ScoreSettings, known: KnownScores
 ) -> tuple[dict[str, list[Any]], dict[str, Any]]:
     """Return the columns of some rows, and a summary of them."""
-    probabilities = model.predict_proba_rows(rows.X)
-    novelty = model.novelty_rows(rows.X)
+    is_known = np.array([reason == KNOWN for reason in rows.reasons], bool)
+    ok = rows.is_ok | is_known
+    digests = [digest for digest, fine in zip(rows.digests, ok, strict=True) if fine]
+    probabilities, novelty = known.merge(
+        digests,
+        is_known[ok],
+        model.predict_proba_rows(rows.X),
+        model.novelty_rows(rows.X),
+    )
+    reasons = ["" if reason == KNOWN else reason for reason in rows.reasons]
     order = np.argsort(-probabilities, axis=1, kind="stable")
     confidence = np.take_along_axis(probabilities, order[:, :1], axis=1)[:, 0]
-    decided = np.ones(len(rows.X), bool)
+    decided = np.ones(len(probabilities), bool)
     if settings.abstain is not None:
         decided &= confidence >= settings.abstain
     if settings.max_novelty is not None:
@@ -272,10 +311,9 @@ def _content(
     names = np.array(model.classes, dtype=object)
     labels = names[order[:, 0]]
     labels[~decided] = None
-    ok = rows.is_ok
     content: dict[str, list[Any]] = {
         "path": rows.paths,
-        "status": [reason or OK for reason in rows.reasons],
+        "status": [reason or OK for reason in reasons],
         "label": _spread(labels, ok),
         "confidence": _numbers(confidence, ok),
     }
@@ -291,17 +329,20 @@ def _content(
     if settings.digest:
         content["sha256"] = [digest or None for digest in rows.digests]
     summary = {
-        "failed": Counter(reason for reason in rows.reasons if reason),
+        "reused": int(is_known.sum()),
+        "failed": Counter(reason for reason in reasons if reason),
         "details": {
             reason: f"{printable(path)}: {detail}"
             for path, reason, detail in reversed(
-                list(zip(rows.paths, rows.reasons, rows.details, strict=True))
+                list(zip(rows.paths, reasons, rows.details, strict=True))
             )
             if reason
         },
         "labels": Counter(labels[decided].tolist()),
         "undecided": int((~decided).sum()),
     }
+    if settings.update:
+        summary["scores"] = KnownScores.packed(digests, probabilities, novelty)
     return content, summary
 
 
@@ -345,6 +386,7 @@ def _total(
         labels=dict(sorted(labels.items())),
         undecided=undecided,
         resumed=sum(len(block) for number, block in enumerate(blocks) if number in done),
+        reused=sum(summary["reused"] for summary in summaries),
         out=out,
         seconds=round(time.monotonic() - begun, 3),
     )

@@ -1,0 +1,117 @@
+"""Folders that grow: what is known is not computed again, and the output is the same."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from generated import TINY, class_folders, write_image
+from typer.testing import CliRunner
+
+import featx
+from featx.cli import app
+from featx.errors import CorruptError, InputError
+from featx.scoring.tables import CsvTable
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("known")
+    class_folders(root / "photos", 8)
+    featx.extract(root / "photos", root / "f.h5", **TINY)
+    featx.fit(root / "f.h5", root / "m.featx", head="lda")
+    featx.fit(root / "f.h5", root / "other.featx", head="logreg")
+    return root
+
+
+def grown(inbox: Path) -> None:
+    """Add, change, rename and remove an image."""
+    write_image(inbox / "red" / "new.png", 901, 0)
+    write_image(inbox / "red" / "1.png", 902, 1)
+    (inbox / "blue" / "2.png").rename(inbox / "blue" / "renamed.png")
+    (inbox / "green" / "3.png").unlink()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_only_what_is_new_is_computed_and_the_bytes_are_those_of_a_whole_run(
+    made: Path, tmp_path: Path, suffix: str
+) -> None:
+    inbox = class_folders(tmp_path / "inbox", 4)
+    (inbox / "red" / "bad.png").write_bytes(b"junk")
+    out, whole = tmp_path / f"s.{suffix}", tmp_path / f"w.{suffix}"
+    model = featx.load(made / "m.featx")
+    first = featx.score(model, inbox, out, update=True)
+    assert (first.listed, first.ok, first.reused) == (13, 12, 0)
+    same = featx.score(model, inbox, out, update=True)
+    assert same.reused == 12 and same.failed == {"not_image": 1}
+    grown(inbox)
+    again = featx.score(model, inbox, out, update=True)
+    assert (again.listed, again.reused) == (13, 10)
+    featx.score(model, inbox, whole)
+    assert out.read_bytes() == whole.read_bytes()
+    fewer = featx.score(model, inbox, out, update=True, top=1, abstain=0.9, digest=True)
+    assert fewer.reused == 12
+    featx.score(model, inbox, whole, overwrite=True, top=1, abstain=0.9, digest=True)
+    assert out.read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        ["inbox", out.name, f"{out.name}.known", whole.name]
+    )
+
+
+def test_scores_of_another_model_or_way_are_not_used(made: Path, tmp_path: Path) -> None:
+    inbox, out = class_folders(tmp_path / "inbox", 2), tmp_path / "s.csv"
+    featx.score(made / "m.featx", inbox, out, update=True)
+    other = featx.score(made / "other.featx", inbox, out, update=True)
+    assert other.reused == 0
+    featx.score(made / "other.featx", inbox, tmp_path / "w.csv")
+    assert out.read_bytes() == (tmp_path / "w.csv").read_bytes()
+    slow = featx.load(made / "other.featx", runtime="openvino")
+    assert featx.score(slow, inbox, out, update=True).reused == 0
+    assert featx.score(slow, inbox, out, update=True, overwrite=True).reused == 0
+
+
+def test_a_run_that_was_interrupted_goes_on(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox, out = class_folders(tmp_path / "inbox", 4), tmp_path / "s.csv"
+    model = featx.load(made / "m.featx")
+    featx.score(model, inbox, out, update=True)
+    before = out.read_bytes()
+    grown(inbox)
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(CsvTable, "join", stopped)
+        featx.score(model, inbox, out, update=True)
+    assert out.read_bytes() == before
+    again = featx.score(model, inbox, out, update=True)
+    assert (again.resumed, again.reused) == (12, 10)
+    featx.score(model, inbox, tmp_path / "w.csv")
+    assert out.read_bytes() == (tmp_path / "w.csv").read_bytes()
+
+
+def test_what_cannot_be_updated(made: Path, tmp_path: Path) -> None:
+    inbox, out = class_folders(tmp_path / "inbox", 1), tmp_path / "s.csv"
+    featx.score(made / "m.featx", inbox, out)
+    with pytest.raises(InputError, match=r"not written with --update, .*--update --overwrite"):
+        featx.score(made / "m.featx", inbox, out, update=True)
+    featx.score(made / "m.featx", inbox, out, update=True, overwrite=True)
+    with pytest.raises(InputError, match=r"exists\. Give another output"):
+        featx.score(made / "m.featx", inbox, out)
+    with pytest.raises(InputError, match="--update is for images"):
+        featx.score(made / "m.featx", made / "f.h5", tmp_path / "c.csv", update=True)
+    (tmp_path / "s.csv.known").write_bytes(b"junk")
+    with pytest.raises(CorruptError, match="is damaged"):
+        featx.score(made / "m.featx", inbox, out, update=True)
+
+
+def test_the_command(made: Path, tmp_path: Path) -> None:
+    inbox = class_folders(tmp_path / "inbox", 1)
+    shutil.copy(made / "m.featx", tmp_path)
+    command = ["score", str(tmp_path / "m.featx"), str(inbox), "-o", str(tmp_path / "s.csv"),
+               "--update"]  # fmt: skip
+    assert CliRunner().invoke(app.app, command).exit_code == 0
+    write_image(inbox / "red" / "new.png", 901, 0)
+    told = CliRunner().invoke(app.app, command)
+    assert told.exit_code == 0 and "3 of them were known from an earlier run" in told.stdout
