@@ -55,7 +55,7 @@ def score(
             "-o",
             "--out",
             metavar="FILE",
-            help="The file to write the rows to: .csv, .jsonl or .parquet.",
+            help="The file to write the rows to: .csv, .jsonl, .parquet or .xlsx.",
         ),
     ] = Path("scores.csv"),
     top: Annotated[
@@ -101,6 +101,24 @@ def score(
     weights: Weights = "auto",
     runtime: Runtime = None,
     precision: Precision = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            rich_help_panel=OUTPUT,
+            help="Sort the rows by one of {scoring.score.SORTS}: the least confident, or the most "
+            "novel, come first.",
+            show_default="by path",
+        ),
+    ] = None,
+    excel: Annotated[
+        bool,
+        typer.Option(
+            "--excel",
+            rich_help_panel=OUTPUT,
+            help="Write a CSV file whose letters Excel shows right (with a byte-order mark).",
+        ),
+    ] = False,
     digest: Annotated[
         bool,
         typer.Option(

@@ -57,7 +57,8 @@ def match_images(model: Model, cache: Cache) -> Matched:
     different = np.flatnonzero(labels[train] != expected)
     if len(different):
         row = train[different[0]]
-        now = "no label" if labels[row] == NO_LABEL else repr(printable(model.classes[labels[row]]))
+        label = listed.labels[row]
+        now = "no label" if label == NO_LABEL else repr(printable(listed.classes[label]))
         was = printable(model.classes[expected[different[0]]])
         raise InputError(
             f"{len(different)} training images have another label than when the model was "

@@ -4,73 +4,27 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from ..dataset.scan import Source
-from ..errors import InputError, printable
+from ..errors import InputError, printable, require_one_of
 from ..model.file import load
 from ..model.model import Model
 from ..plain import plain
 from ..progress import Progress
 from ..storage import files, locks
 from ..storage.unfinished import Shards
+from .content import SORTS, ScoreChanges, ScoreSettings, columns_of, content_of
 from .known import KnownScores
-from .rows import KNOWN, CacheSource, FileSource, RowBlock, open_rows
-from .tables import DIGITS, Table, table_for
+from .rows import CacheSource, FileSource, open_rows
+from .tables import Table, sorted_blocks, table_for
 
-__all__ = ["ScoreChanges", "ScoreResult", "ScoreSettings", "score"]
-
-OK = "ok"
-
-
-@dataclass(frozen=True)
-class ScoreSettings:
-    """The columns that are written for each image, and how labels are decided.
-
-    Attributes
-    ----------
-    top : int, optional
-        Write only this many classes, the most probable ones, with their probabilities.
-    digest : bool
-        Write the SHA-256 of each file.
-    tta : int
-        Test-time augmentation: the probabilities are the mean over the image and this many
-        augmented copies of it, by the policy that the model was fitted with.
-    abstain : float, optional
-        Leave the label empty below this confidence.
-    max_novelty : float, optional
-        Leave the label empty above this novelty.
-    update : bool
-        Compute only images that are new or changed since the output was written with `update`, and
-        take the others from ``<out>.known``; the output is that of a run that computes all.
-    overwrite : bool
-        Replace an output that exists, and start again.
-    """
-
-    top: int | None = None
-    digest: bool = False
-    tta: int = 0
-    abstain: float | None = None
-    max_novelty: float | None = None
-    update: bool = False
-    overwrite: bool = False
-
-
-class ScoreChanges(TypedDict, total=False):
-    """The fields of `ScoreSettings` as keywords, for editors and type checkers."""
-
-    top: int | None
-    digest: bool
-    tta: int
-    abstain: float | None
-    max_novelty: float | None
-    update: bool
-    overwrite: bool
+__all__ = ["SORTS", "ScoreChanges", "ScoreResult", "ScoreSettings", "score"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +92,7 @@ def score(
         A folder (every image below it, whatever the folders mean), a manifest, images, or a
         cache made with the model's network, which is then not run.
     out : path
-        Ends in ``.csv``, ``.jsonl`` or ``.parquet``.
+        Ends in ``.csv``, ``.jsonl``, ``.parquet`` or ``.xlsx``.
     settings : ScoreSettings, optional
     progress : callable, optional
         See `progress.Progress`; the detail is the number of images of this run.
@@ -163,8 +117,14 @@ def score(
         model = load(model)
     out = Path(out)
     _check(settings, model, source, out)
-    table = table_for(out, _columns(model, settings), _about(model, settings))
+    columns, about = columns_of(model, settings), _about(model, settings)
+    table = table_for(out, columns, about, excel=settings.excel)
     with open_rows(model, source, copies=settings.tta) as opened, locks.lock_output(out):
+        if table.most_rows is not None and len(opened) > table.most_rows:
+            raise InputError(
+                f"{printable(out)} can have {table.most_rows:,} rows, and there are "
+                f"{len(opened):,} images. Give an output that ends in .csv, .jsonl or .parquet."
+            )
         known = _known(model, opened, settings, out)
         if isinstance(opened, FileSource):
             opened.skip(known.rows)
@@ -179,9 +139,13 @@ def score(
             for start in range(0, len(opened), opened.block)
         ]
         _write_missing(model, opened, settings, known, table, shards, blocks, done, progress)
-        with files.atomic_write(out) as partial:
-            table.join(partial, shards.blocks(len(blocks)))
         total = [shards.summary(number) for number in range(len(blocks))]
+        finished: Iterable[bytes] = shards.blocks(len(blocks))
+        if settings.sort:
+            keys = [key for summary in total for key in summary["keys"]]
+            finished = sorted_blocks(table, finished, np.array(keys))
+        with files.atomic_write(out) as partial:
+            table.join(partial, finished)
         if settings.update:
             known.save(out, [summary["scores"] for summary in total])
         shards.remove()
@@ -191,6 +155,8 @@ def score(
 def _check(settings: ScoreSettings, model: Model, source: Source, out: Path) -> None:
     if not model.digest:
         raise InputError("The model is not saved. Save it, and score with featx.load of the file.")
+    if settings.sort is not None:
+        require_one_of("sort key", settings.sort, SORTS)
     if settings.top is not None and settings.top < 1:
         raise InputError(f"--top is {settings.top}. Expected 1 or more classes.")
     for name in ("abstain", "max_novelty"):
@@ -211,23 +177,10 @@ def _check(settings: ScoreSettings, model: Model, source: Source, out: Path) -> 
         raise InputError(f"{printable(out)} is the source itself. Give another output.")
 
 
-def _columns(model: Model, settings: ScoreSettings) -> dict[str, type]:
-    """Return the columns of the output, name → type, in order."""
-    columns: dict[str, type] = {"path": str, "status": str, "label": str, "confidence": float}
-    if settings.top is None:
-        columns |= {f"p_{name}": float for name in model.classes}
-    else:
-        for rank in range(1, min(settings.top, len(model.classes)) + 1):
-            columns |= {f"class_{rank}": str, f"p_{rank}": float}
-    columns["novelty"] = float
-    if settings.digest:
-        columns["sha256"] = str
-    return columns
-
-
 def _about(model: Model, settings: ScoreSettings) -> dict[str, Any]:
     kept = asdict(settings)
-    del kept["overwrite"], kept["update"]
+    for name in ("overwrite", "update", "excel"):
+        del kept[name]
     return {"model": model.as_dict(), "model_sha256": model.digest, "settings": kept}
 
 
@@ -283,80 +236,8 @@ def _write_missing(
     advance(0)
     found = opened.rows([blocks[number] for number in missing], advance)
     for number, rows in zip(missing, found, strict=True):
-        content, summary = _content(model, rows, settings, known)
+        content, summary = content_of(model, rows, settings, known)
         shards.write(number, summary, table.encode(content))
-
-
-def _content(
-    model: Model, rows: RowBlock, settings: ScoreSettings, known: KnownScores
-) -> tuple[dict[str, list[Any]], dict[str, Any]]:
-    """Return the columns of some rows, and a summary of them."""
-    is_known = np.array([reason == KNOWN for reason in rows.reasons], bool)
-    ok = rows.is_ok | is_known
-    digests = [digest for digest, fine in zip(rows.digests, ok, strict=True) if fine]
-    probabilities, novelty = known.merge(
-        digests,
-        is_known[ok],
-        model.predict_proba_rows(rows.X),
-        model.novelty_rows(rows.X),
-    )
-    reasons = ["" if reason == KNOWN else reason for reason in rows.reasons]
-    order = np.argsort(-probabilities, axis=1, kind="stable")
-    confidence = np.take_along_axis(probabilities, order[:, :1], axis=1)[:, 0]
-    decided = np.ones(len(probabilities), bool)
-    if settings.abstain is not None:
-        decided &= confidence >= settings.abstain
-    if settings.max_novelty is not None:
-        decided &= ~(novelty > settings.max_novelty)
-    names = np.array(model.classes, dtype=object)
-    labels = names[order[:, 0]]
-    labels[~decided] = None
-    content: dict[str, list[Any]] = {
-        "path": rows.paths,
-        "status": [reason or OK for reason in reasons],
-        "label": _spread(labels, ok),
-        "confidence": _numbers(confidence, ok),
-    }
-    if settings.top is None:
-        for index, name in enumerate(model.classes):
-            content[f"p_{name}"] = _numbers(probabilities[:, index], ok)
-    else:
-        for rank in range(min(settings.top, len(names))):
-            best = order[:, rank]
-            content[f"class_{rank + 1}"] = _spread(names[best], ok)
-            content[f"p_{rank + 1}"] = _numbers(probabilities[np.arange(len(best)), best], ok)
-    content["novelty"] = _numbers(novelty, ok)
-    if settings.digest:
-        content["sha256"] = [digest or None for digest in rows.digests]
-    summary = {
-        "reused": int(is_known.sum()),
-        "failed": Counter(reason for reason in reasons if reason),
-        "details": {
-            reason: f"{printable(path)}: {detail}"
-            for path, reason, detail in reversed(
-                list(zip(rows.paths, reasons, rows.details, strict=True))
-            )
-            if reason
-        },
-        "labels": Counter(labels[decided].tolist()),
-        "undecided": int((~decided).sum()),
-    }
-    if settings.update:
-        summary["scores"] = KnownScores.packed(digests, probabilities, novelty)
-    return content, summary
-
-
-def _spread(values: np.ndarray, ok: np.ndarray) -> list[Any]:
-    """Return a value for each row, None where there are no scores."""
-    found = np.full(len(ok), None, dtype=object)
-    found[ok] = values
-    return found.tolist()
-
-
-def _numbers(values: np.ndarray, ok: np.ndarray) -> list[float | None]:
-    rounded = np.round(values, DIGITS).astype(object)
-    rounded[~np.isfinite(values)] = None
-    return _spread(rounded, ok)
 
 
 def _total(

@@ -1,10 +1,12 @@
-"""Rows of results as CSV, JSON Lines or Parquet: encoded in blocks, joined into one file.
+"""Rows of results as CSV, JSON Lines, Parquet or Excel: encoded in blocks, joined into one file.
 
-A value is a text, a number or None. Numbers are rounded to `DIGITS` decimals, so that the three
-formats hold the same numbers.
+A value is a text, a number or None. Numbers are rounded to `DIGITS` decimals, so that all formats
+hold the same numbers.
 """
 
+import codecs
 import csv
+import datetime
 import io
 import json
 import re
@@ -12,9 +14,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import InputError, printable
 
-__all__ = ["DIGITS", "FORMATS", "CsvTable", "JsonLinesTable", "ParquetTable", "Table", "table_for"]
+__all__ = [
+    "DIGITS",
+    "FORMATS",
+    "CsvTable",
+    "ExcelTable",
+    "JsonLinesTable",
+    "ParquetTable",
+    "Table",
+    "sorted_blocks",
+    "table_for",
+]
 
 DIGITS = 6
 
@@ -26,10 +40,14 @@ Block = Mapping[str, Sequence[Any]]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _ROW_GROUP = 1 << 16
+_SORTED = 4096  # rows in a block that was sorted
+_NEVER = datetime.datetime(2000, 1, 1)  # workbooks have no time zones
 
 
 class Table:
     """A file of rows that is made of encoded blocks.
+
+    `rows` takes an encoded block apart, and `pack` makes one of rows, so that they can be sorted.
 
     Parameters
     ----------
@@ -39,9 +57,20 @@ class Table:
         Plain values that say how the rows were made; stored where the format has a place for them.
     """
 
+    #: Rows that the format can hold; None is any number.
+    most_rows: int | None = None
+
     def __init__(self, columns: Mapping[str, type], about: Mapping[str, Any]) -> None:
         self.columns = columns
         self.about = about
+
+    def rows(self, block: bytes) -> list[Any]:
+        """Return the rows of an encoded block."""
+        raise NotImplementedError
+
+    def pack(self, rows: list[Any]) -> bytes:
+        """Return rows as an encoded block."""
+        raise NotImplementedError
 
     def encode(self, block: Block) -> bytes:
         """Return a block of rows as bytes, for `join`."""
@@ -71,7 +100,24 @@ class CsvTable(Table):
 
     def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
         """Write the header and the lines of all blocks."""
-        _write(file, _csv([list(map(_neutral, self.columns))]), blocks)
+        _write(file, self._start + _csv([list(map(_neutral, self.columns))]), blocks)
+
+    _start = b""
+
+    def rows(self, block: bytes) -> list[Any]:
+        """Return the fields of each row."""
+        text = io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
+        return list(csv.reader(text))
+
+    def pack(self, rows: list[Any]) -> bytes:
+        """Return rows of fields as lines."""
+        return _csv(rows)
+
+
+class ExcelCsvTable(CsvTable):
+    """CSV with a byte-order mark, without which Excel takes UTF-8 for another encoding."""
+
+    _start = codecs.BOM_UTF8
 
 
 def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
@@ -107,6 +153,54 @@ class JsonLinesTable(Table):
     def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
         """Write the lines of all blocks."""
         _write(file, b"", blocks)
+
+    def rows(self, block: bytes) -> list[Any]:
+        """Return the lines."""
+        return block.splitlines(keepends=True)
+
+    def pack(self, rows: list[Any]) -> bytes:
+        """Return the lines together."""
+        return b"".join(rows)
+
+
+class ExcelTable(JsonLinesTable):
+    r"""An Excel workbook with one sheet; texts are never formulas or links.
+
+    Bytes of a name that are not UTF-8 are written as ``\xNN``.
+    """
+
+    most_rows = (1 << 20) - 1
+
+    def __init__(self, columns: Mapping[str, type], about: Mapping[str, Any]) -> None:
+        super().__init__(columns, about)
+        try:
+            import xlsxwriter  # type: ignore[import-untyped]
+        except ImportError as error:
+            raise InputError(
+                "Excel workbooks need XlsxWriter. Install it with: pip install 'featx[xlsx]', or "
+                "give an output that ends in .csv, and --excel."
+            ) from error
+        self._library = xlsxwriter
+
+    def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
+        """Write the rows of all blocks, one row in memory at a time."""
+        book = self._library.Workbook(file, {"constant_memory": True})
+        # The same rows give the same bytes, whenever they are written.
+        book.set_properties({"created": _NEVER, "comments": json.dumps(self.about)[:32_000]})
+        sheet = book.add_worksheet("scores")
+        sheet.freeze_panes(1, 1)
+        sheet.set_column(0, 0, 40)
+        bold = book.add_format({"bold": True})
+        for column, name in enumerate(self.columns):
+            sheet.write_string(0, column, str(_utf8(name)), bold)
+        lines = (line for block in blocks for line in self.rows(block))
+        for row, line in enumerate(lines, start=1):
+            for column, value in enumerate(json.loads(line).values()):
+                if isinstance(value, str):
+                    sheet.write_string(row, column, str(_utf8(value)))
+                elif value is not None:
+                    sheet.write_number(row, column, value)
+        book.close()
 
 
 class ParquetTable(Table):
@@ -153,6 +247,23 @@ class ParquetTable(Table):
             for group in _groups(pyarrow.ipc.open_stream(block).read_all() for block in blocks):
                 writer.write_table(pyarrow.concat_tables(group), row_group_size=2 * _ROW_GROUP)
 
+    def rows(self, block: bytes) -> list[Any]:
+        """Return each row as an Arrow table of one row."""
+        import pyarrow
+
+        table = pyarrow.ipc.open_stream(block).read_all()
+        return [table.slice(row, 1) for row in range(table.num_rows)]
+
+    def pack(self, rows: list[Any]) -> bytes:
+        """Return the rows as one Arrow stream."""
+        import pyarrow
+
+        out = io.BytesIO()
+        with pyarrow.ipc.new_stream(out, self._schema) as stream:
+            for batch in pyarrow.concat_tables(rows).combine_chunks().to_batches():
+                stream.write_batch(batch)
+        return out.getvalue()
+
 
 def _utf8(text: str | None) -> str | None:
     if text is None or text.isascii():
@@ -178,16 +289,27 @@ FORMATS: Mapping[str, type[Table]] = {
     ".csv": CsvTable,
     ".jsonl": JsonLinesTable,
     ".parquet": ParquetTable,
+    ".xlsx": ExcelTable,
 }
 
 
-def table_for(path: Path, columns: Mapping[str, type], about: Mapping[str, Any]) -> Table:
+def table_for(
+    path: Path, columns: Mapping[str, type], about: Mapping[str, Any], *, excel: bool = False
+) -> Table:
     """Return a table in the format that the file name's extension asks for.
+
+    Parameters
+    ----------
+    path : Path
+    columns, about
+        See `Table`.
+    excel : bool
+        Whether a CSV file is for Excel.
 
     Raises
     ------
     InputError
-        When there is no such format, or its library is not installed.
+        When there is no such format, its library is not installed, or `excel` is for another one.
     """
     kind = path.suffix.lower()
     if kind not in FORMATS:
@@ -195,4 +317,23 @@ def table_for(path: Path, columns: Mapping[str, type], about: Mapping[str, Any])
             f"{printable(path)} has no known table format. Expected a name that ends in "
             f"{', '.join(FORMATS)}."
         )
-    return FORMATS[kind](columns, about)
+    if excel and kind != ".csv":
+        raise InputError(f"--excel is for .csv files, and {printable(path)} is another.")
+    return (ExcelCsvTable if excel else FORMATS[kind])(columns, about)
+
+
+def sorted_blocks(table: Table, blocks: Iterable[bytes], keys: np.ndarray) -> Iterator[bytes]:
+    """Yield the rows of all blocks in the order of their keys; equal ones stay in order.
+
+    All rows are in memory.
+
+    Parameters
+    ----------
+    table : Table
+    blocks : iterable of bytes
+    keys : ndarray of float, shape (rows,)
+    """
+    rows = [row for block in blocks for row in table.rows(block)]
+    order = np.argsort(keys, kind="stable").tolist()
+    for start in range(0, len(order), _SORTED):
+        yield table.pack([rows[index] for index in order[start : start + _SORTED]])

@@ -348,3 +348,28 @@ def test_the_three_formats_agree(made: Path, model: Model, tmp_path: Path, suffi
     assert [
         {name: "" if cell is None else str(cell) for name, cell in row.items()} for row in found
     ] == expected
+
+
+@pytest.mark.parametrize("key", ["confidence", "novelty"])
+def test_unsure_or_novel_images_come_first(
+    made: Path, model: Model, tmp_path: Path, key: str
+) -> None:
+    shutil.copytree(made / "photos", tmp_path / "photos")
+    (tmp_path / "photos" / "blue" / "3.png").write_bytes(b"")
+    plain = read(scored(model, tmp_path / "photos", tmp_path / "a.csv"))
+    found = featx.score(model, tmp_path / "photos", tmp_path / "b.csv", sort=key)
+    rows = read(found.out)
+    assert sorted(map(str, rows)) == sorted(map(str, plain)) and rows[-1]["status"] == "empty"
+    values = [float(row[key]) for row in rows[:-1]]
+    assert values == sorted(values, reverse=key == "novelty")
+    with pytest.raises(InputError, match=r"Unknown sort key 'size'\. Expected one of conf"):
+        featx.score(model, tmp_path / "photos", tmp_path / "c.csv", sort="size")
+
+
+def test_a_workbook_holds_only_so_many_rows(
+    made: Path, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert featx.score(model, made / "f.h5", tmp_path / "s.xlsx").ok > 20
+    monkeypatch.setattr("featx.scoring.tables.ExcelTable.most_rows", 20)
+    with pytest.raises(InputError, match=r"can have 20 rows, and there are [0-9]+ images"):
+        featx.score(model, made / "f.h5", tmp_path / "t.xlsx")

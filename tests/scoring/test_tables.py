@@ -1,11 +1,14 @@
-"""CSV, JSON Lines and Parquet hold the same rows; names of any bytes survive."""
+"""All formats hold the same rows; names of any bytes survive."""
 
 import csv
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,7 +107,73 @@ def test_unknown_formats_and_missing_pyarrow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InputError, match=r"ends in \.csv, \.jsonl, \.parquet"):
-        tables.table_for(tmp_path / "t.xlsx", COLUMNS, {})
+        tables.table_for(tmp_path / "t.ods", COLUMNS, {})
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InputError, match=r"pip install 'featx\[parquet\]'"):
         tables.table_for(tmp_path / "t.parquet", COLUMNS, {})
+
+
+# Excel --------------------------------------------------------------------------------------
+
+
+def sheet(path: Path) -> list[list[tuple[str, str]]]:
+    """Return the cells of a workbook, (type, text) each, by its XML alone."""
+    space = {"m": "http://schemas.openxmlformats.org/spreadsheetml/2006/main"}
+    with zipfile.ZipFile(path) as book:
+        assert not [name for name in book.namelist() if "hyperlink" in name]
+        tree = ElementTree.fromstring(book.read("xl/worksheets/sheet1.xml"))
+        shared = []
+        if "xl/sharedStrings.xml" in book.namelist():
+            strings = ElementTree.fromstring(book.read("xl/sharedStrings.xml"))
+            shared = ["".join(item.itertext()) for item in strings]
+    assert not tree.findall(".//m:f", space)  # no formula
+    found = []
+    for row in tree.iterfind(".//m:row", space):
+        cells = []
+        for cell in row:
+            kind, text = cell.get("t", "n"), "".join(cell.itertext())
+            cells.append((kind, shared[int(text)] if kind == "s" else text))
+        found.append(cells)
+    return found
+
+
+def test_a_workbook_has_texts_and_numbers_and_no_formulas(tmp_path: Path) -> None:
+    names = ["a.jpg", "=1+1", "https://example.org/x", "gro\u00df.png", "\udcff.png", "-1"]
+    block = {"path": names, "label": ["x", None, "=2", "y", "z", "+1"],
+             "p_a": [0.25, None, 1.0, 0.5, 0.125, 0.0]}  # fmt: skip
+    cells = sheet(written(tmp_path / "t.xlsx", [block]))
+    assert [text for _, text in cells[0]] == ["path", "label", "p_a"]
+    assert [row[0][1] for row in cells[1:]] == [*names[:4], "\\xff.png", "-1"]
+    assert all(row[0][0] in ("s", "inlineStr") for row in cells[1:])
+    assert cells[1][2] == ("n", "0.25") and len(cells[2]) == 1  # no label, no number
+
+
+def test_a_workbook_has_the_same_bytes_whenever_it_is_written(tmp_path: Path) -> None:
+    one = written(tmp_path / "1.xlsx", BLOCKS).read_bytes()
+    assert written(tmp_path / "2.xlsx", BLOCKS).read_bytes() == one
+
+
+def test_a_csv_for_excel_begins_with_a_byte_order_mark(tmp_path: Path) -> None:
+    table = tables.table_for(tmp_path / "t.csv", COLUMNS, {}, excel=True)
+    with (tmp_path / "t.csv").open("wb", buffering=0) as file:
+        table.join(file, map(table.encode, BLOCKS))
+    data = (tmp_path / "t.csv").read_bytes()
+    assert data.startswith(b"\xef\xbb\xbfpath,")
+    assert data[3:] == written(tmp_path / "p.csv", BLOCKS).read_bytes()
+    with pytest.raises(InputError, match=r"--excel is for \.csv files"):
+        tables.table_for(tmp_path / "t.jsonl", COLUMNS, {}, excel=True)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", "xlsx"])
+def test_rows_can_be_sorted(tmp_path: Path, suffix: str) -> None:
+    keys = np.array([0.9, np.inf, 0.1])
+    table = tables.table_for(tmp_path / f"t.{suffix}", COLUMNS, {"model": "m"})
+    encoded = [table.encode(block) for block in BLOCKS]
+    with (tmp_path / f"t.{suffix}").open("wb", buffering=0) as file:
+        table.join(file, tables.sorted_blocks(table, encoded, keys))
+    turned = [
+        {"path": ["\u00fc\n.jpg", "a.jpg", "=b.jpg"], "label": ["'", "x", None],
+         "p_a": [1e-06, 0.25, None]}
+    ]  # fmt: skip
+    expected = written(tmp_path / f"e.{suffix}", turned)
+    assert (tmp_path / f"t.{suffix}").read_bytes() == expected.read_bytes()

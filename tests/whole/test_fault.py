@@ -166,7 +166,7 @@ def test_every_call_that_fails(
         if out.exists():  # it is whole then
             assert name == "compare" or not featx_problems(out), where
         files.disk = files.Disk()
-        again = [*command, "--overwrite"] if name == "score" and out.exists() else command
+        again = [*command, "--overwrite"] if name != "extract" and out.exists() else command
         done(*again, code=code)
         if name == "extract":
             assert contents(out) == contents(root / "whole.h5"), where
@@ -383,8 +383,8 @@ def test_only_what_changed_goes_through_the_network(tmp_path: Path, report: Repo
     command = ["extract", photos, "-o", tmp_path / "f.h5", *SMALL[:-1], "16", "--json"]
     plan.PART_ROWS = 128
 
-    def extracted() -> dict[str, Any]:
-        text = done(*command, code=0)
+    def extracted(code: int = 0) -> dict[str, Any]:
+        text = done(*command, code=code)
         return dict(json.loads(text[text.index("{\n") :]))
 
     assert extracted()["forward"] == count
@@ -395,12 +395,13 @@ def test_only_what_changed_goes_through_the_network(tmp_path: Path, report: Repo
         path.unlink()
     for number in range(few):
         write_image(photos / "a" / f"new{number}.png", 2 * count + number, size=(8, 8))
-    changed = extracted()
+    changed = extracted(code=3)
     assert (changed["listed"], changed["forward"]) == (count, 2 * few)
+    assert len(changed["removed"]) == 2 * few  # removed, and before they were changed
     for path in photos.rglob("*.png"):
         path.rename(path.with_name(f"x{path.name}"))
     begun = time.monotonic()
-    renamed = extracted()
+    renamed = extracted(code=3)
     assert (renamed["forward"], renamed["reused"]) == (0, count)
     report(f"{count} images, 1 % changed, 1 % added, 1 % removed: {changed['forward']} through "
            f"the network; all renamed: 0, in {time.monotonic() - begun:.1f} s")  # fmt: skip
