@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fault fault-long bench bench-check check format readme clean
+.PHONY: help setup demo test cases fault fault-long bench bench-check check format readme clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -28,6 +28,15 @@ demo: $(READY) ## Extract and fit 70 handwritten digits with VGG16's ImageNet we
 
 test: $(READY) ## Run the tests
 	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# What users ran into; docs/troubleshooting.md has the list.
+CASES = dataset cache/test_removed.py cli/test_streams.py cli/test_exits.py heads/test_folds.py \
+  images/test_check.py images/test_formats.py images/test_inputs.py model/test_model.py \
+  model/test_versions.py model/test_export.py scoring/test_known.py scoring/test_tables.py \
+  storage/test_files.py storage/test_locks.py test_backend.py whole/test_outputs.py
+
+cases: $(READY) ## Run the tests of what users ran into
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(addprefix tests/,$(CASES))
 
 fault: $(READY) ## Kill, crash, corrupt and race runs, in minutes
 	$(BIN)/python -m pytest -n 2 -m fault tests/whole/test_fault.py

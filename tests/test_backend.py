@@ -1,5 +1,7 @@
 """Settings of Keras and NumPy that a user has change nothing in featx, and stay."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -28,7 +30,6 @@ tiny = {"weights": "random", "size": 32}
 featx.extract(photos, f"{out}/f.h5", precision="float32", runtime="tensorflow", **tiny)
 model = featx.fit(f"{out}/f.h5", f"{out}/m.featx", head="softmax", options={"epochs": 4}).model
 tuned = featx.finetune(f"{out}/m.featx", f"{out}/t.featx", unfreeze=2, epochs=1, force=True).model
-featx.export(tuned, f"{out}/t.keras")
 with featx.Cache.open(f"{out}/f.h5") as cache:
     features = cache.features[()]
 found = [features, model.predict_proba_features(features[:, 0]), tuned.training["fitted"]]
@@ -46,6 +47,14 @@ def run(tmp_path: Path) -> Run:
     photos = class_folders(tmp_path / "photos", 6)
 
     def way(changed: str) -> dict[str, list[object]]:
+        if changed == "nowhere":  # this process has the settings that Keras comes with
+            told, sys.argv = sys.argv, ["", str(photos), str(tmp_path), changed]
+            try:
+                with contextlib.redirect_stdout(io.StringIO()) as text:
+                    exec(WAY, {})
+            finally:
+                sys.argv = told
+            return dict(json.loads(text.getvalue().splitlines()[-1]))
         home = tmp_path / changed
         (home / ".keras").mkdir(parents=True)
         settings = {"floatx": "float64", "epsilon": 0.05, "image_data_format": "channels_first"}

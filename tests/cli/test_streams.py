@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from generated import class_folders
+from generated import TINY, class_folders
+
+import featx
 
 EXTRACT = ["-m", "featx", "extract", "photos", "-o", "f.h5", "--size", "32", "--weights", "random"]
 
@@ -24,7 +26,7 @@ def test_a_run_with_closed_streams_does_its_work(tmp_path: Path, closed: str) ->
 
 def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     class_folders(tmp_path / "photos", 1)
-    subprocess.run([sys.executable, *EXTRACT], cwd=tmp_path, capture_output=True, check=True)
+    featx.extract(tmp_path / "photos", tmp_path / "f.h5", **TINY)
     for command in ("--help", "info f.h5 --json", "info f.h5"):
         for unbuffered in ("", "1"):
             run = subprocess.Popen(
