@@ -70,7 +70,11 @@ def printable(name: object) -> str:
     >>> printable("caf\udce9.jpg")
     'caf\\xe9.jpg'
     """
-    text = str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        data = str(name).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a surrogate pair, which no file name has
+        data = str(name).encode("utf-8", "backslashreplace")
+    text = data.decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -114,7 +114,7 @@ class ExtractResult:
             "equal": [equal.as_dict() for equal in self.equal],
             "dark": self.dark,
             "duplicates": self.duplicates,
-            "removed": [row.path for row in self.removed],
+            "removed": [row.path or row.digest for row in self.removed],
             "pruned": self.pruned,
             "ignored": self.ignored,
             "classes": self.classes,

@@ -52,7 +52,7 @@ def require_same_source(old: Cache, listed: Catalog) -> None:
         When the source is another one, and lacks images of the cache.
     """
     before = old.catalog
-    if before.root.resolve() == listed.root.resolve() or set(before.paths) <= set(listed.paths):
+    if before.root.resolve() == listed.root.resolve():
         return
     if not _holds(listed, old.digests):
         raise InputError(

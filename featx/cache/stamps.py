@@ -41,6 +41,8 @@ class Stamps:
             return {}
         try:
             found = load_tensors(files.read_bytes(self._path))
+            if not len(found["stamps"]):
+                return {}
             paths = map(os.fsdecode, found["paths"].tobytes().split(b"\0"))
             digests = found["digests"].tobytes().hex()
             stamps = map(Stamp._make, found["stamps"].tolist())

@@ -104,10 +104,13 @@ def main() -> None:
     open_streams()
     quiet_backend()
     try:
-        app()
+        try:
+            app()
+        except OSError as error:  # of a help page; commands have their own
+            raise SystemExit(exits.code_after(0, error)) from error
     except SystemExit as end:
         exits.ignore_signals()  # TensorFlow's own end can take seconds
-        code = end.code if flush_streams() else exits.PIPE_CLOSED
+        code = exits.code_after(end.code, flush_streams())
         if code in exits.AT_ONCE:
             os._exit(int(code))
         raise SystemExit(code) from end

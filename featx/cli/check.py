@@ -7,12 +7,11 @@ import typer
 from ..errors import printable
 from .exits import exit_on_error
 from .meter import Meter
-from .options import Columns, Json, Outside, Quiet, Sources, sources
+from .options import Columns, Json, Outside, Quiet, Sources, source_words, sources
 from .terminal import (
     print_next,
     print_skipped,
     print_some,
-    quoted,
     say,
     say_wrapped,
     shortened,
@@ -55,7 +54,7 @@ def check(
             write_json(found.as_dict(), "check")
         else:
             print_checked(found)
-            given = " ".join(map(quoted, source))
+            given = source_words(source, allow_outside, columns)
             print_next(f"featx extract {given}", quiet=quiet)
         if found.skipped or found.conflicts or (strict and found.equal):
             raise typer.Exit(3)

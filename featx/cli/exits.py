@@ -9,13 +9,14 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import typer
 
-from ..errors import FeatxError, printable
+from ..errors import FeatxError, StorageError, printable
 from . import terminal
 
-__all__ = ["AT_ONCE", "PIPE_CLOSED", "exit_on_error", "ignore_signals"]
+__all__ = ["AT_ONCE", "PIPE_CLOSED", "code_after", "exit_on_error", "ignore_signals"]
 
 _SIGNALS = {signal.SIGINT: ("Interrupted.", 130), signal.SIGTERM: ("Terminated.", 143)}
 _GRACE = 0.5  # seconds
@@ -24,6 +25,16 @@ _GRACE = 0.5  # seconds
 PIPE_CLOSED = 128 + signal.SIGPIPE
 #: Exit codes after which the process ends at once.
 AT_ONCE = frozenset((PIPE_CLOSED, *(code for _, code in _SIGNALS.values())))
+
+
+def code_after(code: Any, error: OSError | None) -> Any:
+    """Return the exit code of a command whose output could, or could not, be written."""
+    if error is None:
+        return code
+    if isinstance(error, BrokenPipeError):
+        return PIPE_CLOSED
+    terminal.warn(f"featx: standard output: {error.strerror or error}")
+    return StorageError.exit_code
 
 
 def ignore_signals() -> None:
@@ -150,7 +161,8 @@ def _fail(message: str, code: int, json: bool) -> None:
 def _say(message: str, code: int, json: bool) -> None:
     terminal.warn(f"featx: {message}")
     if json:
-        terminal.write_json({"error": message, "exit_code": code})
+        with suppress(OSError):  # standard output may be what failed
+            terminal.write_json({"error": message, "exit_code": code})
 
 
 def _log_to_stderr(level: int) -> None:

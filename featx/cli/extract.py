@@ -214,11 +214,11 @@ def print_extracted(done: "ExtractResult") -> None:
         )
     if done.removed:
         print_some(
-            [f"no longer listed: {printable(row.path or row.digest)}" for row in done.removed]
+            [f"gone, or changed since: {printable(row.path or row.digest)}" for row in done.removed]
         )
         warn(
             f"  The features of {_number(len(done.removed), 'image')} that "
-            f"{'is' if len(done.removed) == 1 else 'are'} no longer listed are kept, hidden from "
+            f"{'is' if len(done.removed) == 1 else 'are'} gone or changed are kept, hidden from "
             "fit; --prune drops them."
         )
 

@@ -74,6 +74,7 @@ def _cache_groups(cache: Mapping[str, Any]) -> dict[str, Lines]:
         "Data": {
             "images": f"{cache['images']:,}",
             "duplicates": f"{cache['duplicates']:,}",
+            "hidden": f"{cache['removed']:,} of images that are no longer listed",
             "classes": _counted(cache["classes"]),
             "without a label": f"{cache['unlabelled']:,}",
             "splits": shortened(cache["splits"]),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InputError
+from .terminal import quoted
 
 if TYPE_CHECKING:
     from ..dataset.catalog import Catalog
@@ -140,8 +141,8 @@ Bits = Annotated[
     typer.Option(
         metavar="N",
         rich_help_panel=IMAGES,
-        help="Number of bits that the values of 16-bit images really have, such as 12 for many "
-        "microscopes.",
+        help="Number of bits that the values of grey 16-bit images really have, such as 12 for "
+        "many microscopes.",
     ),
 ]
 Seed = Annotated[
@@ -191,6 +192,13 @@ def sources(
     if not all(roles.values()):
         raise InputError("--column: expected ROLE=NAME, for example --column label=species.")
     return scan(*given, labelled=labelled, allow_outside=allow_outside, columns=roles)
+
+
+def source_words(given: Sequence[str], allow_outside: bool, columns: Sequence[str] | None) -> str:
+    """Return a source and how it is read as they are typed, for the name of the next command."""
+    options = [word for text in columns or () for word in ("--column", text)]
+    options += ["--allow-outside"] if allow_outside else []
+    return " ".join(map(quoted, [*given, *options]))
 
 
 Features = Annotated[Path, typer.Argument(metavar="CACHE", help="A cache that featx extract made.")]

@@ -19,10 +19,11 @@ from .options import (
     Seed,
     Size,
     Sources,
+    source_words,
     sources,
 )
 from .pages import settings_from
-from .terminal import print_next, print_skipped, quoted, say, write_json
+from .terminal import print_next, print_skipped, say, write_json
 
 __all__ = ["preview"]
 
@@ -74,7 +75,7 @@ def preview(
         else:
             say(f"{printable(drawn.out)}: {drawn.images} images")
             print_skipped(drawn.skipped)
-            given = " ".join(map(quoted, source))
+            given = source_words(source, allow_outside, columns)
             how = f" --copies {copies} --augment {augment or 'mild'}" if copies else ""
             print_next(f"featx extract {given}{how}", quiet=quiet)
         if drawn.skipped:

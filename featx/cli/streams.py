@@ -27,18 +27,16 @@ def open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def flush_streams() -> bool:
-    """Write what is still in memory; return False when the reader of standard output is gone."""
-    reader_is_there = True
+def flush_streams() -> OSError | None:
+    """Write what is still in memory; return the error of standard output, if it has one."""
+    failed = None
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
-            reader_is_there = reader_is_there and stream is not sys.stdout
+        except OSError as error:
+            failed = error if stream is sys.stdout else failed
             # Python flushes again at its end, which must not fail.
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
-        except OSError:
-            pass
-    return reader_is_there
+    return failed

@@ -1,5 +1,6 @@
 """What commands share on the terminal: lines, tables, JSON, and the name of the next command."""
 
+import contextlib
 import json
 import shlex
 import shutil
@@ -51,8 +52,9 @@ def say(line: str = "") -> None:
 
 def warn(line: str) -> None:
     """Write a line to the error stream."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    with contextlib.suppress(BrokenPipeError):  # nobody reads it
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
 
 def say_wrapped(text: str, indent: str = "") -> None:

@@ -49,23 +49,30 @@ def find_columns(header: Sequence[str], given: Mapping[str, str], where: str) ->
     {'path': 'File Name', 'label': 'class'}
     """
     found: dict[str, str] = {}
+    twice = {name for name in header if name and header.count(name) > 1}
     for role, column in given.items():
         require_one_of("column role", role, ROLES)
         if column not in header:
             raise InputError(f"{where} has no column {printable(column)!r}. {_columns(header)}")
         found[role] = column
     for role, usual in ROLES.items():
-        fitting = [name for name in header if _plain(name) in usual]
-        exact = [name for name in fitting if _plain(name) == role]
+        fitting = [name for name in header if plain_name(name) in usual]
+        exact = [name for name in fitting if plain_name(name) == role]
         if role in found or not fitting:
             continue
-        if len(exact or fitting) > 1:
-            one, two = (printable(name) for name in (exact or fitting)[:2])
+        if len(set(exact or fitting)) > 1:
+            one, two = (printable(name) for name in list(dict.fromkeys(exact or fitting))[:2])
             raise InputError(
                 f"{where}: the columns {one!r} and {two!r} could both be the {role}. Say which: "
                 f"--column {role}={one}."
             )
         found[role] = (exact or fitting)[0]
+    for role, name in found.items():
+        if name in twice:
+            raise InputError(
+                f"{where}: there are two columns {printable(name)!r}, and it could be either that "
+                f"has the {role}. Give each a name of its own."
+            )
     _check_near(header, found, where)
     if "path" not in found:
         raise InputError(
@@ -79,7 +86,7 @@ def _check_near(header: Sequence[str], found: Mapping[str, str], where: str) -> 
     """Refuse a column that looks like a misspelt role which no other column has."""
     for role in ROLES:
         for name in _others(header, found.values()):
-            if role not in found and difflib.get_close_matches(_plain(name), [role], 1, 0.75):
+            if role not in found and difflib.get_close_matches(plain_name(name), [role], 1, 0.75):
                 raise InputError(
                     f"{where}: unknown column {printable(name)!r}. Did you mean {role!r}? Rename "
                     f"it, or say so: --column {role}={printable(name)}."
@@ -94,5 +101,6 @@ def _columns(header: Sequence[str]) -> str:
     return f"The columns are: {', '.join(printable(name) for name in header) or 'none'}."
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return a name without what does not count: upper case, spaces and hyphens."""
     return name.strip().lower().replace(" ", "_").replace("-", "_")

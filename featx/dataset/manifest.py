@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import InputError, printable
 from .catalog import Entry, split_of
-from .columns import ROLES, find_columns
+from .columns import ROLES, find_columns, plain_name
 from .paths import local_path
 
 __all__ = ["SUFFIXES", "read_manifest"]
@@ -83,14 +83,22 @@ def _text(role: str, value: Any, where: str) -> str:
     if not isinstance(value, str):
         raise InputError(f"{where}: {role} is {value!r}. Expected text.")
     if role == "path":
+        if not _is_utf8(value, "surrogateescape"):
+            raise InputError(f"{where}: no file can have the name {printable(repr(value))}.")
         return value
     if not _is_utf8(value):
         raise InputError(f"{where}: {role} is not UTF-8. Save the file as UTF-8.")
+    if "\0" in value:
+        raise InputError(f"{where}: {role} has a NUL character in it. Take it out.")
     return value.strip()
 
 
-def _is_utf8(text: str) -> bool:
-    return not any("\udc80" <= character <= "\udcff" for character in text)
+def _is_utf8(text: str, errors: str = "strict") -> bool:
+    try:
+        text.encode("utf-8", errors)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_below(path: str, root: str) -> bool:
@@ -154,8 +162,8 @@ def _list(file: Path, given: Mapping[str, str]) -> Iterator[Row]:
     with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as text:
         first = text.readline()
         usual = {name for names in ROLES.values() for name in names}
-        names = {name.strip().lower() for name in first.split(_delimiter(first))}
-        if given or names & usual:
+        header = next(csv.reader([first], delimiter=_delimiter(first), skipinitialspace=True), [])
+        if given or usual & set(map(plain_name, header)):
             yield from _table(file, given)
             return
         if first.strip() and not (
@@ -174,6 +182,7 @@ def _list(file: Path, given: Mapping[str, str]) -> Iterator[Row]:
 def _json_lines(file: Path, given: Mapping[str, str]) -> Iterator[Row]:
     with file.open(encoding="utf-8-sig", errors="surrogateescape") as text:
         known: dict[tuple[str, ...], dict[str, str]] = {}
+        seen: set[str] = set()
         for line, content in enumerate(text, start=1):
             if not content.strip():
                 continue
@@ -191,7 +200,11 @@ def _json_lines(file: Path, given: Mapping[str, str]) -> Iterator[Row]:
                 known[names] = find_columns(names, there, where)
                 if len(known) == 1:
                     _tell(file, list(names), known[names])
+            seen.update(row)
             yield line, {role: row[name] for role, name in known[names].items()}
+        missing = [name for name in given.values() if known and name not in seen]
+        if missing:
+            raise InputError(f"{printable(file)}: no line has {printable(missing[0])!r}.")
 
 
 #: End of a manifest's name → the function of a file and given columns that yields its rows.

@@ -33,18 +33,24 @@ def local_path(text: str, folder: str | os.PathLike[str], where: str) -> str:
     refuse_address(text, f"{where}: ")
     if not text.strip() or "\0" in text:
         raise InputError(f"{where}: there is no path. Every image needs one.")
+    if _DRIVE.match(text) and not _exists(folder, text):
+        _refuse_drive(text, where)
     if ("\\" not in text and "\r" not in text) or _exists(folder, text):
         return text
     plain = text.removesuffix("\r")
     if "\\" in plain and not _exists(folder, plain):
-        if _DRIVE.match(plain) or plain.startswith("\\\\"):
-            raise InputError(
-                f"{where}: {printable(plain)} is a path of Windows. Write the path that the file "
-                "has on this machine, or a path relative to the list."
-            )
+        if plain.startswith("\\\\"):
+            _refuse_drive(plain, where)
         slashed = plain.replace("\\", "/")
         return slashed if _exists(folder, slashed) else plain
     return plain
+
+
+def _refuse_drive(path: str, where: str) -> None:
+    raise InputError(
+        f"{where}: {printable(path)} is a path of Windows. Write the path that the file has on "
+        "this machine, or a path relative to the list."
+    )
 
 
 def refuse_address(text: str, where: str = "") -> None:

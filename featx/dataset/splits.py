@@ -132,7 +132,9 @@ def train_test(catalog: Catalog, digests: np.ndarray, test_size: float, seed: in
     return Split(train[clean], test, rule, validation[apart], int((~clean).sum() + (~apart).sum()))
 
 
-def rare_classes(catalog: Catalog, digests: np.ndarray, least: int) -> dict[str, int]:
+def rare_classes(
+    catalog: Catalog, digests: np.ndarray, least: int, more: int = 0
+) -> dict[str, int]:
     """Return the classes that have too few different images to train on, with their numbers.
 
     Parameters
@@ -140,8 +142,10 @@ def rare_classes(catalog: Catalog, digests: np.ndarray, least: int) -> dict[str,
     catalog : Catalog
     digests : ndarray of str, shape (n,)
     least : int
-        How many different images or groups a class needs; those of the train split, if there is
-        one.
+        How many different images or groups a class needs to train on; those of the train split, if
+        there is one.
+    more : int
+        How many it needs besides, for the test.
 
     Raises
     ------
@@ -158,11 +162,11 @@ def rare_classes(catalog: Catalog, digests: np.ndarray, least: int) -> dict[str,
         name: len(np.unique(units[trained & (catalog.labels == label)]))
         for label, name in enumerate(catalog.classes)
     }
-    rare = {name: count for name, count in counts.items() if count < least}
+    rare = {name: count for name, count in counts.items() if count < least + more}
     if rare and len(counts) - len(rare) < 2:
         few = ", ".join(f"{printable(name)} ({count})" for name, count in list(rare.items())[:5])
         raise InputError(
-            f"To train, 2 classes or more need {least} different images each. Too few have: {few}. "
+            f"2 classes or more need {least + more} different images each. Too few have: {few}. "
             "Add images, or lower --min-per-class."
         )
     return rare

@@ -14,8 +14,18 @@ __all__ = ["possible_folds", "repeated_folds", "usable_part"]
 log = logging.getLogger("featx")
 
 
-def usable_part(cache: Cache, least: int) -> tuple[Cache, dict[str, int]]:
+def usable_part(
+    cache: Cache, least: int, *, holds_out: bool = False
+) -> tuple[Cache, dict[str, int]]:
     """Return a view of a cache without the classes that have too few images, and which these are.
+
+    Parameters
+    ----------
+    cache : Cache
+    least : int
+        How many different images of a class are trained on at least.
+    holds_out : bool
+        Whether images for the test are still to be taken from them.
 
     Raises
     ------
@@ -23,11 +33,12 @@ def usable_part(cache: Cache, least: int) -> tuple[Cache, dict[str, int]]:
         When there are no two classes to train on; see `splits.rare_classes`.
     """
     splits.require_classes(cache.catalog)
-    rare = splits.rare_classes(cache.catalog, cache.digests, least)
+    takes = int(holds_out and not cache.catalog.splits.any())
+    rare = splits.rare_classes(cache.catalog, cache.digests, least, takes)
     for name, count in rare.items():
         log.warning(
-            "The class %s is left out: it has %d different images to train on, and --min-per-class "
-            "is %d.", printable(name), count, least,
+            "The class %s is left out: it has %d different images%s, and --min-per-class is %d.",
+            printable(name), count, ", one for the test" if takes else " to train on", least,
         )  # fmt: skip
     return cache.without_classes(rare) if rare else cache, rare
 

@@ -270,7 +270,9 @@ def rank(
         raise InputError(f"No head could be compared. {entries[0].head}: {entries[0].error}")
     real = [entry for entry in entries if entry.head != "dummy" and np.isfinite(entry.score)]
     if not real:
-        raise InputError("No head but the dummy was compared. Name others, or raise the budget.")
+        failed = next((entry for entry in entries if entry.error), None)
+        why = f" {failed.head}: {failed.error}" if failed else ""
+        raise InputError(f"No head but the dummy was compared.{why}")
     if any(entry.tied and entry.head == "dummy" for entry in entries):
         log.warning("No head can be told from one that ignores the images (dummy).")
     return CompareResult(

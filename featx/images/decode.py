@@ -169,6 +169,8 @@ def read(path: Path) -> File:
         raise Rejected("vanished") from error
     except OSError as error:
         raise Rejected("unreadable", error.strerror or str(error)) from error
+    except ValueError as error:  # NUL, or half of a surrogate pair
+        raise Rejected("unreadable", f"no file can have this name: {error}") from error
     stamp = files.stamp(status)
     is_settled = max(stamp.modified, stamp.changed) < begun - _SETTLED
     return File(check_size(data), stamp if is_settled else None)
@@ -229,19 +231,24 @@ def resize_array(pixels: np.ndarray, size: int, resize: str) -> UprightImage:
     return resize_image(Image.fromarray(pixels), size, resize)
 
 
-def resize_image(image: Image.Image, size: int, resize: str) -> UprightImage:
-    """Make one of Pillow's images upright and RGB, and resize it.
+def resize_image(image: Image.Image, size: int, resize: str, bits: int = 16) -> UprightImage:
+    """Make one of Pillow's images upright and RGB, and resize it; see `decode`.
 
     Raises
     ------
+    InputError
+        When it has no pixels.
     Rejected
         ``unsupported``, ``truncated``.
     """
+    if not image.width * image.height:
+        raise InputError(f"An image of {image.width} × {image.height} pixels has nothing to see.")
     with _reasons(b""):
         orientation = _orientation(image)
         upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
-        fitted = _fit(_as_rgb(upright)[0], size, resize)
-        return UprightImage(np.array(fitted), upright.width, upright.height)
+        rgb, is_dark = _as_rgb(upright, formats.bits_of(image, bits), formats.is_negative(image))
+        pixels = np.array(_fit(rgb, size, resize))
+        return UprightImage(pixels, upright.width, upright.height, is_dark)
 
 
 def decode(data: bytes, size: int, resize: str = "crop", bits: int = 16) -> UprightImage:
@@ -293,9 +300,8 @@ def _reasons(data: bytes) -> Iterator[None]:
         raise
     except Exception as error:
         # Decoders raise OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error ...
-        reason, detail = formats.why_unidentified(data)
-        if reason != "unsupported":
-            reason = "truncated"
+        reason, detail = formats.why_damaged(data)
+        if reason == "truncated":
             detail = f"{REASONS[reason]} ({printable(error)[:200]})"
         raise Rejected(reason, detail) from error
 
@@ -329,7 +335,10 @@ def _as_rgb(
         most = (1 << bits) - 1
         values = np.minimum(values.astype(np.uint32), most)
         grey = ((values * 255 + most // 2) // most).astype(np.uint8)
-        return Image.fromarray(255 - grey if is_negative else grey).convert("RGB"), is_dark
+        grey = 255 - grey if is_negative else grey
+        if isinstance(image.info.get("transparency"), int):
+            grey[np.asarray(image) == image.info["transparency"]] = 255
+        return Image.fromarray(grey).convert("RGB"), is_dark
     if image.has_transparency_data:
         return _over_white(image), False
     return image if image.mode == "RGB" else image.convert("RGB"), False

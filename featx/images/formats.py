@@ -3,10 +3,19 @@
 import importlib.util
 import io
 import threading
+from typing import Literal
 
 from PIL import Image, TiffImagePlugin
 
-__all__ = ["DECODED", "bits_of", "is_heif", "is_negative", "open_image", "why_unidentified"]
+__all__ = [
+    "DECODED",
+    "bits_of",
+    "is_heif",
+    "is_negative",
+    "open_image",
+    "why_damaged",
+    "why_unidentified",
+]
 
 #: Formats that are decoded, by Pillow's names; HEIF needs the package pi-heif.
 DECODED = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
@@ -33,7 +42,7 @@ _NOT_DECODED = (
     (0, b"P6", "PPM"),
 )
 _HEIF = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
-_DECODED_STARTS = (b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"RIFF", b"BM")
+_DECODED_STARTS = (b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # Tags of TIFF 6.0.
 _BITS, _PHOTOMETRIC, _PLANAR = 258, 262, 284
@@ -70,12 +79,32 @@ def why_unidentified(data: bytes) -> tuple[str, str]:
     for at, mark, name in _NOT_DECODED:
         if data[at : at + len(mark)] == mark:
             return "unsupported", f"{name}: {_SAVE}"
-    if data.startswith(_TIFF):
-        # An unknown kind is not opened at all; what is opened and then fails is damaged.
+    if data.startswith(_TIFF) and _folder_is_there(data):
         return "unsupported", f"a TIFF of a kind that is not decoded: {_SAVE}"
-    if data.startswith(_DECODED_STARTS):
+    is_webp = data.startswith(b"RIFF") and data[8:12] in (b"WEBP", b"")
+    is_bmp = data.startswith(b"BM") and _is_bmp(data)
+    if data.startswith((*_DECODED_STARTS, *_TIFF)) or is_webp or is_bmp:
         return "truncated", ""
     return "not_image", ""
+
+
+def why_damaged(data: bytes) -> tuple[str, str]:
+    """Return the reason for an image that was opened and then could not be decoded."""
+    if data.startswith(b"\xff\xd8"):
+        return _why_jpeg(data)
+    if data.startswith(b"BM") and not _is_bmp(data):
+        return "not_image", ""
+    return "truncated", ""
+
+
+def _is_bmp(data: bytes) -> bool:
+    return data[6:10] == bytes(4)  # reserved in its header
+
+
+def _folder_is_there(data: bytes) -> bool:
+    """Tell whether the first folder of a TIFF, which says what kind it is, is in the file."""
+    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
+    return 8 <= int.from_bytes(data[4:8], order) < len(data) or data[2:4] in (b"+\0", b"\0+")
 
 
 def _why_jpeg(data: bytes) -> tuple[str, str]:

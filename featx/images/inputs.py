@@ -18,14 +18,16 @@ __all__ = ["Images", "as_readable"]
 Images = Iterable[Any]
 
 
-def as_readable(images: Images, size: int, resize: str) -> Iterator[Path | InMemory | Read]:
+def as_readable(
+    images: Images, size: int, resize: str, bits: int = 16
+) -> Iterator[Path | InMemory | Read]:
     """Yield images in a form that `Reader.ahead` takes.
 
     Parameters
     ----------
     images : iterable of path, bytes, binary file, PIL.Image.Image or ndarray
         See `Model.predict_proba`.
-    size, resize
+    size, resize, bits
         See `decode.decode`; for images that are decoded already.
 
     Raises
@@ -40,10 +42,10 @@ def as_readable(images: Images, size: int, resize: str) -> Iterator[Path | InMem
         )
     if not isinstance(images, Iterable):
         raise InputError(f"{printable(repr(images)[:60])} is not a list of images.")
-    return _each(images, size, resize)
+    return _each(images, size, resize, bits)
 
 
-def _each(images: Images, size: int, resize: str) -> Iterator[Path | InMemory | Read]:
+def _each(images: Images, size: int, resize: str, bits: int) -> Iterator[Path | InMemory | Read]:
     for index, image in enumerate(images):
         name = f"The image at index {index}"
         if isinstance(image, str | os.PathLike):
@@ -54,7 +56,8 @@ def _each(images: Images, size: int, resize: str) -> Iterator[Path | InMemory | 
             yield Read("", pixels=resize_array(image, size, resize).pixels[np.newaxis])
         elif isinstance(image, Image.Image):
             try:
-                yield Read("", pixels=resize_image(image, size, resize).pixels[np.newaxis])
+                upright = resize_image(image, size, resize, bits)
+                yield Read("", pixels=upright.pixels[np.newaxis])
             except Rejected as rejected:
                 yield Read("", rejected.reason, detail=rejected.detail, path=name)
         elif hasattr(image, "read"):

@@ -140,6 +140,7 @@ def preview(
     drawn = io.BytesIO()
     sheet.save(drawn, "PNG" if out.suffix.lower() == ".png" else "JPEG")
     with locks.lock_output(out):
+        files.require_new(out, settings.overwrite)  # another run may have written it meanwhile
         files.write_bytes(out, drawn.getvalue())
     return PreviewResult(out, len(rows), skipped)
 

@@ -136,6 +136,7 @@ def export(
         network.save(path)
         data = _with_metadata(path.read_bytes(), described)
     with locks.lock_output(out):
+        files.require_new(out, overwrite)  # another run may have written it meanwhile
         files.write_bytes(out, data)
     size = model.fingerprint.trunk.size
     return ExportResult(out, size, model.classes, len(data), precision, made_in, apart)

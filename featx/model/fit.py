@@ -210,7 +210,7 @@ def fit(
     out = Path(out)
     _check(settings)
     with Cache.opened(features) as whole, lock_model(out, settings.overwrite):
-        cache, rare = usable_part(whole, settings.min_per_class)
+        cache, rare = usable_part(whole, settings.min_per_class, holds_out=True)
         catalog = cache.catalog
         split = splits.train_test(catalog, cache.digests, settings.test_size, settings.seed)
         board = _compared(cache, split, settings, progress) if settings.head == BEST else None

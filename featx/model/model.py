@@ -216,7 +216,7 @@ class Model:
         """
         trunk = self.fingerprint.trunk
         reader = Reader(Job(trunk.size, trunk.resize, bits=trunk.bits))
-        given = as_readable(images, trunk.size, trunk.resize)
+        given = as_readable(images, trunk.size, trunk.resize, trunk.bits)
 
         def usable(reads: Iterable[Read]) -> Iterator[Read]:
             for read in reads:

@@ -171,7 +171,8 @@ def evaluate(
     if not ok.any():
         raise InputError(
             f"No image is left to evaluate on ({rule}): {len(chosen) - len(labelled)} have no "
-            f"label, {rows.reasons.count(KNOWN)} were trained on, "
+            f"label, {sum(unknown.values())} are of classes that the model does not know, "
+            f"{rows.reasons.count(KNOWN)} were trained on, "
             f"{len(known) - rows.reasons.count(KNOWN)} cannot be read. Give others."
         )
     y, probabilities = labels[ok], model.predict_proba_rows(rows.X)

@@ -1,9 +1,10 @@
 """Scores that an earlier run computed, found again by the digest of each image."""
 
 import base64
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,8 @@ class KnownScores:
     """Probabilities and novelty of images, by their digests.
 
     They lie in ``<out>.known``, a safetensors file: `digests` uint8 (n, 32), `probabilities`
-    float64 (n, classes), `novelty` float64 (n,), and `made_by`, UTF-8, what computed them.
+    float64 (n, classes), `novelty` float64 (n,), `made_by`, UTF-8, what computed them, and
+    `sha256` uint8 (32,) of the others.
 
     Attributes
     ----------
@@ -61,23 +63,44 @@ class KnownScores:
                 )
             return cls(made_by)
         try:
-            found = load_tensors(files.read_bytes(path))
-            if found["made_by"].tobytes().decode() != made_by:
-                return cls(made_by)
-            digests = found["digests"].reshape(-1, 32)
-            rows = {digest.tobytes().hex(): row for row, digest in enumerate(digests)}
-            if not len(digests) == len(found["probabilities"]) == len(found["novelty"]):
-                raise ValueError("its tables have different lengths")
+            found = _unsealed(files.read_bytes(path))
+            is_ours = found["made_by"].tobytes().decode() == made_by
+            return cls.of([found] if is_ours else [], made_by)
         except (LookupError, ValueError) as error:
             raise CorruptError(
                 f"{printable(path)} is damaged: {error}. Add --overwrite to score all again."
             ) from error
-        return cls(made_by, rows, found["probabilities"], found["novelty"])
 
-    @property
-    def identity(self) -> str:
-        """SHA-256 of what is known."""
-        return files.digest(self.made_by.encode() + "".join(self.rows).encode())
+    @classmethod
+    def of(cls, blocks: Sequence[Mapping[str, np.ndarray]], made_by: str) -> "KnownScores":
+        """Return the scores of some blocks of them."""
+        blocks = [block for block in blocks if len(block["novelty"])]
+        if not blocks:
+            return cls(made_by)
+        joined = {
+            name: np.concatenate([block[name] for block in blocks])
+            for name in ("digests", "probabilities", "novelty")
+        }
+        digests = joined["digests"].reshape(-1, 32)
+        rows = {digest.tobytes().hex(): row for row, digest in enumerate(digests)}
+        return cls(made_by, rows, joined["probabilities"], joined["novelty"])
+
+    def with_finished(self, packed: Sequence[str]) -> "KnownScores":
+        """Return these scores and those of blocks that a stopped run finished; damaged ones not."""
+        blocks = [self._tensors()] if self.rows else []
+        for text in packed:
+            with contextlib.suppress(LookupError, ValueError):
+                blocks.append(_unsealed(base64.b64decode(text)))
+        return self.of(blocks, self.made_by)
+
+    def _tensors(self) -> dict[str, np.ndarray]:
+        digests = bytes.fromhex("".join(self.rows))
+        rows = list(self.rows.values())
+        return {
+            "digests": np.frombuffer(digests, np.uint8),
+            "probabilities": self.probabilities[rows],
+            "novelty": self.novelty[rows],
+        }
 
     def merge(
         self, digests: list[str], is_known: np.ndarray, computed: np.ndarray, novelty: np.ndarray
@@ -111,15 +134,27 @@ class KnownScores:
             "probabilities": np.ascontiguousarray(probabilities),
             "novelty": np.ascontiguousarray(novelty),
         }
-        return base64.b64encode(save_tensors(tensors)).decode()
+        return base64.b64encode(_sealed(tensors)).decode()
 
-    def save(self, out: Path, blocks: list[str]) -> None:
-        """Write the scores of all blocks beside an output; a block is what `packed` returned."""
-        parts = [load_tensors(base64.b64decode(block)) for block in blocks]
+    def save(self, out: Path) -> None:
+        """Write the scores beside an output."""
+        made_by = np.frombuffer(self.made_by.encode(), np.uint8)
+        files.write_bytes(self.path(out), _sealed({**self._tensors(), "made_by": made_by}))
 
-        def joined(name: str) -> Any:
-            return np.concatenate([part[name] for part in parts])
 
-        tensors = {name: joined(name) for name in ("digests", "probabilities", "novelty")}
-        tensors["made_by"] = np.frombuffer(self.made_by.encode(), np.uint8)
-        files.write_bytes(self.path(out), save_tensors(tensors))
+def _sealed(tensors: Mapping[str, np.ndarray]) -> bytes:
+    digest = bytes.fromhex(_digest(tensors))
+    return save_tensors({**tensors, "sha256": np.frombuffer(digest, np.uint8)})
+
+
+def _unsealed(data: bytes) -> dict[str, np.ndarray]:
+    tensors = load_tensors(data)
+    if tensors.pop("sha256").tobytes().hex() != _digest(tensors):
+        raise ValueError("its SHA-256 is another")
+    return tensors
+
+
+def _digest(tensors: Mapping[str, np.ndarray]) -> str:
+    return files.digest(
+        b"".join(name.encode() + tensors[name].tobytes() for name in sorted(tensors))
+    )

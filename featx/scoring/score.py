@@ -125,14 +125,15 @@ def score(
                 f"{printable(out)} can have {table.most_rows:,} rows, and there are "
                 f"{len(opened):,} images. Give an output that ends in .csv, .jsonl or .parquet."
             )
-        known = _known(model, opened, settings, out)
-        if isinstance(opened, FileSource):
-            opened.skip(known.rows)
-        shards = Shards(out, {**_identity(model, opened, settings), "known": known.identity})
-        if settings.overwrite:
-            shards.remove()
-        elif not shards.path.exists():
-            files.require_new(out, overwrite=settings.update)
+        shards = Shards(out, _identity(model, opened, settings))
+        if settings.update:
+            known = _known(model, opened, settings, shards, out)
+        else:
+            known = KnownScores()
+            if settings.overwrite:
+                shards.remove()
+            elif not shards.path.exists():
+                files.require_new(out, overwrite=False)
         done = shards.begin()
         blocks = [
             range(start, min(start + opened.block, len(opened)))
@@ -147,7 +148,8 @@ def score(
         with files.atomic_write(out) as partial:
             table.join(partial, finished)
         if settings.update:
-            known.save(out, [summary["scores"] for summary in total])
+            finished_scores = [summary["scores"] for summary in total]
+            KnownScores(known.made_by).with_finished(finished_scores).save(out)
         shards.remove()
     return _total(total, blocks, done, out, begun)
 
@@ -173,7 +175,8 @@ def _check(settings: ScoreSettings, model: Model, source: Source, out: Path) -> 
         raise InputError(
             f"{printable(out)} is a folder. Give the name of a file, such as scores.csv."
         )
-    if isinstance(source, str | os.PathLike) and Path(source).resolve() == out.resolve():
+    given = [source] if isinstance(source, str | os.PathLike) else source
+    if isinstance(given, list | tuple) and out.resolve() in (Path(one).resolve() for one in given):
         raise InputError(f"{printable(out)} is the source itself. Give another output.")
 
 
@@ -193,22 +196,49 @@ def _identity(
     listed = {"images": len(opened), "source": opened.identity, "block": opened.block}
     if model.tail or isinstance(opened, FileSource):
         listed["runtime"], listed["precision"] = model.computing
+        listed["made_by"] = _made_by(model, settings)
     return {"format": 1, "model": model.digest, **listed, **kept}
 
 
 def _known(
-    model: Model, opened: FileSource | CacheSource, settings: ScoreSettings, out: Path
+    model: Model,
+    opened: FileSource | CacheSource,
+    settings: ScoreSettings,
+    shards: Shards,
+    out: Path,
 ) -> KnownScores:
-    """Return the scores that need not be computed."""
-    if not settings.update:
-        return KnownScores()
+    """Return the scores that need not be computed: of the last run, and of one that was stopped.
+
+    They are saved before the blocks of that run are removed, so that none is lost, whatever has
+    been added to the folder since.
+    """
     if not isinstance(opened, FileSource):
         raise InputError("--update is for images. A cache is scored in seconds: use --overwrite.")
+    made_by = _made_by(model, settings)
+    if settings.overwrite:
+        known = KnownScores(made_by)
+    else:
+        finished = [summary.get("scores", "") for summary in shards.leftover("made_by")]
+        is_mine = bool(finished) and not KnownScores.path(out).exists()
+        before = KnownScores(made_by) if is_mine else KnownScores.read(out, made_by)
+        known = before.with_finished(finished)
+    known.save(out)
+    shards.remove()
+    opened.skip(known.rows)
+    return known
+
+
+def _made_by(model: Model, settings: ScoreSettings) -> str:
+    """Return what must be equal for scores of the same image to be equal, as JSON."""
     runtime, precision = model.computing
-    made_by = {"model": model.digest, "runtime": runtime, "precision": precision,
-               "tta": settings.tta}  # fmt: skip
-    text = json.dumps(made_by)
-    return KnownScores(text) if settings.overwrite else KnownScores.read(out, text)
+    return json.dumps(
+        {
+            "model": model.digest,
+            "runtime": runtime,
+            "precision": precision,
+            "tta": settings.tta,
+        }
+    )
 
 
 def _write_missing(

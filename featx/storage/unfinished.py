@@ -9,6 +9,7 @@ Both store what their run was asked to do, and refuse to go on when another run 
 parts of a cache are in `cache.parts`.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ..errors import CorruptError, IncompatibleError, printable
+from ..errors import CorruptError, IncompatibleError, StorageError, printable
 from . import files
 from .tensors import read_tensors, save_tensors
 
@@ -87,6 +88,23 @@ class Shards(_Unfinished):
             before = {}
         self._require_same(before)
         return {int(path.stem) for path in self.path.glob("*.shard")}
+
+    def leftover(self, name: str) -> list[dict[str, Any]]:
+        """Return summaries of the blocks of any run with the same value of this name as this one.
+
+        A block whose summary cannot be read is passed over.
+        """
+        try:
+            before = dict(json.loads(files.read_bytes(self.path / _RUN)))
+        except (StorageError, ValueError, TypeError):
+            return []
+        if before.get(name) != self._run[name]:
+            return []
+        found = []
+        for path in sorted(self.path.glob("*.shard")):
+            with contextlib.suppress(CorruptError):
+                found.append(self.summary(int(path.stem)))
+        return found
 
     def write(self, number: int, summary: dict[str, Any], block: bytes) -> None:
         """Write a block and its summary, atomically."""

@@ -99,6 +99,12 @@ def test_a_source_that_was_moved_is_the_same(
         assert opened.catalog.root == moved
 
 
+def test_equal_names_are_not_equal_images(cache: Path, tmp_path: Path) -> None:
+    other = class_folders(tmp_path / "other", 8, lies=1)
+    with pytest.raises(InputError, match="not all of them are in"):
+        featx.extract(other, cache, **TINY)
+
+
 def test_parts_of_another_source_are_kept(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,7 +126,9 @@ def test_the_command_says_which_and_ends_with_3(cache: Path, photos: Path) -> No
     command = ["extract", str(photos), "-o", str(cache), "--size", "32", "--weights", "random"]
     told = CliRunner().invoke(app.app, command)
     assert told.exit_code == 3
-    assert "no longer listed: blue/3.png" in told.stderr and "--prune drops them" in told.stderr
+    assert (
+        "gone, or changed since: blue/3.png" in told.stderr and "--prune drops them" in told.stderr
+    )
     as_json = CliRunner().invoke(app.app, [*command, "--json"])
     assert as_json.exit_code == 3 and '"blue/3.png"' in as_json.stdout
     pruned = CliRunner().invoke(app.app, [*command, "--prune"])

@@ -24,6 +24,17 @@ def test_a_run_with_closed_streams_does_its_work(tmp_path: Path, closed: str) ->
     assert found.returncode == 0 and "whole" in found.stdout
 
 
+def test_an_output_that_cannot_be_written_is_exit_6(tmp_path: Path) -> None:
+    class_folders(tmp_path, 1)
+    for command in (["check", str(tmp_path), "--json"], ["check", "nosuch", "--json"], ["--help"]):
+        with Path("/dev/full").open("w") as full:
+            run = subprocess.run([sys.executable, "-m", "featx", *command], stdout=full,
+                                 stderr=subprocess.PIPE, text=True)  # fmt: skip
+        assert run.returncode == (2 if "nosuch" in command else 6), run.stderr
+        assert "Traceback" not in run.stderr
+        assert "nosuch" in command or "No space left on device" in run.stderr
+
+
 def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     class_folders(tmp_path / "photos", 1)
     featx.extract(tmp_path / "photos", tmp_path / "f.h5", **TINY)

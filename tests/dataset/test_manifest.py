@@ -37,6 +37,11 @@ def test_jsonl_manifest(tmp_path: Path) -> None:
         ("m.csv", "path\nhttps://a.org/1.png\n", "line 2: https://a.org/1.png is an address"),
         ("m.tsv", "path\ns3://bucket/1.png\n", "line 2: s3://bucket/1.png is an address"),
         ("m.csv", "path\nC:\\\\me\\\\1.png\n", "line 2: .* is a path of Windows"),
+        ("m.csv", "path\nC:/me/1.png\n", "line 2: C:/me/1.png is a path of Windows"),
+        ("m.csv", "path,path,label\na,b,c\n", "there are two columns 'path'"),
+        ("m.jsonl", r'{"path": "a.png", "label": "a\ud83d"}', "line 1: label is not UTF-8"),
+        ("m.jsonl", r'{"path": "a\ud83d.png"}', "line 1: no file can have the name"),
+        ("m.jsonl", r'{"path": "a.png", "label": "a\u0000"}', "line 1: label has a NUL"),
         ("m.txt", "notes on my trip\n", "line 1: 'notes on my trip' names neither an image nor"),
         ("m.txt", "a.png\nb.png\na.png\n", r"line 3: a\.png is already listed on line 1"),
         ("m.csv", "path\na.png\n./a.png\n", r"line 3: a\.png is already listed on line 2"),
@@ -93,6 +98,7 @@ def test_a_manifest_reaches_outside_only_where_it_is_allowed(tmp_path: Path) -> 
         ("m.csv", "path, label\na.png, x\nb.png, y \n"),
         ("m.csv", 'path, label\n"a.png", "x"\n"b.png", "y"\n'),
         ("m.tsv", "img_path\tlabel\na.png\tx\nb.png\ty\n"),
+        ("m.txt", '"Image Path"\t"Class Name"\na.png\tx\nb.png\ty\n'),
         ("m.txt", "file_name,label\r\na.png,x\r\nb.png,y\r\n"),
         (
             "m.jsonl",
@@ -125,6 +131,13 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
         scan(tmp_path / "m.csv", columns={"paths": "photo"})
     with pytest.raises(InputError, match="the source is not a table"):
         scan(tmp_path, columns={"path": "photo"})
+
+
+def test_a_column_that_no_line_has_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text('{"path": "a.png", "species": "x"}')
+    with pytest.raises(InputError, match="no line has 'speciess'"):
+        scan(tmp_path / "m.jsonl", columns={"label": "speciess"})
+    assert scan(tmp_path / "m.jsonl", columns={"label": "species"}).classes == ("x",)
 
 
 def test_numbers_are_labels(tmp_path: Path) -> None:

@@ -39,12 +39,21 @@ def test_a_rare_class_is_left_out_with_a_word(
     assert fitted.left_out_classes == {"rare": count} and fitted.unlabelled == 0
     assert fitted.model.classes == ("blue", "green", "red")
     assert fitted.train_images + fitted.test.images == 36
-    said = f"The class rare is left out: it has {count} different images to train on"
+    said = f"The class rare is left out: it has {count} different images, one for the test, and"
     assert said in caplog.text
     board = featx.compare(cache, heads=("lda",), min_per_class=3)
     assert board.images == 36 and board.folds == 5
     if count == 1:
         assert featx.fit(cache, tmp_path / "d.featx", head="lda").left_out_classes == {"rare": 1}
+
+
+def test_a_class_of_two_is_left_out_where_one_is_taken_for_the_test(tmp_path: Path) -> None:
+    cache = extracted(tmp_path, rare=2)
+    fitted = featx.fit(cache, tmp_path / "m.featx", heads=("lda", "logreg"))
+    assert fitted.left_out_classes == {"rare": 2}
+    named = featx.fit(cache, tmp_path / "n.featx", head="lda", min_per_class=1)
+    assert named.left_out_classes == {} and "rare" in named.model.classes
+    assert featx.compare(cache, heads=("lda",)).images == 38
 
 
 def test_a_class_that_is_only_tested_is_left_out(tmp_path: Path) -> None:
@@ -61,7 +70,7 @@ def test_a_class_that_is_only_tested_is_left_out(tmp_path: Path) -> None:
 
 def test_equal_files_count_once_and_two_classes_are_needed(tmp_path: Path) -> None:
     cache = extracted(tmp_path, green=1, blue=1)
-    with pytest.raises(InputError, match=r"2 classes or more need 2 .* blue \(1\), green \(1\)"):
+    with pytest.raises(InputError, match=r"2 classes or more need 3 .* blue \(1\), green \(1\)"):
         featx.fit(cache, tmp_path / "m.featx", head="lda")
     with pytest.raises(InputError, match="min per class is 0"):
         featx.fit(cache, tmp_path / "m.featx", head="lda", min_per_class=0)

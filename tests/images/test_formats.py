@@ -88,6 +88,13 @@ def test_twelve_bits_in_sixteen(name: str) -> None:
     assert not decode.decode(tiff(GREY // 20), 64).is_dark  # 8 bits, just a dark image
 
 
+def test_a_transparent_value_of_16_bits_is_white() -> None:
+    saved = io.BytesIO()
+    image = Image.fromarray(np.full((64, 64), 1000, np.uint16))
+    image.save(saved, "PNG", transparency=1000)
+    assert (seen(saved.getvalue()) == 255).all()
+
+
 def test_extract_tells_of_dark_images_and_takes_their_bits(tmp_path: Path) -> None:
     for number in range(3):
         values = np.random.default_rng(number).integers(0, 4096, (40, 40)).astype(np.uint16)
@@ -146,10 +153,14 @@ def changed(at: int, value: int) -> bytes:
         (b"%PDF-1.7", "unsupported", "PDF"),
         (bytes(128) + b"DICM" + bytes(50), "unsupported", "DICOM"),
         (b"\0\0\0\x18ftypisom" + bytes(50), "unsupported", "a video"),
-        (b"II*\0" + bytes(50), "unsupported", "a TIFF of a kind"),
+        (tiff(RGB, photometric=9), "unsupported", "a TIFF of a kind"),
+        (b"II*\0" + bytes(50), "truncated", ""),
         (b"\x89PNG\r\n\x1a\n", "truncated", ""),
         (b"GIF89a", "truncated", ""),
         (HEIC[:60], "truncated", "HEIC that is damaged"),
+        (tiff(RGB, photometric=2)[:4000], "truncated", ""),
+        (b"RIFF\0\0\0\0WAVEfmt ", "not_image", ""),
+        (b"BM is a short text, and no image", "not_image", ""),
         (b"<html>not found</html>", "not_image", ""),
         (b"ID3", "not_image", ""),
     ],

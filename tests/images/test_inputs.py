@@ -74,6 +74,12 @@ def test_what_is_no_image_is_named(model: featx.Model, photos: Path, tmp_path: P
         model.predict([good, io.BytesIO()])
     with pytest.raises(Rejected, match="The image at index 0: unsupported"):
         model.predict([Image.new("F", (4, 4))])
+    with pytest.raises(Rejected, match="unreadable: no file can have this name"):
+        model.predict(["a\ud83d.png"])
+    with pytest.raises(Rejected, match="unreadable: no file can have this name"):
+        model.predict(["a\0b.png"])
+    with pytest.raises(InputError, match="has nothing to see"):
+        model.predict([Image.new("RGB", (0, 5))])
     with pytest.raises(InputError, match=r"The image at index 1 is 3\. Expected a path"):
         model.predict([good, 3])
     with pytest.raises(InputError, match="index 0 is a file open for text"):

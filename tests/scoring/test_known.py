@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from generated import TINY, class_folders, write_image
@@ -10,7 +11,9 @@ from typer.testing import CliRunner
 import featx
 from featx.cli import app
 from featx.errors import CorruptError, InputError
+from featx.scoring.known import KnownScores
 from featx.scoring.tables import CsvTable
+from featx.storage.unfinished import Shards
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +88,64 @@ def test_a_run_that_was_interrupted_goes_on(
         patched.setattr(CsvTable, "join", stopped)
         featx.score(model, inbox, out, update=True)
     assert out.read_bytes() == before
+    write_image(inbox / "red" / "later.png", 903, 0)  # more has come since
     again = featx.score(model, inbox, out, update=True)
-    assert (again.resumed, again.reused) == (12, 10)
+    assert (again.listed, again.resumed, again.reused) == (13, 0, 12)
     featx.score(model, inbox, tmp_path / "w.csv")
     assert out.read_bytes() == (tmp_path / "w.csv").read_bytes()
+
+
+@pytest.mark.parametrize("point", ["save", "remove"])
+def test_a_run_that_was_stopped_at_its_end_goes_on(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    inbox, out = class_folders(tmp_path / "inbox", 2), tmp_path / "s.csv"
+    model = featx.load(made / "m.featx")
+    kind = {"save": KnownScores, "remove": Shards}[point]
+    whole, calls = getattr(kind, point), []
+
+    def stopped(*given: Any) -> None:
+        calls.append(given)
+        if len(calls) == 2:  # the first is before the work
+            raise KeyboardInterrupt
+        whole(*given)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(kind, point, stopped)
+        featx.score(model, inbox, out, update=True)
+    assert out.exists()
+    again = featx.score(model, inbox, out, update=True)
+    assert again.reused == 6 and not list(tmp_path.glob("*.shards"))
+    (tmp_path / "s.csv.known").unlink()
+    with pytest.raises(InputError, match="not written with --update"):
+        featx.score(model, inbox, out, update=True)
+
+
+def test_an_overwriting_update_that_was_stopped_goes_on_as_its_message_says(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox, out = class_folders(tmp_path / "inbox", 1), tmp_path / "s.csv"
+    model = featx.load(made / "m.featx")
+    featx.score(model, inbox, out)
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Shards, "begin", stopped)
+        featx.score(model, inbox, out, update=True, overwrite=True)
+    assert featx.score(model, inbox, out, update=True).ok == 3
+
+
+def test_a_flipped_byte_of_what_is_known_is_seen(made: Path, tmp_path: Path) -> None:
+    inbox, out = class_folders(tmp_path / "inbox", 1), tmp_path / "s.csv"
+    featx.score(made / "m.featx", inbox, out, update=True)
+    known = tmp_path / "s.csv.known"
+    data = known.read_bytes()
+    for at in range(len(data) - 200, len(data), 7):
+        known.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        with pytest.raises(CorruptError, match="is damaged"):
+            featx.score(made / "m.featx", inbox, out, update=True)
 
 
 def test_what_cannot_be_updated(made: Path, tmp_path: Path) -> None:
