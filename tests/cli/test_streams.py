@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from generated import TINY, class_folders
 
 import featx
@@ -12,10 +11,9 @@ import featx
 EXTRACT = ["-m", "featx", "extract", "photos", "-o", "f.h5", "--size", "32", "--weights", "random"]
 
 
-@pytest.mark.parametrize("closed", [">&-", ">&- 2>&- <&-"])
-def test_a_run_with_closed_streams_does_its_work(tmp_path: Path, closed: str) -> None:
+def test_a_run_with_closed_streams_does_its_work(tmp_path: Path) -> None:
     class_folders(tmp_path / "photos", 1)
-    command = " ".join([f"'{sys.executable}'", *EXTRACT, closed])
+    command = " ".join([f"'{sys.executable}'", *EXTRACT, ">&- 2>&- <&-"])
     run = subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 0
     assert "Traceback" not in run.stdout + run.stderr
