@@ -10,7 +10,9 @@ import numpy as np
 from ..dataset.catalog import NO_LABEL
 from ..dataset.duplicates import EqualImages, find_equal
 from ..dataset.scan import Source, as_catalog
+from ..plain import plain
 from ..progress import Progress, ignore_progress
+from .decode import SkippedImage
 from .reader import Reader
 from .sandbox import Job
 
@@ -28,8 +30,7 @@ class CheckResult:
     Attributes
     ----------
     listed, usable : int
-    skipped : list of (str, str, str)
-        Path, reason and detail of each image that cannot be used.
+    skipped : list of SkippedImage
     equal : list of EqualImages
         Groups of images with the same bytes.
     dark : list of str
@@ -45,7 +46,7 @@ class CheckResult:
 
     listed: int
     usable: int
-    skipped: list[tuple[str, str, str]]
+    skipped: list[SkippedImage]
     equal: list[EqualImages]
     dark: list[str]
     unlabelled: int
@@ -69,10 +70,7 @@ class CheckResult:
         return {
             "listed": self.listed,
             "usable": self.usable,
-            "skipped": [
-                {"path": path, "reason": reason, "detail": detail}
-                for path, reason, detail in self.skipped
-            ],
+            "skipped": plain(self.skipped),
             "equal": [equal.as_dict() for equal in self.equal],
             "conflicts": [equal.as_dict() for equal in self.conflicts],
             "dark": self.dark,
@@ -103,14 +101,14 @@ def check(source: Source, *, progress: Progress | None = None) -> CheckResult:
     listed = as_catalog(source)
     told = progress or ignore_progress
     told(0, len(listed), 0)
-    skipped: list[tuple[str, str, str]] = []
+    skipped: list[SkippedImage] = []
     digests, dark, good = [], [], []
     paths = map(listed.file, range(len(listed)))
     with contextlib.closing(Reader(Job(_SIZE, "crop")).ahead(paths, _AHEAD)) as reads:
         for index, read in enumerate(reads):
             path = str(listed.paths[index])
             if read.reason:
-                skipped.append((path, read.reason, read.detail))
+                skipped.append(SkippedImage(path, read.reason, read.detail))
             else:
                 good.append(index)
                 digests.append(read.digest)

@@ -39,6 +39,7 @@ __all__ = [
     "RESIZE",
     "RULES",
     "Rejected",
+    "SkippedImage",
     "UprightImage",
     "check_bits",
     "check_size",
@@ -115,6 +116,14 @@ class Rejected(FeatxError):
         self.path = path
         start = f"{printable(path)}: " if path is not None else ""
         super().__init__(f"{start}{reason}: {self.detail}")
+
+
+class SkippedImage(NamedTuple):
+    """An image that cannot be used: its path, a key of `REASONS`, and a sentence about it."""
+
+    path: str
+    reason: str
+    detail: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..dataset.scan import Source, as_catalog
 from ..errors import InputError, printable
+from ..plain import plain
 from ..storage import files, locks
 from . import augment, decode
+from .decode import SkippedImage
 from .reader import Reader
 from .sandbox import Job
 
@@ -70,17 +72,15 @@ class PreviewSettings:
 
 @dataclass(frozen=True)
 class PreviewResult:
-    """The sheet, how many images are on it, and the (path, reason, detail) of the others."""
+    """The sheet, how many images are on it, and those that cannot be shown."""
 
     out: Path
     images: int
-    skipped: list[tuple[str, str, str]]
+    skipped: list[SkippedImage]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values, for JSON."""
-        keys = ("path", "reason", "detail")
-        skipped = [dict(zip(keys, row, strict=True)) for row in self.skipped]
-        return {"out": str(self.out), "images": self.images, "skipped": skipped}
+        return plain(self)
 
 
 def preview(
@@ -119,7 +119,7 @@ def preview(
     policy = augment.get_policy(name, settings.copies)
     listed = as_catalog(source)
     rows: list[tuple[str, np.ndarray]] = []
-    skipped: list[tuple[str, str, str]] = []
+    skipped: list[SkippedImage] = []
     spread = np.linspace(0, len(listed) - 1, min(settings.images, len(listed))).round()
     chosen = spread.astype(int).tolist()
     job = Job(settings.size, settings.resize, policy, settings.seed, settings.copies, settings.bits)
@@ -127,7 +127,7 @@ def preview(
         for index, read in zip(chosen, reads, strict=True):
             path = str(listed.paths[index])
             if read.reason:
-                skipped.append((path, read.reason, read.detail))
+                skipped.append(SkippedImage(path, read.reason, read.detail))
             else:
                 rows.append((path, read.pixels))
     if not rows:

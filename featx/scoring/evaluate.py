@@ -13,9 +13,11 @@ from .. import backend
 from ..dataset.catalog import NO_LABEL, Catalog, split_of
 from ..dataset.scan import Source
 from ..errors import InputError, printable
+from ..images.decode import SkippedImage
 from ..metrics import Scores, class_scores, compute_scores, intervals, share_interval
 from ..model.file import load
 from ..model.model import Model
+from ..plain import plain
 from ..progress import Progress
 from .rows import KNOWN, RowBlock, open_rows
 
@@ -86,8 +88,7 @@ class EvaluateResult:
         Images left out because they have no label.
     unknown : dict of int
         Images left out because the model does not know their class, by class.
-    skipped : list of (str, str, str)
-        Path, reason and detail of the images that cannot be read.
+    skipped : list of SkippedImage
     seconds : float
     """
 
@@ -100,7 +101,7 @@ class EvaluateResult:
     trained_on: int
     unlabelled: int
     unknown: dict[str, int]
-    skipped: list[tuple[str, str, str]]
+    skipped: list[SkippedImage]
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -116,10 +117,7 @@ class EvaluateResult:
             "trained_on": self.trained_on,
             "unlabelled": self.unlabelled,
             "unknown": self.unknown,
-            "skipped": [
-                {"path": path, "reason": reason, "detail": detail}
-                for path, reason, detail in self.skipped
-            ],
+            "skipped": plain(self.skipped),
             "seconds": self.seconds,
         }
 
@@ -177,7 +175,7 @@ def evaluate(
         )
     y, probabilities = labels[ok], model.predict_proba_rows(rows.X)
     skipped = [
-        (path, reason, detail)
+        SkippedImage(path, reason, detail)
         for path, reason, detail in zip(rows.paths, rows.reasons, rows.details, strict=True)
         if reason not in ("", KNOWN)
     ]

@@ -5,22 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from listing import rows, touch
 
-from featx.dataset.catalog import NO_LABEL, Catalog
+from featx.dataset.catalog import NO_LABEL
 from featx.dataset.scan import scan
-
-
-def touch(root: Path, *names: str) -> Path:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"x")
-    return root
-
-
-def rows(found: Catalog) -> list[tuple[str, str | None, str]]:
-    labels = [None if label < 0 else found.classes[label] for label in found.labels]
-    return list(zip(found.paths, labels, found.splits, strict=True))
-
 
 name_bytes = st.binary(min_size=1, max_size=60).filter(
     lambda b: b"/" not in b and b"\0" not in b and not b.startswith(b".")
