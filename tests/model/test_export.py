@@ -44,11 +44,14 @@ for path in sys.argv[2:]:
 
 
 def test_it_gives_the_probabilities_of_score_without_featx(made: Path, tmp_path: Path) -> None:
-    plain, dense, tuned = (tmp_path / f"{name}.featx" for name in ("plain", "dense", "tuned"))
-    featx.fit(made / "torch.h5", plain, head="lda")
-    featx.fit(made / "caffe.h5", dense, head="dense", options={"epochs": 5})
-    featx.finetune(dense, tuned, force=True, unfreeze=2, epochs=1, batch_size=8)
-    models = [featx.load(plain), featx.load(tuned)]
+    plain = featx.fit(made / "torch.h5", tmp_path / "p.featx", head="lda").model
+    dense = featx.fit(
+        made / "caffe.h5", tmp_path / "d.featx", head="dense", options={"epochs": 5}
+    ).model
+    cut, trunk = "block3_conv2", dense.fingerprint.trunk
+    moved = replace(dense.fingerprint, trunk=replace(trunk, cut=cut))
+    tuned = replace(dense, fingerprint=moved, tail=dense.tail_after(cut))
+    models = [plain, tuned]
     outs = [tmp_path / f"{number}.keras" for number in range(len(models))]
     for model, out in zip(models, outs, strict=True):
         written = featx.export(model, out)

@@ -130,10 +130,10 @@ def commands(root: Path, out: Path) -> dict[str, tuple[list[object], Path, int]]
 @pytest.mark.parametrize(
     ("name", "most"),
     [
-        ("extract", 12),
-        ("fit", 8),
-        ("score", 8),
-        ("compare", 6),
+        ("extract", 9),
+        ("fit", 5),
+        ("score", 6),
+        ("compare", 4),
         pytest.param("finetune", 12, marks=pytest.mark.skipif(not LONG, reason="takes minutes")),
     ],
 )
