@@ -9,6 +9,7 @@ import h5py
 
 from ..errors import CorruptError, StorageError, printable
 from ..storage import files, hdf5
+from ..storage.kinds import CACHE_FORMAT as FORMAT
 
 __all__ = [
     "FORMAT",
@@ -23,7 +24,6 @@ __all__ = [
     "user_block",
 ]
 
-FORMAT = "featx-cache"
 #: A file that has features of images which are no longer listed has version 2, others 1.
 VERSIONS = (1, 2)
 

@@ -49,8 +49,7 @@ def assemble(
     with files.atomic_write(out) as partial:
         written = hashlib.sha256()
         with h5py.File(partial, "w", userblock_size=USER_BLOCK) as file:
-            file.attrs["version"] = version
-            _write_tables(file, rows, skipped, fingerprint)
+            _write_tables(file, rows, skipped, fingerprint, version)
             if removed:
                 _write_removed(file, removed)
             features = file.create_dataset(
@@ -115,10 +114,11 @@ def _write_tables(
     rows: CacheRows,
     skipped: Sequence[Skipped],
     fingerprint: Fingerprint,
+    version: int,
 ) -> None:
     catalog = rows.catalog
     file.attrs["format"] = FORMAT
-
+    file.attrs["version"] = version
     file.attrs["featx"] = __version__
     file.attrs["fingerprint"] = fingerprint.as_json()
     file.attrs["source"] = np.bytes_(os.fsencode(os.path.abspath(catalog.root)))

@@ -4,28 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import printable
 from .exits import exit_on_error
+from .listing import print_classes, print_dark, print_equal
 from .meter import Meter
 from .options import Columns, Json, Outside, Quiet, Sources, source_words, sources
-from .terminal import (
-    print_next,
-    print_skipped,
-    print_some,
-    say,
-    say_wrapped,
-    shortened,
-    warn,
-    write_json,
-)
+from .terminal import print_next, print_skipped, say, say_wrapped, shortened, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..dataset.duplicates import EqualImages
     from ..images.check import CheckResult
 
-__all__ = ["check", "print_equal"]
+__all__ = ["check"]
 
 
 def check(
@@ -66,12 +54,7 @@ def print_checked(found: "CheckResult") -> None:
         f"{found.listed:,} images: {found.usable:,} usable, {len(found.skipped):,} not "
         f"({found.seconds:.1f} s)"
     )
-    if found.classes:
-        say_wrapped(f"  {len(found.classes)} classes: {shortened(found.classes)}", " " * 4)
-    else:
-        say("  no classes: the images have no labels")
-    if found.splits:
-        say_wrapped(f"  {len(found.splits)} splits: {shortened(found.splits)}", " " * 4)
+    print_classes(found.classes, found.splits)
     if found.classes and found.unlabelled:
         say(f"  {found.unlabelled:,} images without a label")
     if found.ignored:
@@ -80,24 +63,4 @@ def print_checked(found: "CheckResult") -> None:
         say_wrapped(f"  few images, so scores are mostly chance: {shortened(found.few)}", " " * 4)
     print_skipped(found.skipped)
     print_equal(found.equal)
-    if found.dark:
-        warn(
-            f"  {len(found.dark):,} images of 16 bits are nearly black, for example "
-            f"{printable(found.dark[0])}: for a 12-bit camera, extract with --bits 12"
-        )
-
-
-def print_equal(equal: "Sequence[EqualImages]") -> None:
-    """Write which images have the same bytes, those in two classes first, to the error stream."""
-    if not equal:
-        return
-    lines = []
-    for group in equal:
-        names = " = ".join(map(printable, group.paths))
-        if group.has_conflict:
-            labels = ", ".join(map(printable, group.labels))
-            names += f": in the classes {labels}, so fit refuses them; remove or relabel one"
-        elif len(group.splits) > 1:
-            names += f": in the splits {', '.join(group.splits)}, so they are not trained on"
-        lines.append(f"the same image: {names}")
-    print_some(lines)
+    print_dark(found.dark)

@@ -94,7 +94,7 @@ def compare(
         with Meter("Comparing heads", "folds", quiet=quiet) as progress:
             board = run(features, settings, progress=progress)
         if out:
-            write_leaderboard(board, out)
+            write_leaderboard(board, out, overwrite=overwrite)
         if json:
             write_json(board.as_dict(), "compare")
             return

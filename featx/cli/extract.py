@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import printable
-from .check import print_equal
 from .exits import exit_on_error
+from .listing import number_of, print_classes, print_dark, print_equal
 from .meter import Meter
 from .options import (
     ADVANCED,
@@ -35,8 +35,6 @@ from .terminal import (
     print_some,
     quoted,
     say,
-    say_wrapped,
-    shortened,
     warn,
     write_json,
 )
@@ -191,14 +189,7 @@ def print_extracted(done: "ExtractResult") -> None:
         f"  {done.listed} listed = {done.cached} cached + {done.duplicates} duplicates "
         f"+ {len(done.skipped)} skipped"
     )
-    if done.classes:
-        counted = shortened(done.classes)
-        say_wrapped(f"  {_number(len(done.classes), 'class', 'classes')}: {counted}", " " * 4)
-    else:
-        say("  no classes: the images have no labels")
-    if done.splits:
-        counted = shortened(done.splits)
-        say_wrapped(f"  {_number(len(done.splits), 'split')}: {counted}", " " * 4)
+    print_classes(done.classes, done.splits)
     say(f"  {done.reused} reused; {done.computed} computed in {done.seconds:.1f} s{rate}")
     if done.ignored:
         say(f"  {done.ignored} files that do not look like images were ignored")
@@ -206,22 +197,13 @@ def print_extracted(done: "ExtractResult") -> None:
         say(f"  {done.pruned} images are no longer listed: their features were dropped")
     print_skipped([(row.path, row.reason, done.details[row.path]) for row in done.skipped])
     print_equal(done.equal)
-    if done.dark:
-        warn(
-            f"  {_number(len(done.dark), 'image')} of 16 bits, for example "
-            f"{printable(done.dark[0])}, use less than a sixteenth of the range and are nearly "
-            "black. For a 12-bit camera, add --bits 12."
-        )
+    print_dark(done.dark)
     if done.removed:
         print_some(
             [f"gone, or changed since: {printable(row.path or row.digest)}" for row in done.removed]
         )
         warn(
-            f"  The features of {_number(len(done.removed), 'image')} that "
+            f"  The features of {number_of(len(done.removed), 'image')} that "
             f"{'is' if len(done.removed) == 1 else 'are'} gone or changed are kept, hidden from "
             "fit; --prune drops them."
         )
-
-
-def _number(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"

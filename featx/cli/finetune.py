@@ -170,9 +170,11 @@ def finetune(
         from ..finetuning.curves import check_plot, draw
         from ..finetuning.finetune import FinetuneSettings
         from ..finetuning.finetune import finetune as run
+        from ..storage.files import require_new
 
         if plot:
             check_plot()
+            require_new(out.with_suffix(".png"), overwrite)
         settings = settings_from(FinetuneSettings, locals())
         with (
             Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,

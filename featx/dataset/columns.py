@@ -1,11 +1,11 @@
 """Which columns of a table name the path, the label, the split and the group of an image."""
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..errors import InputError, printable, require_one_of
 
-__all__ = ["ROLES", "find_columns"]
+__all__ = ["ROLES", "find_columns", "plain_name"]
 
 #: Role → the names that a column of this role usually has. The first one always wins; of the
 #: others a table may have one. Upper case, spaces and hyphens do not count.
@@ -85,16 +85,13 @@ def find_columns(header: Sequence[str], given: Mapping[str, str], where: str) ->
 def _check_near(header: Sequence[str], found: Mapping[str, str], where: str) -> None:
     """Refuse a column that looks like a misspelt role which no other column has."""
     for role in ROLES:
-        for name in _others(header, found.values()):
-            if role not in found and difflib.get_close_matches(plain_name(name), [role], 1, 0.75):
+        for name in header if role not in found else ():
+            is_free = name not in found.values()
+            if is_free and difflib.get_close_matches(plain_name(name), [role], 1, 0.75):
                 raise InputError(
                     f"{where}: unknown column {printable(name)!r}. Did you mean {role!r}? Rename "
                     f"it, or say so: --column {role}={printable(name)}."
                 )
-
-
-def _others(header: Sequence[str], taken: Collection[str]) -> list[str]:
-    return [name for name in header if name not in taken]
 
 
 def _columns(header: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ __all__ = ["SUFFIXES", "read_manifest"]
 
 log = logging.getLogger("featx")
 
-_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_DELIMITERS = ",;\t"
 _NAMED = 5  # columns in a message
 _A_NAME = re.compile(r"\.\w{3,4}$")  # of a file
 #: The first columns of a file that `featx score` wrote.

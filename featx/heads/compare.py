@@ -71,13 +71,13 @@ def compare(
         return rank(cache, images, settings, folds=folds, more=estimators, progress=progress)
 
 
-def write_leaderboard(board: CompareResult, out: Path) -> None:
+def write_leaderboard(board: CompareResult, out: Path, *, overwrite: bool = False) -> None:
     """Write a leaderboard as CSV or JSON, by the name of the file.
 
     Raises
     ------
     InputError
-        When the name ends in neither.
+        When the name ends in neither, or the file exists and may not be replaced.
     StorageError
         When it cannot be written.
     """
@@ -90,4 +90,5 @@ def write_leaderboard(board: CompareResult, out: Path) -> None:
     else:
         raise InputError(f"{printable(out)}: expected a name that ends in .csv or .json.")
     with locks.lock_output(out):
+        files.require_new(out, overwrite)
         files.write_bytes(out, text.encode())

@@ -240,10 +240,10 @@ def rank(
     crossed = folds is None
     rule = "trained on the train split, compared on the val split"
     if folds is None:
-        count = possible_folds(settings.folds, y, units[images], cache.catalog.classes)
+        groups, classes = units[images], cache.catalog.classes
+        count = possible_folds(settings.folds, y, groups, classes)
         settings = replace(settings, folds=count)
-        classes = cache.catalog.classes
-        folds = repeated_folds(count, settings.repeats, settings.seed, y, units[images], classes)
+        folds = repeated_folds(count, settings.repeats, settings.seed, y, groups, classes)
         rule = f"{settings.folds}-fold cross-validation"
         if settings.repeats > 1:
             rule += f", repeated {settings.repeats} times"

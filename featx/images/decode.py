@@ -21,7 +21,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -253,11 +253,7 @@ def resize_image(image: Image.Image, size: int, resize: str, bits: int = 16) -> 
     if not image.width * image.height:
         raise InputError(f"An image of {image.width} × {image.height} pixels has nothing to see.")
     with _reasons(b""):
-        orientation = _orientation(image)
-        upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
-        rgb, is_dark = _as_rgb(upright, formats.bits_of(image, bits), formats.is_negative(image))
-        pixels = np.array(_fit(rgb, size, resize))
-        return UprightImage(pixels, upright.width, upright.height, is_dark)
+        return _upright(image, size, resize, bits)
 
 
 def decode(data: bytes, size: int, resize: str = "crop", bits: int = 16) -> UprightImage:
@@ -284,16 +280,22 @@ def decode(data: bytes, size: int, resize: str = "crop", bits: int = 16) -> Upri
                 f"{image.width} × {image.height} pixels, and {MAX_PIXELS:,} are the most",
             )
         width, height = image.size
-        orientation = _orientation(image)
-        if orientation >= 5:
+        if _orientation(image) >= 5:
             width, height = height, width
         if image.format == "PNG":
             _check_png(data)
         image.draft(None, (2 * size, 2 * size))
         image.load()
-        upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
-        rgb, is_dark = _as_rgb(upright, formats.bits_of(image, bits), formats.is_negative(image))
-        return UprightImage(np.array(_fit(rgb, size, resize)), width, height, is_dark)
+        # A draft is smaller than the original, whose size is what counts.
+        return replace(_upright(image, size, resize, bits), width=width, height=height)
+
+
+def _upright(image: Image.Image, size: int, resize: str, bits: int) -> UprightImage:
+    orientation = _orientation(image)
+    upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+    rgb, is_dark = _as_rgb(upright, formats.bits_of(image, bits), formats.is_negative(image))
+    pixels = np.array(_fit(rgb, size, resize))
+    return UprightImage(pixels, upright.width, upright.height, is_dark)
 
 
 @contextmanager

@@ -38,8 +38,8 @@ _NOT_DECODED = (
     (0, b"<svg", "SVG"),
     (4, b"ftypcrx ", "a camera's raw format"),
     (4, b"ftyp", "a video, or an image in a container that is not known"),
-    (0, b"P5", "PGM"),
-    (0, b"P6", "PPM"),
+    (0, b"P5\n", "PGM"),
+    (0, b"P6\n", "PPM"),
 )
 _HEIF = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _DECODED_STARTS = (b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")

@@ -46,7 +46,7 @@ __all__ = ["load", "lock_model", "save", "sealed"]
 
 log = logging.getLogger("featx")
 
-_JSON = "model.json"
+_JSON = kinds.MODEL_MEMBER
 _SKOPS = "head.skops"
 _DENSE = "head.safetensors"
 _TRAINING = "training.safetensors"

@@ -168,7 +168,7 @@ def _check(settings: ScoreSettings, model: Model, source: Source, out: Path) -> 
             raise InputError(f"--{option} is {value:g}. Expected a number from 0 to 1.")
     if settings.max_novelty is not None and model.novelty is None:
         raise InputError(
-            "The model cannot tell novelty: its training images have no others. Leave "
+            "This model has no novelty score: its training images form a single group. Leave "
             "--max-novelty out."
         )
     if out.is_dir():
@@ -196,6 +196,7 @@ def _identity(
     listed = {"images": len(opened), "source": opened.identity, "block": opened.block}
     if model.tail or isinstance(opened, FileSource):
         listed["runtime"], listed["precision"] = model.computing
+    if settings.update:
         listed["made_by"] = _made_by(model, settings)
     return {"format": 1, "model": model.digest, **listed, **kept}
 
@@ -218,10 +219,8 @@ def _known(
     if settings.overwrite:
         known = KnownScores(made_by)
     else:
-        finished = [summary.get("scores", "") for summary in shards.leftover("made_by")]
-        is_mine = bool(finished) and not KnownScores.path(out).exists()
-        before = KnownScores(made_by) if is_mine else KnownScores.read(out, made_by)
-        known = before.with_finished(finished)
+        finished = [summary["scores"] for summary in shards.leftover("made_by")]
+        known = KnownScores.read(out, made_by).with_finished(finished)
     known.save(out)
     shards.remove()
     opened.skip(known.rows)

@@ -86,9 +86,11 @@ class CsvTable(Table):
 
     A text that a spreadsheet would run as a formula gets an apostrophe in front, and so does a
     text that starts with an apostrophe: take one away when you read them. A number such as -1 is
-    no formula. A name that is not
-    UTF-8 keeps its bytes (Python reads them with ``errors="surrogateescape"``).
+    no formula. A name that is not UTF-8 keeps its bytes (Python reads them with
+    ``errors="surrogateescape"``).
     """
+
+    _start = b""
 
     def encode(self, block: Block) -> bytes:
         """Return the lines of a block."""
@@ -101,8 +103,6 @@ class CsvTable(Table):
     def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
         """Write the header and the lines of all blocks."""
         _write(file, self._start + _csv([list(map(_neutral, self.columns))]), blocks)
-
-    _start = b""
 
     def rows(self, block: bytes) -> list[Any]:
         """Return the fields of each row."""
@@ -220,10 +220,9 @@ class ParquetTable(Table):
             ) from error
         kinds = {str: pyarrow.string(), float: pyarrow.float64()}
         self._schema = pyarrow.schema(
-            [(name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
-              kinds[kind]) for name, kind in columns.items()],
+            [(_utf8(name), kinds[kind]) for name, kind in columns.items()],
             {"featx": json.dumps(about)},
-        )  # fmt: skip
+        )
 
     def encode(self, block: Block) -> bytes:
         """Return a block as an Arrow stream."""
@@ -233,9 +232,14 @@ class ParquetTable(Table):
             pyarrow.array(list(map(_utf8, block[name])) if kind is str else block[name], field.type)
             for (name, kind), field in zip(self.columns.items(), self._schema, strict=True)
         ]
+        return self._stream(pyarrow.table(columns, schema=self._schema))
+
+    def _stream(self, table: Any) -> bytes:
+        import pyarrow
+
         out = io.BytesIO()
         with pyarrow.ipc.new_stream(out, self._schema) as stream:
-            stream.write_batch(pyarrow.record_batch(columns, schema=self._schema))
+            stream.write_table(table)
         return out.getvalue()
 
     def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
@@ -258,11 +262,7 @@ class ParquetTable(Table):
         """Return the rows as one Arrow stream."""
         import pyarrow
 
-        out = io.BytesIO()
-        with pyarrow.ipc.new_stream(out, self._schema) as stream:
-            for batch in pyarrow.concat_tables(rows).combine_chunks().to_batches():
-                stream.write_batch(batch)
-        return out.getvalue()
+        return self._stream(pyarrow.concat_tables(rows).combine_chunks())
 
 
 def _utf8(text: str | None) -> str | None:

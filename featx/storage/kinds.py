@@ -6,27 +6,29 @@ from pathlib import Path
 from ..errors import InputError, printable
 from . import files
 
-__all__ = ["CACHE_START", "MODEL_MEMBERS", "is_cache", "is_model", "require_kind"]
+__all__ = ["CACHE_FORMAT", "MODEL_MEMBER", "is_cache", "is_model", "require_kind"]
 
-#: The first bytes of a cache.
-CACHE_START = b"featx-cache "
-#: The first member of a model, now and before version 3.
-MODEL_MEMBERS = ("model.json", "bundle.json")
+#: The word that a cache begins with.
+CACHE_FORMAT = "featx-cache"
+#: The member that describes a model, and its name before version 3.
+MODEL_MEMBER = "model.json"
+_MODEL_MEMBER_BEFORE = "bundle.json"
 
 
 def is_cache(path: Path) -> bool:
     """Tell whether a file looks like a cache, by its first bytes."""
     if not path.is_file():
         return False
+    start = f"{CACHE_FORMAT} ".encode()
     with files.storage_errors(path), path.open("rb") as file:
-        return file.read(len(CACHE_START)) == CACHE_START
+        return file.read(len(start)) == start
 
 
 def is_model(path: Path) -> bool:
     """Tell whether a file looks like a model, by its members."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return not set(MODEL_MEMBERS).isdisjoint(archive.namelist())
+            return not {MODEL_MEMBER, _MODEL_MEMBER_BEFORE}.isdisjoint(archive.namelist())
     except (OSError, zipfile.BadZipFile):
         return False
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generated import TINY, class_folders
+from generated import tiny_models
 from PIL import Image
 
 import featx
@@ -15,10 +15,7 @@ from featx.images.decode import Rejected
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> featx.Model:
-    root = tmp_path_factory.mktemp("inputs")
-    class_folders(root / "photos", 6)
-    featx.extract(root / "photos", root / "f.h5", **TINY)
-    return featx.fit(root / "f.h5", root / "m.featx", head="lda").model
+    return featx.load(tiny_models(tmp_path_factory.mktemp("inputs"), 6, "lda") / "lda.featx")
 
 
 def test_every_form_of_an_image_gives_the_same(model: featx.Model, photos: Path) -> None:

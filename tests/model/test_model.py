@@ -7,7 +7,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from generated import TINY, class_folders
+from generated import tiny_models
 
 import featx
 from featx.model.file import save
@@ -15,10 +15,7 @@ from featx.model.file import save
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("model")
-    class_folders(root / "photos", 8)
-    featx.extract(root / "photos", root / "f.h5", **TINY)
-    featx.fit(root / "f.h5", root / "logreg.featx", head="logreg")
+    root = tiny_models(tmp_path_factory.mktemp("model"), 8, "logreg")
     dense = featx.fit(
         root / "f.h5", root / "dense.featx", head="dense", options={"epochs": 3}
     ).model

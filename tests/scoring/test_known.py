@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generated import TINY, class_folders, write_image
+from generated import class_folders, tiny_models, write_image
 from typer.testing import CliRunner
 
 import featx
@@ -18,12 +18,7 @@ from featx.storage.unfinished import Shards
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("known")
-    class_folders(root / "photos", 8)
-    featx.extract(root / "photos", root / "f.h5", **TINY)
-    featx.fit(root / "f.h5", root / "m.featx", head="lda")
-    featx.fit(root / "f.h5", root / "other.featx", head="logreg")
-    return root
+    return tiny_models(tmp_path_factory.mktemp("known"), 8, "lda", "logreg")
 
 
 def grown(inbox: Path) -> None:
@@ -41,7 +36,7 @@ def test_only_what_is_new_is_computed_and_the_bytes_are_those_of_a_whole_run(
     inbox = class_folders(tmp_path / "inbox", 4)
     (inbox / "red" / "bad.png").write_bytes(b"junk")
     out, whole = tmp_path / f"s.{suffix}", tmp_path / f"w.{suffix}"
-    model = featx.load(made / "m.featx")
+    model = featx.load(made / "lda.featx")
     first = featx.score(model, inbox, out, update=True)
     assert (first.listed, first.ok, first.reused) == (13, 12, 0)
     same = featx.score(model, inbox, out, update=True)
@@ -62,12 +57,12 @@ def test_only_what_is_new_is_computed_and_the_bytes_are_those_of_a_whole_run(
 
 def test_scores_of_another_model_or_way_are_not_used(made: Path, tmp_path: Path) -> None:
     inbox, out = class_folders(tmp_path / "inbox", 2), tmp_path / "s.csv"
-    featx.score(made / "m.featx", inbox, out, update=True)
-    other = featx.score(made / "other.featx", inbox, out, update=True)
+    featx.score(made / "lda.featx", inbox, out, update=True)
+    other = featx.score(made / "logreg.featx", inbox, out, update=True)
     assert other.reused == 0
-    featx.score(made / "other.featx", inbox, tmp_path / "w.csv")
+    featx.score(made / "logreg.featx", inbox, tmp_path / "w.csv")
     assert out.read_bytes() == (tmp_path / "w.csv").read_bytes()
-    slow = featx.load(made / "other.featx", runtime="openvino")
+    slow = featx.load(made / "logreg.featx", runtime="openvino")
     assert featx.score(slow, inbox, out, update=True).reused == 0
     assert featx.score(slow, inbox, out, update=True, overwrite=True).reused == 0
 
@@ -76,7 +71,7 @@ def test_a_run_that_was_interrupted_goes_on(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inbox, out = class_folders(tmp_path / "inbox", 4), tmp_path / "s.csv"
-    model = featx.load(made / "m.featx")
+    model = featx.load(made / "lda.featx")
     featx.score(model, inbox, out, update=True)
     before = out.read_bytes()
     grown(inbox)
@@ -100,7 +95,7 @@ def test_a_run_that_was_stopped_at_its_end_goes_on(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     inbox, out = class_folders(tmp_path / "inbox", 2), tmp_path / "s.csv"
-    model = featx.load(made / "m.featx")
+    model = featx.load(made / "lda.featx")
     kind = {"save": KnownScores, "remove": Shards}[point]
     whole, calls = getattr(kind, point), []
 
@@ -125,7 +120,7 @@ def test_an_overwriting_update_that_was_stopped_goes_on_as_its_message_says(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inbox, out = class_folders(tmp_path / "inbox", 1), tmp_path / "s.csv"
-    model = featx.load(made / "m.featx")
+    model = featx.load(made / "lda.featx")
     featx.score(model, inbox, out)
 
     def stopped(*_: object) -> None:
@@ -139,34 +134,34 @@ def test_an_overwriting_update_that_was_stopped_goes_on_as_its_message_says(
 
 def test_a_flipped_byte_of_what_is_known_is_seen(made: Path, tmp_path: Path) -> None:
     inbox, out = class_folders(tmp_path / "inbox", 1), tmp_path / "s.csv"
-    featx.score(made / "m.featx", inbox, out, update=True)
+    featx.score(made / "lda.featx", inbox, out, update=True)
     known = tmp_path / "s.csv.known"
     data = known.read_bytes()
     for at in range(len(data) - 200, len(data), 7):
         known.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         with pytest.raises(CorruptError, match="is damaged"):
-            featx.score(made / "m.featx", inbox, out, update=True)
+            featx.score(made / "lda.featx", inbox, out, update=True)
 
 
 def test_what_cannot_be_updated(made: Path, tmp_path: Path) -> None:
     inbox, out = class_folders(tmp_path / "inbox", 1), tmp_path / "s.csv"
-    featx.score(made / "m.featx", inbox, out)
+    featx.score(made / "lda.featx", inbox, out)
     with pytest.raises(InputError, match=r"not written with --update, .*--update --overwrite"):
-        featx.score(made / "m.featx", inbox, out, update=True)
-    featx.score(made / "m.featx", inbox, out, update=True, overwrite=True)
+        featx.score(made / "lda.featx", inbox, out, update=True)
+    featx.score(made / "lda.featx", inbox, out, update=True, overwrite=True)
     with pytest.raises(InputError, match=r"exists\. Give another output"):
-        featx.score(made / "m.featx", inbox, out)
+        featx.score(made / "lda.featx", inbox, out)
     with pytest.raises(InputError, match="--update is for images"):
-        featx.score(made / "m.featx", made / "f.h5", tmp_path / "c.csv", update=True)
+        featx.score(made / "lda.featx", made / "f.h5", tmp_path / "c.csv", update=True)
     (tmp_path / "s.csv.known").write_bytes(b"junk")
     with pytest.raises(CorruptError, match="is damaged"):
-        featx.score(made / "m.featx", inbox, out, update=True)
+        featx.score(made / "lda.featx", inbox, out, update=True)
 
 
 def test_the_command(made: Path, tmp_path: Path) -> None:
     inbox = class_folders(tmp_path / "inbox", 1)
-    shutil.copy(made / "m.featx", tmp_path)
-    command = ["score", str(tmp_path / "m.featx"), str(inbox), "-o", str(tmp_path / "s.csv"),
+    shutil.copy(made / "lda.featx", tmp_path)
+    command = ["score", str(tmp_path / "lda.featx"), str(inbox), "-o", str(tmp_path / "s.csv"),
                "--update"]  # fmt: skip
     assert CliRunner().invoke(app.app, command).exit_code == 0
     write_image(inbox / "red" / "new.png", 901, 0)

@@ -199,7 +199,7 @@ def test_wrong_settings_and_outputs(made: Path, model: Model, tmp_path: Path) ->
     refused(InputError, r"--abstain is 1\.5\. Expected a number from 0 to 1", abstain=1.5)
     refused(InputError, "--max-novelty is -1", max_novelty=-1)
     refused(InputError, "number of copies is -1", tta=-1)
-    with pytest.raises(InputError, match="model cannot tell novelty"):
+    with pytest.raises(InputError, match="model has no novelty score"):
         unable = replace(model, novelty=None)
         featx.score(unable, made / "f.h5", out, max_novelty=0.9)
     refused(InputError, "is a folder. Give the name of a file", out=tmp_path)

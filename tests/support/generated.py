@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from PIL import Image
 
+import featx
 from featx.cache.structure import USER_BLOCK, user_block
 from featx.model.file import sealed
 from featx.storage import files
@@ -34,6 +35,15 @@ def class_folders(root: Path, each: int, lies: int = 0) -> Path:
         for number in range(each):
             lie = bool(lies) and number % lies == 0
             write_image(root / name / f"{number}.png", 1000 * hue + number, 2 - hue + lie)
+    return root
+
+
+def tiny_models(root: Path, each: int, *heads: str) -> Path:
+    """Write photos/, their cache f.h5 and a model HEAD.featx for each head; return the folder."""
+    class_folders(root / "photos", each)
+    featx.extract(root / "photos", root / "f.h5", **TINY)
+    for head in heads:
+        featx.fit(root / "f.h5", root / f"{head}.featx", head=head)
     return root
 
 

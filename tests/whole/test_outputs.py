@@ -4,20 +4,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-from generated import TINY, class_folders
+from generated import tiny_models
 from typer.testing import CliRunner
 
-import featx
 from featx.cli import app
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("outputs")
-    class_folders(root / "photos", 6)
-    featx.extract(root / "photos", root / "f.h5", **TINY)
-    featx.fit(root / "f.h5", root / "m.featx", head="lda")
-    return root
+    return tiny_models(tmp_path_factory.mktemp("outputs"), 6, "lda")
 
 
 @pytest.mark.parametrize(
@@ -25,10 +20,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("fit {r}/f.h5 --head lda", "m2.featx"),
         ("compare {r}/f.h5 --heads lda --folds 2", "board.csv"),
-        ("score {r}/m.featx {r}/f.h5", "s.csv"),
-        ("export {r}/m.featx", "m.keras"),
+        ("score {r}/lda.featx {r}/f.h5", "s.csv"),
+        ("export {r}/lda.featx", "m.keras"),
         ("preview {r}/photos", "sheet.png"),
-        ("finetune {r}/m.featx --unfreeze 1 --epochs 1", "t.featx"),
+        ("finetune {r}/lda.featx --unfreeze 1 --epochs 1", "t.featx"),
     ],
 )
 def test_no_output_is_replaced_unless_that_is_asked(
@@ -37,7 +32,7 @@ def test_no_output_is_replaced_unless_that_is_asked(
     out = tmp_path / name
     arguments = [*command.format(r=made).split(), "-o", str(out)]
     if name.endswith(".featx"):
-        shutil.copy(made / "m.featx", out)
+        shutil.copy(made / "lda.featx", out)
     else:
         out.write_text("mine")
     before = out.read_bytes()
