@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
-import numpy as np
-
 from ..dataset.catalog import Catalog
 from ..dataset.duplicates import EqualImages, find_equal
 from ..dataset.scan import Source, as_catalog
@@ -196,14 +194,7 @@ def extract(
             _require_compatible(plan.fingerprint, old.fingerprint if old else None, out)
             _require_compatible(plan.fingerprint, left, parts.folder)
         plan = plan.knowing(old, parts.index())
-        trunk = Trunk(
-            weights,
-            plan.fingerprint.trunk,
-            precision=plan.fingerprint.precision,
-            dtype=plan.fingerprint.dtype,
-            batch=settings.batch,
-            runtime=plan.fingerprint.runtime,
-        )
+        trunk = Trunk(weights, plan.fingerprint, batch=settings.batch)
         ledger = Ledger(listed, plan.known, max_bad=settings.max_bad, strict=settings.strict)
         reads = _reads(listed, plan, stamps)
         computed = _compute(reads, plan, trunk, parts, ledger, progress or ignore_progress)
@@ -310,13 +301,13 @@ def _compute(
         computed += rows
         progress(ledger.seen - left // plan.fingerprint.shape[0], total, computed)
 
-    for images, features in trunk.stream(new_images(), plan.images_in_part, advance):
+    for images, found in trunk.stream(new_images(), plan.images_in_part, advance):
         waiting = 0
-        finite = np.array([np.isfinite(some).all() for some in features])
+        finite = found.finite
         good = [image for image, fine in zip(images, finite, strict=True) if fine]
         if good:
             parts.write(
-                features[finite],
+                found.take(finite),
                 [image.digest for image in good],
                 [(image.width, image.height) for image in good],
                 plan.fingerprint,

@@ -8,7 +8,9 @@
     /images/path, digest, label, split, group, width, height      one row an image, N of them
     /classes                        class names, index = label
     /skipped/path, digest, reason   what was listed and is not in /features
-    /removed/path, digest, width, height    R images that are no longer listed (version 2 only)
+    /pools                          (N+R, 1+K, passes, columns) float16, mean and maximum of layers
+                                    (version 3 only)
+    /removed/path, digest, width, height    R images that are no longer listed (versions 2 and 3)
 
 Texts are UTF-8 bytes of fixed length, padded with NUL; a file name that is not UTF-8 keeps its own
 bytes. A published file is never opened for writing: a change is a new file that takes its place.
@@ -28,8 +30,9 @@ import numpy as np
 
 from ..dataset.catalog import NO_LABEL, Catalog
 from ..errors import CorruptError, IncompatibleError, printable
+from ..network.activations import Activations
 from ..network.fingerprint import Fingerprint
-from ..network.pools import pool_features
+from ..network.views import View, make_view
 from ..storage import files, kinds
 from .structure import (
     FORMAT,
@@ -96,6 +99,8 @@ class Cache:
     fingerprint : Fingerprint
     features : h5py.Dataset, shape (n + removed, 1 + copies, height, width, channels)
         Read slices of it; it may be larger than memory. The rows of removed images are the last.
+    pools : h5py.Dataset or None, shape (n + removed, 1 + copies, passes, columns)
+        Pools of layers, see `activations.PooledLayers`; None where no layer is pooled.
     labels : ndarray of int32, shape (n,)
     catalog : Catalog
     digests : ndarray of str, shape (n,)
@@ -112,6 +117,7 @@ class Cache:
         self._classes = tuple(_texts(file["classes"][()]))
         self.fingerprint = Fingerprint.from_json(file.attrs["fingerprint"])
         self.features = file["features"]
+        self.pools = file["pools"] if self.fingerprint.layers else None
         self.labels = file["images/label"][()].astype(np.int32)
 
     @classmethod
@@ -186,6 +192,9 @@ class Cache:
         expected = (rows, *self.fingerprint.shape)
         if self.features.shape != expected or shapes != {(len(self),)} or len(removed) > 1:
             raise ValueError(f"features have the shape {self.features.shape}, expected {expected}")
+        pools = (rows, *self.fingerprint.pools_shape)
+        if self.pools is not None and (self.pools.shape != pools or self.pools.dtype != "float16"):
+            raise ValueError(f"pools have the shape {self.pools.shape}, expected {pools}")
         labels, classes = self.labels, len(self._classes)
         if len(labels) and not -1 <= labels.min() <= labels.max() < classes:
             raise ValueError(f"a label is outside the {classes} classes")
@@ -314,14 +323,19 @@ class Cache:
         return removed | self.index()
 
     def matrix(
-        self, pool: str = "avg", *, images: np.ndarray | None = None, copies: int | None = None
+        self,
+        view: "str | View" = "avg",
+        *,
+        images: np.ndarray | None = None,
+        copies: int | None = None,
     ) -> Matrix:
-        """Return features as a matrix, with labels and the image of each row.
+        """Return images as rows of length 1, with their labels and the image of each row.
 
         Parameters
         ----------
-        pool : {"avg", "max", "avgmax", "flatten"}
-            Over the two spatial axes.
+        view : str or View
+            A key of `views.VIEWS`: which columns an image has. A view with a projection, such as
+            covariance, is fitted on these images, unless it comes fitted.
         images : ndarray of int, optional
             Which images, in which order; all by default.
         copies : int, optional
@@ -335,20 +349,24 @@ class Cache:
         Raises
         ------
         InputError
-            When there is no such pool.
+            When there is no such view, or the cache lacks the layers that it needs.
         """
         chosen = np.arange(len(self)) if images is None else np.asarray(images, dtype=np.int64)
         each = 1 + (self.fingerprint.copies if copies is None else copies)
-        width = pool_features(np.zeros((1, *self.fingerprint.trunk.shape)), pool).shape[1]
-        X = np.empty((len(chosen) * each, width), np.float32)
-        for start, block in self.blocks(chosen, each - 1):
-            rows = block.reshape(-1, *block.shape[2:])
-            X[start * each : start * each + len(rows)] = pool_features(rows, pool)
+        if isinstance(view, str):
+            view = make_view(view, self.fingerprint)
+        view = view.fitted(some for _, some in self.blocks(chosen, 0, view))
+        X = np.empty((len(chosen) * each, view.width), np.float32)
+        for start, block in self.blocks(chosen, each - 1, view):
+            rows = view.rows(block.flat())
+            X[start * each : start * each + len(rows)] = rows
         image = np.repeat(chosen, each)
         return Matrix(X, self.labels[image], image)
 
-    def blocks(self, images: np.ndarray, copies: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield features of images in blocks, with the position of the first in `images`.
+    def blocks(
+        self, images: np.ndarray, copies: int, view: View | None = None
+    ) -> Iterator[tuple[int, Activations]]:
+        """Yield activations of images in blocks, with the position of the first in `images`.
 
         Parameters
         ----------
@@ -356,23 +374,39 @@ class Cache:
             Runs of them are read as one slice.
         copies : int
             How many augmented copies of each.
+        view : View, optional
+            Only what it sees is read; the rest has no columns.
 
         Yields
         ------
-        (int, ndarray of shape (n, 1 + copies, height, width, channels))
+        (int, Activations of (n, 1 + copies) images)
         """
         for start in range(0, len(images), _READ_PICTURES):
             wanted = images[start : start + _READ_PICTURES]
             runs = np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1)
             with damage(self.path):
-                block = [self.features[run[0] : run[-1] + 1, : 1 + copies] for run in runs]
-            yield start, np.concatenate(block)
+                found = [self._read(slice(run[0], run[-1] + 1), 1 + copies, view) for run in runs]
+            yield start, Activations.joined(found)
+
+    def _read(self, rows: slice, each: int, view: View | None) -> Activations:
+        count = rows.stop - rows.start
+        features = np.empty((count, each, *self.features.shape[2:4], 0), self.features.dtype)
+        pools = np.empty((count, each, 1, 0), np.float16)
+        if view is None or not view.kind.layers:
+            features = self.features[rows, :each]
+        if self.pools is not None and (view is None or view.kind.layers):
+            pools = self.pools[rows, :each]
+        return Activations(features, pools)
 
     def chunks(self, row: int) -> Iterator[bytes]:
-        """Yield the compressed features of each copy of an image, as they lie in the file."""
-        for number in range(1 + self.fingerprint.copies):
-            _, chunk = self.features.id.read_direct_chunk((row, number, 0, 0, 0))
-            yield chunk
+        """Yield the compressed features, then pools, of each copy of an image, as they are kept."""
+        for dataset in (self.features, self.pools):
+            if dataset is None:
+                continue
+            for number in range(1 + self.fingerprint.copies):
+                place = (row, number, *[0] * (dataset.ndim - 2))
+                _, chunk = dataset.id.read_direct_chunk(place)
+                yield chunk
 
     def path_blocks(self) -> Iterator[list[bytes]]:
         """Yield the paths of all images as bytes, in blocks."""

@@ -2,9 +2,10 @@
 
 A part is a safetensors file, written atomically and never changed. A stopped run goes on from its
 parts, which are removed once the cache is written. Its tensors are `features` (n, 1 + copies,
-*cut), `digests` uint8 (n, 32) of the images' files, `sizes` int32 (n, 2) with width and height, and
-`checks` uint8 (n, 32), the SHA-256 of each image's features. The metadata has the fingerprint, and
-the SHA-256 of the last three.
+*cut), where layers are pooled `pools` (n, 1 + copies, passes, columns), `digests` uint8 (n, 32) of
+the images' files, `sizes` int32 (n, 2) with width and height, and `checks` uint8 (n, 32), the
+SHA-256 of each image's features and pools. The metadata has the fingerprint, and the SHA-256 of the
+last three.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import CorruptError, printable
+from ..network.activations import Activations
 from ..network.fingerprint import Fingerprint
 from ..storage import files
 from ..storage.tensors import save_tensors, tensor_errors
@@ -79,7 +81,7 @@ class Parts:
 
     def write(
         self,
-        features: np.ndarray,
+        found: Activations,
         digests: Sequence[str],
         sizes: Sequence[tuple[int, int]],
         fingerprint: Fingerprint,
@@ -88,22 +90,25 @@ class Parts:
 
         Parameters
         ----------
-        features : ndarray, shape (n, 1 + copies, *cut)
+        found : Activations
+            Of n images with their copies.
         digests : sequence of str
             SHA-256 of each image's file.
         sizes : sequence of (width, height)
         fingerprint : Fingerprint
         """
-        features = np.ascontiguousarray(features)
+        large = {"features": np.ascontiguousarray(found.features)}
+        if fingerprint.layers:
+            large["pools"] = np.ascontiguousarray(found.pools)
         small = {
             "digests": _bytes(map(bytes.fromhex, digests)),
             "sizes": np.array(sizes, np.int32),
-            "checks": _bytes(map(_check, features)),
+            "checks": _bytes(map(_check, zip(*large.values(), strict=True))),
         }
         last = self.paths()[-1:]
         number = int(last[0].stem) + 1 if last else 0
         about = {"fingerprint": fingerprint.as_json(), "sha256": _digest(small)}
-        data = save_tensors({"features": features, **small}, about)
+        data = save_tensors({**large, **small}, about)
         files.make_folder(self.folder)
         files.write_bytes(self.folder / f"{number:08d}.safetensors", data)
 
@@ -125,15 +130,19 @@ class Parts:
         """
         reader = PartReader()
         for place in self.places(path).values():
-            reader.features(place)
+            reader.activations(place)
 
 
 def _bytes(rows: Iterable[bytes]) -> np.ndarray:
     return np.array([list(row) for row in rows], np.uint8)
 
 
-def _check(features: np.ndarray) -> bytes:
-    return hashlib.sha256(features.data).digest()
+def _check(arrays: Iterable[np.ndarray]) -> bytes:
+    """Return the SHA-256 of an image's arrays."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(array.data)
+    return found.digest()
 
 
 def _digest(small: Mapping[str, np.ndarray]) -> str:
@@ -165,15 +174,18 @@ class PartReader:
 
     def __init__(self) -> None:
         self._path: Path | None = None
-        self._features: Any = None
+        self._slices: list[Any] = []
 
-    def features(self, place: Place) -> np.ndarray:
-        """Return the features of one image, shape (1 + copies, height, width, channels)."""
+    def activations(self, place: Place) -> Activations:
+        """Return the features and pools of one image with its copies; see `Activations`."""
         with _reading(place.path):
             if place.path != self._path:
-                self._features = _opened(place.path).get_slice("features")
+                part = _opened(place.path)
+                names = [name for name in ("features", "pools") if name in part.keys()]  # noqa: SIM118
+                self._slices = [part.get_slice(name) for name in names]
                 self._path = place.path
-            features = self._features[place.row : place.row + 1][0]
-            if _check(features) != place.check:
+            found = [some[place.row : place.row + 1][0] for some in self._slices]
+            if _check(found) != place.check:
                 raise ValueError("features are not those that were written")
-        return features
+        features, *pools = found
+        return Activations(features, *(pools or [np.empty((len(features), 1, 0), np.float16)]))

@@ -3,24 +3,39 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TypedDict
+from types import MappingProxyType
+from typing import NamedTuple, TypedDict
 
-from ..errors import InputError, require_one_of
+from ..errors import InputError, one_of, require_one_of
 from ..images import augment
 from ..images.sandbox import Job
 from ..network.fingerprint import DTYPES, Fingerprint, TrunkFingerprint
+from ..network.layers import CONVOLUTIONS, INPUT, LAYERS, layers_between
 from ..network.runtime import choose_precision, choose_runtime
 from ..network.trunk import BATCH
 from ..network.weights import Weights
 from .file import Cache
 from .parts import Place
 
-__all__ = ["ExtractChanges", "ExtractSettings", "Plan", "make_plan"]
+__all__ = ["QUALITIES", "ExtractChanges", "ExtractSettings", "Plan", "Quality", "make_plan"]
 
 log = logging.getLogger("featx")
 
 #: Rows that a part has about: what a killed run loses at most.
 PART_ROWS = 128
+
+
+class Quality(NamedTuple):
+    """What an extraction keeps of an image: sizes in pixels, and whether mirrored images too."""
+
+    sizes: tuple[int, ...]
+    mirror: bool = False
+
+
+#: Presets of an extraction; docs/results.md says what each costs and brings.
+QUALITIES: Mapping[str, Quality] = MappingProxyType(
+    {"fast": Quality((224,)), "best": Quality((320,), mirror=True)}
+)
 
 
 @dataclass(frozen=True)
@@ -31,8 +46,15 @@ class ExtractSettings:
     ----------
     cut : str
         VGG16's layer where the trunk ends, such as "block5_pool" or "block4_pool".
-    size : int
-        Pixels a side; a multiple of 32.
+    quality : {"fast", "best"}
+        A key of `QUALITIES`: what `size` and `mirror` are where they are not given.
+    size : int or tuple of int, optional
+        Pixels a side; a multiple of 32. Of further sizes only layer pools are kept.
+    layers : tuple of str, optional
+        Layers whose pools are kept: keys of `layers.LAYERS`, () for none; by default what `out`
+        has, else the convolutions of blocks 4 and 5 up to the cut.
+    mirror : bool, optional
+        Whether the layer pools of mirrored images are kept too.
     resize : {"squash", "crop"}
         Whether both sides are resized, or the middle square is taken.
     bits : int
@@ -68,7 +90,10 @@ class ExtractSettings:
     """
 
     cut: str = "block5_pool"
-    size: int = 224
+    quality: str = "fast"
+    size: int | tuple[int, ...] | None = None
+    layers: tuple[str, ...] | None = None
+    mirror: bool | None = None
     resize: str = "crop"
     bits: int = 16
     copies: int = 0
@@ -90,7 +115,10 @@ class ExtractChanges(TypedDict, total=False):
     """The fields of `ExtractSettings` as keywords, for editors and type checkers."""
 
     cut: str
-    size: int
+    quality: str
+    size: int | tuple[int, ...] | None
+    layers: tuple[str, ...] | None
+    mirror: bool | None
     resize: str
     bits: int
     copies: int
@@ -171,11 +199,29 @@ def make_plan(
     return Plan(
         fingerprint=fingerprint,
         job=Job(
-            settings.size, settings.resize, policy, settings.seed, settings.copies, settings.bits
+            fingerprint.trunk.size,
+            settings.resize,
+            policy,
+            settings.seed,
+            settings.copies,
+            settings.bits,
+            fingerprint.sizes,
         ),
         known={},
         images_in_part=settings.batch * max(1, PART_ROWS // each),
     )
+
+
+def default_layers(cut: str) -> tuple[str, ...]:
+    """Return the layers that are pooled by default: all convolutions of blocks 4 and 5 to the cut.
+
+    Examples
+    --------
+    >>> default_layers("block4_conv2")
+    ('block4_conv1', 'block4_conv2')
+    """
+    there = layers_between(INPUT, cut)
+    return tuple(name for name in CONVOLUTIONS if name >= "block4" and name in there)
 
 
 def _policy_name(settings: ExtractSettings) -> str:
@@ -202,15 +248,25 @@ def _fingerprint(
                 "than float32. To compute in float32, give another output and --precision float32.",
                 precision,
             )
-    runtime = choose_runtime(
-        settings.runtime, by, precision=precision, size=settings.size, images=images
-    )
+    preset = one_of("quality", settings.quality, QUALITIES)
+    wanted = preset.sizes if settings.size is None else settings.size
+    size, *sizes = (wanted,) if isinstance(wanted, int) else wanted
+    pooled = settings.layers
+    if pooled is None:
+        require_one_of("layer", settings.cut, LAYERS)
+        pooled = before.layers if before else default_layers(settings.cut)
+        if before and not pooled and default_layers(settings.cut):
+            log.info(
+                "The cache has no layer pools, which an earlier featx did not keep. Extracted "
+                "anew, with --overwrite, it lets fit choose better classifiers."
+            )
+    runtime = choose_runtime(settings.runtime, by, precision=precision, size=size, images=images)
     return Fingerprint(
         TrunkFingerprint(
             weights=weights.digest,
             preprocessing=weights.preprocessing,
             cut=settings.cut,
-            size=settings.size,
+            size=size,
             resize=settings.resize,
             bits=settings.bits,
         ),
@@ -220,4 +276,7 @@ def _fingerprint(
         dtype=settings.dtype,
         precision=choose_precision(precision, runtime),
         runtime=runtime,
+        layers=tuple(pooled),
+        sizes=tuple(sizes),
+        mirror=bool(pooled) and preset.mirror if settings.mirror is None else settings.mirror,
     )

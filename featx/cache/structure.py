@@ -22,10 +22,12 @@ __all__ = [
     "damage",
     "sealed_version",
     "user_block",
+    "version_of",
 ]
 
-#: A file that has features of images which are no longer listed has version 2, others 1.
-VERSIONS = (1, 2)
+#: A file with layer pools has version 3; without them, one that has features of images which are no
+#: longer listed has version 2, others 1.
+VERSIONS = (1, 2, 3)
 
 USER_BLOCK = 512
 
@@ -59,28 +61,43 @@ _KNOWN = (
     "skipped",
     *(f"skipped/{name}" for name in Skipped._fields),
 )
-_KNOWN_2 = ("removed", *(f"removed/{name}" for name in Removed._fields))
+_REMOVED = ("removed", *(f"removed/{name}" for name in Removed._fields))
+#: What a file has by its version; in version 3 removed images are optional.
+_MORE = {1: (), 2: _REMOVED, 3: ("pools",)}
+
+
+def version_of(*, pools: bool, removed: bool) -> int:
+    """Return the version of a file with these parts."""
+    return 3 if pools else 2 if removed else 1
+
+
+#: What the network gave, and how many axes it has.
+_ACTIVATIONS = {"features": 5, "pools": 4}
 
 
 def check_structure(file: h5py.File, size: int, version: int) -> None:
     """Refuse whatever could read elsewhere or is not of this format, before any data is read."""
-    for name in _KNOWN + (_KNOWN_2 if version > 1 else ()):
+    has_removed = version == 3 and "removed" in file
+    for name in (*_KNOWN, *_MORE[version], *(_REMOVED if has_removed else ())):
         if not isinstance(file.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"/{name} is missing or is a link")
         item = file[name]
         if not isinstance(item, h5py.Dataset):
             continue
         hdf5.check(name, item)
-        kinds = {"features": "f", "label": "iu", "width": "iu", "height": "iu"}
+        kinds = {"features": "f", "pools": "f", "label": "iu", "width": "iu", "height": "iu"}
         if item.dtype.kind not in kinds.get(name.rpartition("/")[2], "S"):
             raise ValueError(f"/{name} has the type {item.dtype}")
-        if name != "features" and item.nbytes > size:
+        if name not in _ACTIVATIONS and item.nbytes > size:
             raise ValueError(f"/{name} is larger than the file")
-    features = file["features"]
-    if features.ndim != 5 or features.chunks != (1, 1, *features.shape[2:]):
-        raise ValueError("/features is not kept image by image")
-    if features.id.get_num_chunks() != features.shape[0] * features.shape[1]:
-        raise ValueError("/features has rows without data")
+    for name, axes in _ACTIVATIONS.items():
+        if name not in file:
+            continue
+        rows = file[name]
+        if rows.ndim != axes or rows.chunks != (1, 1, *rows.shape[2:]):
+            raise ValueError(f"/{name} is not kept image by image")
+        if rows.id.get_num_chunks() != rows.shape[0] * rows.shape[1]:
+            raise ValueError(f"/{name} has rows without data")
 
 
 def user_block(digest: str, version: int) -> bytes:

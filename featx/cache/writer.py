@@ -3,7 +3,7 @@
 import hashlib
 import os
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -11,11 +11,12 @@ import numpy as np
 
 from .. import __version__
 from ..errors import StorageError, printable
+from ..network.activations import Activations
 from ..network.fingerprint import Fingerprint
 from ..storage import files
 from .file import Cache, CacheRows
 from .parts import PartReader, Parts
-from .structure import FORMAT, USER_BLOCK, VERSIONS, Removed, Skipped, user_block
+from .structure import FORMAT, USER_BLOCK, Removed, Skipped, user_block, version_of
 
 __all__ = ["assemble"]
 
@@ -44,7 +45,7 @@ def assemble(
     in_parts = parts.index()
     in_old = old.whole_index() if old else {}
     digests = [*rows.digests, *(image.digest for image in removed)]
-    version = VERSIONS[bool(removed)]
+    version = version_of(pools=bool(fingerprint.layers), removed=bool(removed))
     files.require_space(out, _bytes_needed(len(digests), fingerprint))
     with files.atomic_write(out) as partial:
         written = hashlib.sha256()
@@ -52,32 +53,52 @@ def assemble(
             _write_tables(file, rows, skipped, fingerprint, version)
             if removed:
                 _write_removed(file, removed)
-            features = file.create_dataset(
-                "features",
-                (len(digests), *fingerprint.shape),
-                fingerprint.dtype,
-                chunks=(1, 1, *fingerprint.trunk.shape),
-                compression="gzip",
-                compression_opts=_GZIP,
-            )
+            datasets = [
+                _create(file, "features", len(digests), fingerprint.shape, fingerprint.dtype)
+            ]
+            if fingerprint.layers:
+                shape = fingerprint.pools_shape
+                datasets.append(_create(file, "pools", len(digests), shape, "float16"))
             reader = PartReader()
             for row, digest in enumerate(digests):
                 if digest in in_parts:
-                    copies = reader.features(in_parts[digest])
-                    chunks: Iterable[bytes] = (zlib.compress(copy, _GZIP) for copy in copies)
+                    chunks = _compressed(reader.activations(in_parts[digest]), len(datasets))
                 elif old and digest in in_old:
                     chunks = old.chunks(in_old[digest])
                 else:
                     raise AssertionError(f"the features of {digest} are nowhere")
-                for copy, chunk in enumerate(chunks):
+                for number, chunk in enumerate(chunks):
                     written.update(chunk)
-                    features.id.write_direct_chunk((row, copy, 0, 0, 0), chunk)
+                    dataset = datasets[number // (1 + fingerprint.copies)]
+                    place = (row, number % (1 + fingerprint.copies), *[0] * (dataset.ndim - 2))
+                    dataset.id.write_direct_chunk(place, chunk)
                     partial.check()
         partial.check()
         partial.seek(0)
         partial.write(user_block(files.file_digest(partial.path, skip=USER_BLOCK), version))
         partial.sync()
         _check_written(partial.path, rows, skipped, removed, written.digest())
+
+
+def _create(
+    file: h5py.File, name: str, rows: int, shape: tuple[int, ...], dtype: str
+) -> h5py.Dataset:
+    """Make a dataset that is compressed and kept copy by copy."""
+    return file.create_dataset(
+        name,
+        (rows, *shape),
+        dtype,
+        chunks=(1, 1, *shape[1:]),
+        compression="gzip",
+        compression_opts=_GZIP,
+    )
+
+
+def _compressed(found: Activations, datasets: int) -> Iterator[bytes]:
+    """Yield the chunks of one image, as `Cache.chunks` does."""
+    for rows in (found.features, found.pools)[:datasets]:
+        for copy in rows:
+            yield zlib.compress(copy, _GZIP)
 
 
 def _check_written(
@@ -106,7 +127,8 @@ def _check_written(
 def _bytes_needed(images: int, fingerprint: Fingerprint) -> int:
     # Activations of photographs compress to about a quarter of their size; half leaves room.
     copy = int(np.prod(fingerprint.shape)) * np.dtype(fingerprint.dtype).itemsize
-    return images * (copy // 2 + 1024) + (1 << 20)
+    pools = int(np.prod(fingerprint.pools_shape)) * 2
+    return images * (copy // 2 + pools + 1024) + (1 << 20)
 
 
 def _write_tables(

@@ -58,14 +58,14 @@ command(
 command(
     app,
     "featx compare",
-    "featx compare features.h5 --heads logreg,rbf-svm --pools all",
+    "featx compare features.h5 --heads logreg,rbf-svm --views all",
     "featx compare --metric log-loss --repeats 3 --out board.csv",
     settings="heads.leaderboard.CompareSettings",
 )(compare)
 command(
     app,
     "featx fit",
-    "featx fit features.h5 -o bees.featx --head linear-svm --pool avg",
+    "featx fit features.h5 -o bees.featx --head linear-svm --view avg",
     "featx fit --head dense --set hidden=256 --set dropout=0.5",
     "featx fit --target-precision 0.99",
     settings="model.fit.FitSettings",

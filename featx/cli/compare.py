@@ -21,6 +21,7 @@ from .options import (
     MinPerClass,
     Options,
     Overwrite,
+    Prefer,
     Quiet,
     Repeats,
     Seed,
@@ -35,19 +36,28 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "print_leaderboard"]
 
+#: Which of the tied heads is chosen, by the preference.
+_PREFERRED = {
+    "best": "the one with the lowest log loss",
+    "small": "the smallest",
+    "fast": "the quickest to score with",
+}
+
 #: Metrics whose values are not within 0 and 1.
 _UNBOUNDED = ("log-loss",)
 
 
 def compare(
     features: Features = Path("features.h5"),
-    heads: Heads = "all",
-    pools: Annotated[
+    heads: Heads = None,
+    views: Annotated[
         str | None,
         typer.Option(
-            metavar="POOL,POOL...|all",
-            help="Ways to pool the features of an image into one row, each tried with every head: "
-            "all, or some of {network.pools.POOLS}.",
+            "--views",
+            "--pools",
+            metavar="VIEW,VIEW...|all",
+            help="What the heads see of an image, each tried with every head: all that the cache "
+            "has, or some of {network.views.VIEWS}.",
             show_default="each head's own",
         ),
     ] = None,
@@ -62,6 +72,7 @@ def compare(
     folds: Folds = None,
     repeats: Repeats = None,
     min_per_class: MinPerClass = None,
+    prefer: Prefer = None,
     budget: Budget = None,
     options: Options = None,
     class_weight: ClassWeight = None,
@@ -72,21 +83,20 @@ def compare(
     """Find the best head by cross-validating all of them on the same folds over images.
 
     The settings of each head are chosen inside every fold, so a score is that of the whole
-    procedure. Heads that are not significantly worse than the best are marked as tied, and the
-    smallest of these is chosen. A test split is never touched.
+    procedure. Heads that are not significantly worse than the best are marked as tied, and the one
+    with the lowest log loss of these is chosen. A test split is never touched.
     """
     with exit_on_error(json, quiet=quiet):
         from ..heads.compare import compare as run
         from ..heads.compare import write_leaderboard
         from ..heads.leaderboard import CompareSettings
-        from ..network.pools import POOLS
         from ..storage.files import require_new
 
         settings = settings_from(
             CompareSettings,
             locals(),
             heads=names(heads),
-            pools=tuple(POOLS) if pools == "all" else names(pools),
+            views=names(views),
             options=options_by_head(options or []),
         )
         if out:
@@ -101,7 +111,7 @@ def compare(
         print_leaderboard(board)
         choice = board.choice
         print_next(
-            f"featx fit {quoted(features)} --head {choice.head} --pool {choice.pool}", quiet=quiet
+            f"featx fit {quoted(features)} --head {choice.head} --view {choice.view}", quiet=quiet
         )
 
 
@@ -109,25 +119,26 @@ def print_leaderboard(board: "CompareResult") -> None:
     """Write the heads, best first, with the verdict last; a narrow terminal gets fewer columns."""
     say_wrapped(f"{board.images} images, {board.rule}")
     heads, rows = _columns(board)
-    print_table("", heads, rows, left=["pool", "chosen settings", "verdict"])
+    print_table("", heads, rows, left=["view", "chosen settings", "verdict"])
     for entry in board.entries:
         if entry.error:
-            say_wrapped(f"{entry.head} on {entry.pool} failed: {printable(entry.error)}", "  ")
+            say_wrapped(f"{entry.head} on {entry.view} failed: {printable(entry.error)}", "  ")
     say_wrapped(
-        "Tied heads are not significantly worse than the best; the smallest of them is chosen: "
-        f"{board.choice.head} on {board.choice.pool}. ({board.seconds:.1f} s)"
+        f"Tied heads are not significantly worse than the best; {_PREFERRED[board.prefer]} is "
+        f"chosen: {board.choice.head} on {board.choice.view}. ({board.seconds:.1f} s)"
     )
 
 
 def _columns(board: "CompareResult") -> tuple[list[str], list[list[str]]]:
     """Return the widest table that the terminal has room for.
 
-    Dropped first are bytes and times, then the settings; head, pool, score and verdict stay.
+    Dropped first are bytes and times, then the settings; head, view, score and verdict stay.
     """
     start = [
         ("head", [entry.head for entry in board.entries]),
-        ("pool", [entry.pool for entry in board.entries]),
+        ("view", [entry.view for entry in board.entries]),
         (f"{board.metric} ± 95 %", [_score(entry, board.metric) for entry in board.entries]),
+        ("log loss", [_number(entry.log_loss, ".4f") for entry in board.entries]),
     ]
     settings = ("chosen settings", [_chosen_settings(entry) for entry in board.entries])
     costs = [

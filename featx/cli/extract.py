@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import printable
+from ..errors import InputError, printable
 from .exits import exit_on_error
 from .listing import number_of, print_classes, print_dark, print_equal
 from .meter import Meter
@@ -23,9 +23,9 @@ from .options import (
     Resize,
     Runtime,
     Seed,
-    Size,
     Sources,
     Verbose,
+    names,
     sources,
 )
 from .pages import settings_from
@@ -87,7 +87,42 @@ def extract(
             "are kept, hidden from fit, until the images come back.",
         ),
     ] = False,
-    size: Size = None,
+    quality: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="fast, or best: larger images and mirrored ones, for better classifiers in four "
+            "times the time. One of {cache.plan.QUALITIES}.",
+        ),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PIXELS[,PIXELS...]",
+            rich_help_panel=IMAGES,
+            help="Width and height at which the network sees an image; a multiple of 32. Of "
+            "further sizes, only the pools of layers are kept.",
+            show_default="224, or 320 with --quality best",
+        ),
+    ] = None,
+    mirror: Annotated[
+        bool | None,
+        typer.Option(
+            "--mirror/--no-mirror",
+            rich_help_panel=IMAGES,
+            help="Pool the layers of the mirrored image too; classifiers see the mean of both.",
+            show_default="only with --quality best",
+        ),
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LAYER,LAYER...|none",
+            rich_help_panel=NETWORK,
+            help="The layers whose mean and maximum are kept beside the features.",
+            show_default="the convolutions of blocks 4 and 5 up to the cut",
+        ),
+    ] = None,
     resize: Resize = None,
     bits: Bits = None,
     max_bad: Annotated[
@@ -159,7 +194,9 @@ def extract(
         from ..cache.extract import ExtractSettings
         from ..cache.extract import extract as run
 
-        settings = settings_from(ExtractSettings, locals())
+        settings = settings_from(
+            ExtractSettings, locals(), size=_sizes(size), layers=_layers(layers)
+        )
         with (
             Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,
             Meter("Extracting", "images", quiet=quiet) as progress,
@@ -178,13 +215,30 @@ def extract(
             raise typer.Exit(3)
 
 
+def _sizes(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    sizes = names(text)
+    if not sizes or not all(size.isdigit() for size in sizes):
+        raise InputError(f"--size {text}: expected a number of pixels, or several: 224,320.")
+    return tuple(map(int, sizes))
+
+
+def _layers(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else () if text == "none" else names(text)
+
+
 def print_extracted(done: "ExtractResult") -> None:
     """Write which images are cached, and which are not."""
     fingerprint = done.fingerprint
     shape = "×".join(map(str, fingerprint.trunk.shape))
     copies = f", {fingerprint.copies} copies of each" if fingerprint.copies else ""
+    pooled = fingerprint.pooled
     rate = f" ({done.computed / done.seconds:.1f} a second)" if done.computed else ""
     say(f"{printable(done.out)}: {shape} features at {fingerprint.trunk.cut}{copies}")
+    if pooled.names:
+        passes = ", ".join(map(str, pooled.passes))
+        say(f"  mean and maximum of {len(pooled.names)} layers, at {passes} pixels")
     say(
         f"  {done.listed} listed = {done.cached} cached + {done.duplicates} duplicates "
         f"+ {len(done.skipped)} skipped"

@@ -22,6 +22,7 @@ from .options import (
     MinPerClass,
     Options,
     Overwrite,
+    Prefer,
     Quiet,
     Repeats,
     Seed,
@@ -52,13 +53,14 @@ def fit(
         ),
     ] = "best",
     overwrite: Overwrite = False,
-    heads: Heads = "all",
-    pool: Annotated[
+    heads: Heads = None,
+    view: Annotated[
         str | None,
         typer.Option(
-            metavar="POOL",
-            help="How the features of an image are pooled into one row: one of "
-            "{network.pools.POOLS}.",
+            "--view",
+            "--pool",
+            metavar="VIEW",
+            help="What the head sees of an image: one of {network.views.VIEWS}.",
             show_default="each head's own",
         ),
     ] = None,
@@ -68,6 +70,7 @@ def fit(
     folds: Folds = None,
     repeats: Repeats = None,
     min_per_class: MinPerClass = None,
+    prefer: Prefer = None,
     budget: Budget = None,
     test_size: Annotated[
         float | None,
@@ -118,7 +121,7 @@ def print_fitted(fitted: "FitResult") -> None:
         print_leaderboard(fitted.leaderboard)
         say()
     say_wrapped(
-        f"{model.head_name} on {model.pool} features: {fitted.train_images} images "
+        f"{model.head_name} on {model.view.name} features: {fitted.train_images} images "
         f"({fitted.train_rows} rows) to train, {test.images} to test"
     )
     say_wrapped(f"  {fitted.rule}", "  ")

@@ -110,11 +110,11 @@ def _model_groups(model: Mapping[str, Any]) -> dict[str, Lines]:
         found["compared"] = f"{len(board['entries'])} heads by {board['metric']}, {board['rule']}"
     if tuning:
         found["fine-tuning"] = tuning["reason"]
-    settings = {name: value for name, value in model["settings"].items() if name != "pool"}
+    settings = {name: value for name, value in model["settings"].items() if name != "view"}
     return {
         "What it is": {
             "kind": f"an image classifier ({model['format']}, version {model['version']})",
-            "head": f"{model['head']} on {model['pool']} features",
+            "head": f"{model['head']} on {model['view']} features",
         },
         "Data": {
             "trained on": f"{train['images']:,} images ({train['rows']:,} rows)" if train else "",

@@ -203,11 +203,21 @@ def source_words(given: Sequence[str], allow_outside: bool, columns: Sequence[st
 
 Features = Annotated[Path, typer.Argument(metavar="CACHE", help="A cache that featx extract made.")]
 Heads = Annotated[
-    str,
+    str | None,
     typer.Option(
-        metavar="HEAD,HEAD...",
+        metavar="HEAD,HEAD...|all",
         help="Heads to compare: all, or some of {heads.registry.HEADS}. dummy ignores the images "
         "and is always compared, as a baseline.",
+        show_default="{heads.registry.DEFAULT_HEADS}",
+    ),
+]
+Prefer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=TRAINING,
+        help="Which of the tied heads is chosen: one of {heads.leaderboard.PREFERENCES}. best is "
+        "the one with the lowest log loss.",
     ),
 ]
 MetricName = Annotated[
@@ -272,8 +282,8 @@ ClassWeight = Annotated[
 
 
 def names(text: str | None) -> tuple[str, ...]:
-    """Return names separated by commas; none for "all" and for nothing."""
-    if text in (None, "all"):
+    """Return names separated by commas; none for nothing."""
+    if text is None:
         return ()
     return tuple(name.strip() for name in str(text).split(",") if name.strip())
 

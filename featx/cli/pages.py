@@ -73,8 +73,9 @@ def _usage_errors(as_json: bool) -> Iterator[None]:
 def _complete(parameters: Sequence[Any], defaults: Mapping[str, Any]) -> None:
     """Fill in the names of tables and the defaults, and leave out what a name says already."""
     for parameter in parameters:
-        if getattr(parameter, "help", None):
-            parameter.help = _TABLE.sub(_names_of, parameter.help)
+        for text in ("help", "show_default"):
+            if isinstance(getattr(parameter, text, None), str):
+                setattr(parameter, text, _TABLE.sub(_names_of, getattr(parameter, text)))
         if parameter.param_type_name == "argument":
             parameter.display_type_rich = lambda ctx: ""
         elif getattr(parameter, "is_flag", False):

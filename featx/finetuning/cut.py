@@ -76,7 +76,7 @@ def cache_at(
         path = given.with_name(f"{given.stem}.{cut}.h5")
         if Cache.is_cache(path):
             with Cache.open(path) as there:
-                if _is_at(there, first, cut):
+                if _is_at(there, first, cut) and _has_layers(there, model):
                     return path
         root = first.catalog.root
         if not root.is_dir():
@@ -92,7 +92,8 @@ def cache_at(
 
 def _is_at(there: Cache, first: Cache, cut: str) -> bool:
     """Tell whether a cache has the images of another, at the cut."""
-    same = set(first.fingerprint.differences(there.fingerprint)) <= {"cut", "precision", "runtime"}
+    mine, other = (one.fingerprint.without_layers() for one in (first, there))
+    same = set(mine.differences(other)) <= {"cut", "precision", "runtime"}
     return (
         same
         and there.fingerprint.trunk.cut == cut
@@ -100,6 +101,11 @@ def _is_at(there: Cache, first: Cache, cut: str) -> bool:
         and np.array_equal(there.labels, first.labels)
         and np.array_equal(there.catalog.splits, first.catalog.splits)
     )
+
+
+def _has_layers(there: Cache, model: Model) -> bool:
+    """Tell whether a cache has the layer pools that the model sees, if any."""
+    return not model.view.kind.layers or there.fingerprint.pooled == model.view.pooled
 
 
 def _extract(
@@ -117,7 +123,9 @@ def _extract(
     )
     settings = ExtractSettings(
         cut=cut,
-        size=trunk.size,
+        size=(trunk.size, *model.fingerprint.sizes),
+        layers=model.fingerprint.layers,
+        mirror=model.fingerprint.mirror,
         resize=trunk.resize,
         bits=trunk.bits,
         copies=copies,

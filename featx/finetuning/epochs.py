@@ -197,7 +197,7 @@ def probabilities(network: Any, cache: Cache, images: np.ndarray) -> np.ndarray:
     found = []
     for start in range(0, len(images), _PREDICT):
         blocks = cache.blocks(images[start : start + _PREDICT], 0)
-        features = np.concatenate([block[:, 0] for _, block in blocks]).astype(np.float32)
+        features = np.concatenate([some.features[:, 0] for _, some in blocks]).astype(np.float32)
         # The batch always has the same size, so that the function is compiled once.
         padding = np.zeros((_PREDICT - len(features), *features.shape[1:]), np.float32)
         out = network.predict_on_batch(np.concatenate([features, padding]))

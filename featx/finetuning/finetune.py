@@ -206,8 +206,6 @@ def _unchanged(run: FineTuning, report: dict[str, Any]) -> Model:
 
 def _kept(run: FineTuning, outcome: Outcome, test: Scores, report: dict[str, Any]) -> Model:
     """Return the model with the weights that the network has now."""
-    from sklearn.preprocessing import normalize
-
     before, train, kind, head = run.model, run.images.train, run.kind, outcome.head
     options = {k: list(v) if isinstance(v, tuple) else v for k, v in kind.options.items()}
     tail = tail_of(outcome.network, replace(run.tail, precision=run.cache.fingerprint.precision))
@@ -216,7 +214,7 @@ def _kept(run: FineTuning, outcome: Outcome, test: Scores, report: dict[str, Any
         head=head,
         head_name="dense" if head.hidden else "softmax",
         settings={
-            "pool": kind.pool,
+            "view": kind.view,
             "seed": run.settings.seed,
             "tuned_from": kind.name,
             **options,
@@ -235,5 +233,5 @@ def _kept(run: FineTuning, outcome: Outcome, test: Scores, report: dict[str, Any
     rows = run.originals(model, train)[:, 0]
     training = {name: model.training[name] for name in ("digests", "labels")}
     training["fitted"] = model.predict_proba_rows(rows).astype(np.float32)
-    novelty = Novelty.of(normalize(rows), run.groups[train], run.settings.seed)
+    novelty = Novelty.of(rows, run.groups[train], run.settings.seed)
     return replace(model, training=training, novelty=novelty)

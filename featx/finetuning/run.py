@@ -17,6 +17,7 @@ from ..metrics import Paired, compare_paired
 from ..model.keras_network import build_network, head_as_network
 from ..model.model import Model
 from ..network.tail import Tail, Unfrozen
+from ..network.views import make_view
 from ..progress import Progress
 from ..scoring.rows import CacheSource
 from ..storage import files
@@ -121,7 +122,7 @@ class FineTuning:
 
     @functools.cached_property
     def tail(self) -> Tail:
-        """The layers from the cut to the pool, as the model has them."""
+        """The layers from the cut to the view, as the model has them."""
         return self.model.tail_after(self.layers.cut)
 
     @functools.cached_property
@@ -131,8 +132,9 @@ class FineTuning:
 
     @functools.cached_property
     def start(self) -> Model:
-        """The same with the pool of the head that is trained on."""
-        return replace(self.before, pool=self.kind.pool)
+        """The same with the view of the head that is trained on."""
+        view = make_view(self.kind.view, self.cache.fingerprint, self.model.view.shape)
+        return replace(self.before, view=view)
 
     def run(self) -> "Outcome":
         """Choose the epochs on held-out images, compare, and train on all where that is better."""
@@ -172,17 +174,15 @@ class FineTuning:
 
     def _examples(self, model: Model) -> Examples:
         """Return what the head of a model sees of the training images, copies and all."""
-        from sklearn.preprocessing import normalize
-
         X = self.originals(model, self.images.train, self.cache.fingerprint.copies)
-        X = normalize(X.reshape(-1, X.shape[2])).reshape(X.shape)
-        return Examples(X, self.images.y_train, self.groups[self.images.train])
+        widths = tuple(model.view.widths.values())
+        return Examples(X, self.images.y_train, self.groups[self.images.train], widths=widths)
 
     def _network(self, head: DenseClassifier) -> Any:
         bfloat16 = self.cache.fingerprint.precision == "bfloat16"
         return build_network(
             self.tail,
-            self.kind.pool,
+            self.kind.view,
             head,
             trainable=self.layers.layers,
             dropout=self.settings.dropout,

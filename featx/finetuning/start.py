@@ -1,4 +1,4 @@
-"""The head that fine-tuning starts from: its name, its parameters and its pool."""
+"""The head that fine-tuning starts from: its name, its parameters and its view."""
 
 import logging
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from ..heads.training import Examples, train
 from ..metrics import METRICS
 from ..model.keras_network import can_be_layers
 from ..model.model import Model
+from ..network.views import VIEWS
 
 __all__ = ["HeadKind"]
 
@@ -27,24 +28,24 @@ class HeadKind:
         A key of `registry.HEADS`.
     options : dict
         The head's parameters, `class_weight` among them.
-    pool : str
-        A key of `pools.POOLS`.
+    view : str
+        A key of `views.VIEWS`.
     """
 
     name: str
     options: dict[str, Any]
-    pool: str
+    view: str
 
     @classmethod
     def of(cls, model: Model) -> "HeadKind":
         """Return the head of a model; of a fine-tuned model, the head it was tuned from."""
         name = model.settings.get("tuned_from", model.head_name)
-        return cls(name, _options(name, model.settings), model.pool)
+        return cls(name, _options(name, model.settings), model.view.name)
 
     @property
     def can_be_layers(self) -> bool:
-        """Whether the head can become layers of a network."""
-        return HEADS[self.name].layers
+        """Whether the head can become layers after the network's last one."""
+        return HEADS[self.name].layers and VIEWS[self.view].pool is not None
 
     def or_layers(self, model: Model) -> "HeadKind":
         """Return this head, or the best of the model's leaderboard that can become layers.
@@ -57,13 +58,17 @@ class HeadKind:
         if self.can_be_layers:
             return self
         for entry in (model.report["leaderboard"] or {}).get("entries", []):
-            name = entry["head"]
-            if name in can_be_layers() and not entry["error"]:
+            name, view = entry["head"], entry.get("view") or entry["pool"]  # its former name
+            if name not in HEADS or entry["error"]:
+                continue
+            kind = HeadKind(name, _options(name, entry["settings"]), view)
+            if kind.can_be_layers:
                 log.warning(
-                    "The head %s cannot become layers of a network. Fine-tuning starts from %s on "
-                    "%s, the best of the leaderboard that can.", self.name, name, entry["pool"],
+                    "The head %s on %s cannot become layers after the network. Fine-tuning starts "
+                    "from %s on %s, the best of the leaderboard that can.",
+                    self.name, self.view, name, view,
                 )  # fmt: skip
-                return HeadKind(name, _options(name, entry["settings"]), entry["pool"])
+                return kind
         raise InputError(
             f"The head {self.name} cannot become layers of a network, and the model's leaderboard "
             f"has none that can. Fit one of {', '.join(can_be_layers())}."

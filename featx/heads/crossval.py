@@ -14,6 +14,7 @@ import numpy as np
 from ..cache.file import Cache
 from ..errors import FeatxError, InputError, printable
 from ..metrics import Metric
+from ..network.views import View, make_view
 from ..progress import Progress
 from .registry import Head
 from .training import Examples, one_thread, train
@@ -26,13 +27,14 @@ log = logging.getLogger("featx")
 Fold = tuple[np.ndarray, np.ndarray]
 
 
-def examples_of(cache: Cache, pool: str, images: np.ndarray, units: np.ndarray) -> Examples:
-    """Return images of a cache as examples: rows of length 1.
+def examples_of(cache: Cache, view: View, images: np.ndarray, units: np.ndarray) -> Examples:
+    """Return images of a cache as examples.
 
     Parameters
     ----------
     cache : Cache
-    pool : str
+    view : View
+        Fitted, or one that need not be.
     images : ndarray of int, shape (n,)
         Labelled images.
     units : ndarray of int
@@ -41,28 +43,27 @@ def examples_of(cache: Cache, pool: str, images: np.ndarray, units: np.ndarray) 
     Raises
     ------
     InputError
-        When there is no such pool, or features are not finite numbers.
+        When features are not finite numbers.
     """
-    from sklearn.preprocessing import normalize
-
-    found = cache.matrix(pool, images=images)
+    found = cache.matrix(view, images=images)
     bad = np.unique(found.image[~np.isfinite(found.X).all(axis=1)])
     if len(bad):
         raise InputError(
             f"{len(bad)} of {len(images)} images have features that are not finite numbers, "
             f"for example {printable(cache.catalog.paths[bad[0]])}. Extract them with --overwrite."
         )
-    X = normalize(found.X, copy=False).reshape(len(images), 1 + cache.fingerprint.copies, -1)
-    return Examples(X, cache.catalog.labels[images], units[images])
+    X = found.X.reshape(len(images), 1 + cache.fingerprint.copies, -1)
+    widths = tuple(view.widths.values())
+    return Examples(X, cache.catalog.labels[images], units[images], widths=widths)
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One fold of one head on one pool."""
+    """One fold of one head on one view."""
 
     name: str
     head: Head
-    pool: str
+    view: str
     fold: int
     candidates: list[dict[str, Any]]
 
@@ -85,7 +86,7 @@ class Outcome:
     """
 
     name: str
-    pool: str
+    view: str
     fold: int
     probabilities: np.ndarray | None = None
     fit_seconds: float = 0.0
@@ -127,18 +128,26 @@ def cross_validate(
     import joblib
 
     deadline = time.monotonic() + (np.inf if budget is None else budget)
-    matrices: dict[tuple[str, bool], Examples] = {}
+    plain: dict[tuple[str, int], Examples] = {}
+    reduced: dict[tuple[str, int], Examples] = {}
 
     def examples(task: Task) -> Examples:
-        """Return the rows for a task, made once for each pool."""
-        plain = (task.pool, False)
-        if plain not in matrices:
-            matrices[plain] = examples_of(cache, task.pool, images, units)
-        if not (task.head.distances and matrices[plain].is_wide):
-            return matrices[plain]
-        if (task.pool, True) not in matrices:
-            matrices[task.pool, True] = matrices[plain].in_row_space()[0]
-        return matrices[task.pool, True]
+        """Return the rows for a task, made once for each view.
+
+        A view with a projection has rows of its own in each fold: it is fitted on the images that
+        are trained on there.
+        """
+        view = make_view(task.view, cache.fingerprint)
+        key = (task.view, -1 if view.is_fitted else task.fold)
+        if key not in plain:
+            inside = images[folds[task.fold][0]]
+            view = view.fitted(some for _, some in cache.blocks(inside, 0, view))
+            plain[key] = examples_of(cache, view, images, units)
+        if not (task.head.distances and plain[key].is_wide):
+            return plain[key]
+        if key not in reduced:
+            reduced[key] = plain[key].in_row_space()[0]
+        return reduced[key]
 
     def in_time(some: Sequence[Task]) -> Iterator[Any]:
         for task in some:
@@ -193,7 +202,7 @@ def _outcome(task: Task, examples: Examples, fold: Fold, metric: Metric, seed: i
         scored = time.perf_counter()
         return Outcome(
             task.name,
-            task.pool,
+            task.view,
             task.fold,
             np.asarray(probabilities, np.float64),
             fitted - begun,
@@ -206,13 +215,14 @@ def _outcome(task: Task, examples: Examples, fold: Fold, metric: Metric, seed: i
     except Exception as error:
         # Whatever a classifier raises, an own one from outside included, is a row of the table.
         reason = f"{type(error).__name__}: {error}"
-    return Outcome(task.name, task.pool, task.fold, error=reason)
+    return Outcome(task.name, task.view, task.fold, error=reason)
 
 
 def _size(classifier: Any, examples: Examples) -> int:
     """Return the bytes of a fitted classifier, as it would be over all columns."""
-    if hasattr(classifier, "to_bytes"):
-        return len(classifier.to_bytes()[0])
+    inner = getattr(classifier, "estimator_", classifier)
+    if hasattr(inner, "to_bytes"):
+        return len(inner.to_bytes()[0])
     size = len(pickle.dumps(classifier, pickle.HIGHEST_PROTOCOL))  # only its length is used
     columns = examples.X.shape[2]
     return size * max(columns, examples.reduced_from) // columns

@@ -22,7 +22,7 @@ class DenseClassifier(ClassifierMixin, BaseEstimator):
     """Dense layers and a softmax, trained with Adam and early stopping.
 
     The network scales rows to length 1 and then multiplies them by the square root of their number
-    of columns, so that inputs are about 1 for every pool.
+    of columns, so that inputs are about 1 for every view.
 
     Parameters
     ----------

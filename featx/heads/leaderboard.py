@@ -5,8 +5,9 @@ import io
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, TypedDict
 
 import numpy as np
@@ -14,14 +15,15 @@ import numpy as np
 from ..cache.file import Cache
 from ..dataset import splits
 from ..errors import InputError, require_one_of
-from ..metrics import Metric, corrected_half_width, get_metric
-from ..network.pools import POOLS
+from ..metrics import METRICS, Metric, corrected_half_width, get_metric
+from ..network.fingerprint import Fingerprint
+from ..network.views import VIEWS, make_view
 from ..progress import Progress
 from . import registry
 from .crossval import Fold, Outcome, Task, cross_validate
 from .folds import possible_folds, repeated_folds
 
-__all__ = ["CompareChanges", "CompareResult", "CompareSettings", "Entry", "rank"]
+__all__ = ["PREFERENCES", "CompareChanges", "CompareResult", "CompareSettings", "Entry", "rank"]
 
 log = logging.getLogger("featx")
 
@@ -35,9 +37,10 @@ class CompareSettings:
     Attributes
     ----------
     heads : tuple of str
-        Keys of `registry.HEADS`; all by default. "dummy" is always among them.
-    pools : tuple of str
-        Pools that every head is tried on; by default each head's own.
+        Keys of `registry.HEADS`; "all" for all, and by default those that can win. "dummy" is
+        always among them.
+    views : tuple of str
+        Views that every head is tried on, or "all"; by default each head's own.
     metric : str
         A key of `metrics.METRICS`.
     folds, repeats : int
@@ -52,10 +55,13 @@ class CompareSettings:
         For the heads that take it.
     options : mapping
         Head → changes of its options.
+    prefer : {"best", "small", "fast"}
+        Which of the tied heads is chosen: the one with the lowest log loss, the smallest in bytes,
+        or the quickest to score with.
     """
 
     heads: tuple[str, ...] = ()
-    pools: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
     metric: str = "accuracy"
     folds: int = 5
     repeats: int = 1
@@ -64,13 +70,14 @@ class CompareSettings:
     budget: float | None = None
     class_weight: str | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    prefer: str = "best"
 
 
 class CompareChanges(TypedDict, total=False):
     """The fields of `CompareSettings` as keywords, for editors and type checkers."""
 
     heads: tuple[str, ...]
-    pools: tuple[str, ...]
+    views: tuple[str, ...]
     metric: str
     folds: int
     repeats: int
@@ -79,15 +86,16 @@ class CompareChanges(TypedDict, total=False):
     budget: float | None
     class_weight: str | None
     options: Mapping[str, Mapping[str, Any]]
+    prefer: str
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One head on one pool.
+    """One head on one view.
 
     Attributes
     ----------
-    head, pool : str
+    head, view : str
     score : float
         Mean of the metric over the folds, for the whole procedure: choice of settings and
         calibration included. A log loss is positive, and lower is better. NaN after an error.
@@ -95,6 +103,8 @@ class Entry:
         Half the width of the 95 % interval around the score.
     tied : bool
         Whether the head is not significantly worse than the best.
+    log_loss : float
+        Mean log loss over the folds; 0 is best.
     fit_seconds : float
         To choose settings and fit, a fold.
     score_seconds : float
@@ -111,10 +121,11 @@ class Entry:
     """
 
     head: str
-    pool: str
+    view: str
     score: float = np.nan
     ci95_half_width: float = np.nan
     tied: bool = False
+    log_loss: float = np.nan
     fit_seconds: float = np.nan
     score_seconds: float = np.nan
     size: int = 0
@@ -136,11 +147,13 @@ class Entry:
 
         return {
             "head": self.head,
-            "pool": self.pool,
+            "view": self.view,
+            "pool": self.view,  # its name until now; it goes with 0.2
             "score": number(self.score, 6),
             "ci95_half_width": number(self.ci95_half_width, 6),
             "half_width": number(self.ci95_half_width, 6),  # its name until now; it goes with 0.2
             "tied": self.tied,
+            "log_loss": number(self.log_loss, 6),
             "fit_seconds": number(self.fit_seconds, 4),
             "score_seconds": number(self.score_seconds, 4),
             "size": self.size,
@@ -157,14 +170,16 @@ class CompareResult:
     ----------
     entries : list of Entry
     choice : Entry
-        The smallest (in bytes) of those tied with the best; of equals, the first of the registry.
-        Never the dummy.
+        The one with the lowest log loss of those tied with the best, or what `prefer` says; of
+        equals, the first of the registry. Never the dummy.
     metric : str
     rule : str
         A description of the folds that heads were compared on.
     images : int
     folds, repeats : int
     seconds : float
+    prefer : str
+        What the choice among tied heads was by.
     """
 
     entries: list[Entry]
@@ -175,6 +190,7 @@ class CompareResult:
     folds: int
     repeats: int
     seconds: float
+    prefer: str = "best"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the board as plain values, for JSON."""
@@ -185,7 +201,7 @@ class CompareResult:
             "images": self.images,
             "folds": self.folds,
             "repeats": self.repeats,
-            "choice": {"head": self.choice.head, "pool": self.choice.pool},
+            "choice": {"head": self.choice.head, "view": self.choice.view},
             "entries": [entry.as_dict() for entry in self.entries],
             "seconds": self.seconds,
         }
@@ -199,6 +215,15 @@ class CompareResult:
         writer.writerows(rows)
         return text.getvalue()
 
+
+#: What is lowest in the tied head that is chosen, by the name of the preference.
+PREFERENCES: Mapping[str, Callable[[Entry], float]] = MappingProxyType(
+    {
+        "best": lambda entry: entry.log_loss,
+        "small": lambda entry: entry.size,
+        "fast": lambda entry: entry.score_seconds,
+    }
+)
 
 # Ranking ------------------------------------------------------------------------------------
 
@@ -235,6 +260,7 @@ def rank(
     """
     begun = time.monotonic()
     measure = get_metric(settings.metric)
+    require_one_of("preference", settings.prefer, PREFERENCES)
     units = splits.leakage_groups(cache.catalog, cache.digests)
     y = cache.catalog.labels[images]
     crossed = folds is None
@@ -247,7 +273,7 @@ def rank(
         rule = f"{settings.folds}-fold cross-validation"
         if settings.repeats > 1:
             rule += f", repeated {settings.repeats} times"
-    tasks = _tasks(settings, len(folds), more or {})
+    tasks = _tasks(settings, len(folds), more or {}, cache.fingerprint)
     found = cross_validate(
         tasks,
         cache,
@@ -259,11 +285,11 @@ def rank(
         budget=settings.budget,
         progress=progress,
     )
-    keys = list(dict.fromkeys((task.name, task.pool) for task in tasks))
+    keys = list(dict.fromkeys((task.name, task.view) for task in tasks))
     entries = [
-        _entry(name, pool, [o for o in found if (o.name, o.pool) == (name, pool)], y, folds,
+        _entry(name, view, [o for o in found if (o.name, o.view) == (name, view)], y, folds,
                measure, settings.seed)
-        for name, pool in keys
+        for name, view in keys
     ]  # fmt: skip
     entries = _ranked(entries, folds, measure.sign)
     if not np.isfinite(entries[0].score):
@@ -279,7 +305,10 @@ def rank(
         entries=entries,
         choice=min(
             [entry for entry in real if entry.tied] or real[:1],
-            key=lambda entry: (entry.size, keys.index((entry.head, entry.pool))),
+            key=lambda entry: (
+                PREFERENCES[settings.prefer](entry),
+                keys.index((entry.head, entry.view)),
+            ),
         ),
         metric=settings.metric,
         rule=rule,
@@ -287,16 +316,24 @@ def rank(
         folds=settings.folds if crossed else len(folds),
         repeats=settings.repeats if crossed else 1,
         seconds=round(time.monotonic() - begun, 3),
+        prefer=settings.prefer,
     )
 
 
-def _tasks(settings: CompareSettings, folds: int, more: Mapping[str, Any]) -> list[Task]:
+def _tasks(
+    settings: CompareSettings, folds: int, more: Mapping[str, Any], made: Fingerprint
+) -> list[Task]:
     """Return the tasks, cheap heads first, so that a budget reaches most of them."""
-    wanted = settings.heads or tuple(registry.HEADS)
+    wanted = settings.heads or registry.DEFAULT_HEADS
+    if wanted == ("all",):
+        wanted = tuple(registry.HEADS)
     for name in (*wanted, *settings.options):
         registry.get_head(name)
-    for pool in settings.pools:
-        require_one_of("pool", pool, POOLS)
+    views = settings.views
+    if views == ("all",):
+        views = tuple(name for name in VIEWS if made.layers or not VIEWS[name].layers)
+    for view in views:
+        make_view(view, made)  # refuses one that the cache has not
     rows = {name: head for name, head in registry.HEADS.items() if name in ("dummy", *wanted)}
     taken = sorted(set(more) & set(registry.HEADS))
     if taken:
@@ -306,15 +343,15 @@ def _tasks(settings: CompareSettings, folds: int, more: Mapping[str, Any]) -> li
     for name, head in rows.items():
         changes = head.overrides(settings.options.get(name, {}), settings.class_weight)
         candidates = head.param_candidates(changes)
-        pools = settings.pools if settings.pools and name != "dummy" else (head.pool,)
-        for pool in sorted(pools, key=list(POOLS).index):
-            tasks += [Task(name, head, pool, fold, candidates) for fold in range(folds)]
+        own = views if views and name != "dummy" else head.views_of(made)
+        for view in sorted(own, key=list(VIEWS).index):
+            tasks += [Task(name, head, view, fold, candidates) for fold in range(folds)]
     return tasks
 
 
 def _entry(
     name: str,
-    pool: str,
+    view: str,
     found: Sequence[Outcome],
     y: np.ndarray,
     folds: Sequence[Fold],
@@ -323,22 +360,23 @@ def _entry(
 ) -> Entry:
     failed = [outcome.error for outcome in found if outcome.error]
     if failed:
-        return Entry(name, pool, error=failed[0])
+        return Entry(name, view, error=failed[0])
     if len(found) < len(folds):
-        return Entry(name, pool, error="not finished within the budget")
+        return Entry(name, view, error="not finished within the budget")
     found = sorted(found, key=lambda outcome: outcome.fold)
     total = np.zeros((len(y), int(y.max()) + 1))
     seen = np.zeros(len(y))
-    scores = []
+    scores, losses = [], []
     for outcome, (_, outside) in zip(found, folds, strict=True):
         probabilities = np.asarray(outcome.probabilities)
         seen[outside] += 1
         try:
             total[outside] += probabilities
             scores.append(measure.score(y[outside], probabilities))
+            losses.append(METRICS["log-loss"].score(y[outside], probabilities))
         except ValueError as error:
             # A curve of a fold that lacks a class; an own classifier with other columns.
-            return Entry(name, pool, error=str(error))
+            return Entry(name, view, error=str(error))
     with np.errstate(invalid="ignore"):
         out_of_fold = total / seen[:, np.newaxis]
     draws = np.array(scores)
@@ -348,12 +386,13 @@ def _entry(
     chosen = Counter(tuple(outcome.settings.items()) for outcome in found).most_common(1)[0][0]
     return Entry(
         name,
-        pool,
+        view,
         score=float(np.mean(scores)),
         ci95_half_width=_half_width(draws, len(folds), folds),
         fit_seconds=float(np.mean([outcome.fit_seconds for outcome in found])),
         score_seconds=float(np.mean([outcome.score_seconds for outcome in found])),
         size=int(np.mean([outcome.size for outcome in found])),
+        log_loss=float(np.mean(losses)),
         settings=dict(chosen),
         out_of_fold=out_of_fold,
         _draws=draws,

@@ -11,8 +11,10 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import InputError, one_of, require_one_of
+from ..network.fingerprint import Fingerprint
+from ..network.views import VIEWS
 
-__all__ = ["HEADS", "Head", "from_estimator", "get_head"]
+__all__ = ["DEFAULT_HEADS", "HEADS", "Head", "from_estimator", "get_head"]
 
 Options = Mapping[str, Any]
 
@@ -31,8 +33,10 @@ class Head:
         The parameters that `--set` can change; a value has the type of its default.
     param_grid : mapping
         Values of parameters among which a choice is made on inner folds.
-    pool : str
-        The pool it works best on.
+    views : tuple of str
+        The views that it is compared on by default, the first where there is one only.
+    default : bool
+        Whether it is compared by default: it can win, at a cost that is small beside the others'.
     calibrated : bool
         Whether temperature scaling is fitted on inner folds.
     linear : bool
@@ -43,10 +47,15 @@ class Head:
         that the rows span.
     keras : bool
         Whether it is a `DenseClassifier`.
+    leaves_out : bool
+        Whether it is a `RidgeKernelClassifier`, which chooses its strength and predicts images that
+        are left out by itself.
     layers : bool
         Whether it can become exact Keras layers.
     balances : bool
         Whether it takes `class_weight`.
+    by_rows : callable, optional
+        Number of training rows → parameters that depend on it.
     types : tuple of str
         The types beyond skops's own that its saved form may hold.
     """
@@ -55,14 +64,42 @@ class Head:
     build: Callable[[Options, int], Any]
     default_params: Options = field(default_factory=dict)
     param_grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    pool: str = "avg"
+    views: tuple[str, ...] = ("avg",)
+    default: bool = False
     calibrated: bool = True
     linear: bool = False
     distances: bool = False
     keras: bool = False
+    leaves_out: bool = False
     layers: bool = False
     balances: bool = False
+    by_rows: Callable[[int], dict[str, Any]] | None = None
     types: tuple[str, ...] = ()
+
+    def views_of(self, made: Fingerprint) -> tuple[str, ...]:
+        """Return the views that it is compared on by default, of those that a cache has."""
+        return tuple(name for name in self.views if made.layers or not VIEWS[name].layers)
+
+    @property
+    def has_arrays(self) -> bool:
+        """Whether it is kept as plain arrays, and not as an estimator of scikit-learn."""
+        return self.keras or self.leaves_out
+
+    def from_bytes(self, data: bytes, described: Options) -> Any:
+        """Return the fitted head that its `to_bytes` wrote.
+
+        Raises
+        ------
+        LookupError, ValueError, TypeError, CorruptError
+            When it is something else.
+        """
+        if self.keras:
+            from .dense import DenseClassifier
+
+            return DenseClassifier.from_bytes(data, described)
+        from .ridge import RidgeKernelClassifier
+
+        return RidgeKernelClassifier.from_bytes(data, described)
 
     def param_candidates(self, overrides: Options) -> list[dict[str, Any]]:
         """Return all parameters to try: the defaults, the overrides, and the values of the grid.
@@ -206,6 +243,15 @@ def _hist_gradient_boosting(options: Options, seed: int) -> Any:
     )
 
 
+def _ridge(kernel: str) -> Callable[[Options, int], Any]:
+    def build(options: Options, seed: int) -> Any:
+        from .ridge import RidgeKernelClassifier
+
+        return RidgeKernelClassifier(kernel, **options, random_state=seed)
+
+    return build
+
+
 def _keras(options: Options, seed: int) -> Any:
     from .dense import DenseClassifier
 
@@ -219,9 +265,8 @@ HEADS: Mapping[str, Head] = MappingProxyType(
         "dummy": Head("the share of each class, whatever the image", _dummy, calibrated=False),
         "nearest-centroid": Head(
             "nearest mean of a class",
-            _nearest_centroid,
-            pool="avgmax",
-            distances=True,
+            _nearest_centroid,  # which divides columns by their deviation: no distances
+            views=("avgmax",),
             layers=True,
         ),
         "lda": Head(
@@ -229,16 +274,37 @@ HEADS: Mapping[str, Head] = MappingProxyType(
             _lda,
             default_params={"shrinkage": 0.3},
             param_grid={"shrinkage": (0.1, 0.3, 0.6)},
-            pool="avgmax",
+            views=("avgmax",),
+            default=True,
             linear=True,
             distances=True,
             layers=True,
+        ),
+        "ridge": Head(
+            "linear, by regularised least squares",
+            _ridge("linear"),
+            default_params={"alpha": 0.0},
+            views=("layers", "covariance"),
+            default=True,
+            leaves_out=True,
+            layers=True,
+            balances=True,
+        ),
+        "kernel-ridge": Head(
+            "Gaussian kernels, by regularised least squares",
+            _ridge("rbf"),
+            default_params={"alpha": 0.0},
+            views=("layers", "covariance"),
+            default=True,
+            leaves_out=True,
+            balances=True,
         ),
         "logreg": Head(
             "logistic regression",
             _logreg,
             default_params={"C": 10.0, "tol": 1e-4},
             param_grid={"C": (3.0, 10.0, 30.0, 100.0, 300.0)},
+            default=True,
             linear=True,
             distances=True,
             layers=True,
@@ -250,7 +316,7 @@ HEADS: Mapping[str, Head] = MappingProxyType(
             default_params={"C": 1.0, "tol": 1e-4},
             param_grid={"C": (0.3, 1.0, 3.0)},
             linear=True,
-            pool="avgmax",
+            views=("avgmax",),
             distances=True,
             layers=True,
             balances=True,
@@ -269,7 +335,7 @@ HEADS: Mapping[str, Head] = MappingProxyType(
             _knn,
             default_params={"n_neighbors": 5},
             param_grid={"n_neighbors": (1, 5, 15)},
-            pool="avgmax",
+            views=("avgmax",),
             distances=True,
         ),
         "rbf-svm": Head(
@@ -277,7 +343,7 @@ HEADS: Mapping[str, Head] = MappingProxyType(
             _rbf_svm,
             default_params={"C": 10.0, "gamma": 1.0},
             param_grid={"C": (3.0, 10.0), "gamma": (0.5, 2.0)},
-            pool="avgmax",
+            views=("avgmax",),
             distances=True,
             balances=True,
         ),
@@ -302,10 +368,16 @@ HEADS: Mapping[str, Head] = MappingProxyType(
             _hist_gradient_boosting,
             default_params={"learning_rate": 0.1, "max_iter": 40, "max_leaf_nodes": 6},
             balances=True,
+            # The default of 20 rows a leaf leaves few images without any split.
+            by_rows=lambda rows: {"min_samples_leaf": min(20, max(1, rows // 4))},
             types=("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",),
         ),
     }
 )
+
+
+#: The heads that are compared by default.
+DEFAULT_HEADS = tuple(name for name, head in HEADS.items() if head.default)
 
 
 def from_estimator(estimator: Any) -> Head:

@@ -8,13 +8,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from .. import backend
 from ..dataset import splits
 from ..errors import InputError
 from ..metrics import Metric
-from .calibration import TemperatureScaled, best_inverse_temperature, decision_scores
+from .calibration import (
+    TemperatureScaled,
+    best_inverse_temperature,
+    decision_scores,
+    mean_log_loss,
+)
 from .registry import Head
 from .rowspace import RowSpace
 
@@ -55,12 +61,15 @@ class Examples:
         See `splits.leakage_groups`.
     reduced_from : int
         Columns before `in_row_space`; 0 when the columns are the features themselves.
+    widths : tuple of int
+        Columns of each block of the view; see `views.View`.
     """
 
     X: np.ndarray
     y: np.ndarray
     units: np.ndarray
     reduced_from: int = 0
+    widths: tuple[int, ...] = ()
 
     def take(self, chosen: np.ndarray) -> "Examples":
         """Return some of the images."""
@@ -155,6 +164,8 @@ def _train(
     seed: int,
     out_of_fold: bool,
 ) -> Trained:
+    if head.leaves_out:
+        return _left_out(head, examples, candidates[0], seed)
     rows, space = examples, None
     if head.distances and examples.is_wide:
         rows, space = examples.in_row_space()
@@ -178,6 +189,18 @@ def _train(
     if head.calibrated:
         classifier = TemperatureScaled.of(classifier, chosen.inverse_temperature)
     return Trained(classifier, chosen.settings, chosen.out_of_fold)
+
+
+def _left_out(head: Head, examples: Examples, settings: dict[str, Any], seed: int) -> Trained:
+    """Fit a head that chooses for itself, and calibrate it on its scores for left-out images."""
+    classifier = _fit(head, settings, examples, seed)
+    scores = classifier.left_out_
+    factor = best_inverse_temperature(scores, examples.y)
+    return Trained(
+        TemperatureScaled.of(classifier, factor),
+        {**settings, "alpha": classifier.alpha_},
+        softmax(factor * scores, axis=1),
+    )
 
 
 def _exact(settings: dict[str, Any]) -> dict[str, Any]:
@@ -222,8 +245,6 @@ def _trial(
     seed: int,
 ) -> _Trial:
     """Try one candidate on inner folds."""
-    from scipy.special import softmax
-
     scores = np.empty((len(examples.y), examples.y.max() + 1))
     for inside, outside in folds:
         fitted = _fit(head, settings, examples.take(inside), seed)
@@ -233,8 +254,7 @@ def _trial(
             raise InputError(f"This head cannot score with {settings}: {error}") from error
     temperature = best_inverse_temperature(scores, examples.y) if head.calibrated else 1.0
     probabilities = softmax(temperature * scores, axis=1)
-    truth = probabilities[np.arange(len(examples.y)), examples.y]
-    likelihood = float(np.log(np.maximum(truth, 1e-300)).mean())
+    likelihood = -mean_log_loss(temperature * scores, examples.y)
     score = (metric.utility(examples.y, probabilities), likelihood)
     return _Trial(settings, score, temperature, probabilities)
 
@@ -244,12 +264,18 @@ def _fit(head: Head, settings: dict[str, Any], examples: Examples, seed: int) ->
     X = examples.X.reshape(-1, examples.X.shape[2])
     y = np.repeat(examples.y, each)
     classifier = head.build(settings, seed)
+    if head.by_rows:
+        classifier.set_params(**head.by_rows(len(X)))
     try:
         with warnings.catch_warnings():
             # That a solver stopped short shows in the score of its settings.
             warnings.simplefilter("ignore")
+            units = np.repeat(examples.units, each)
             if head.keras:
-                return classifier.fit(X, y, groups=np.repeat(examples.units, each))
+                return classifier.fit(X, y, groups=units)
+            if head.leaves_out:
+                originals = np.arange(0, len(X), each)
+                return classifier.fit(X, y, units, examples.widths, originals)
             return classifier.fit(X, y)
     except ValueError as error:
         raise InputError(f"This head cannot learn from {len(y)} rows: {error}") from error

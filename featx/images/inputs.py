@@ -11,6 +11,7 @@ from PIL import Image
 from ..errors import InputError, printable
 from .decode import Rejected, resize_array, resize_image
 from .reader import InMemory, Read
+from .sandbox import Job
 
 __all__ = ["Images", "as_readable"]
 
@@ -18,17 +19,15 @@ __all__ = ["Images", "as_readable"]
 Images = Iterable[Any]
 
 
-def as_readable(
-    images: Images, size: int, resize: str, bits: int = 16
-) -> Iterator[Path | InMemory | Read]:
+def as_readable(images: Images, job: Job) -> Iterator[Path | InMemory | Read]:
     """Yield images in a form that `Reader.ahead` takes.
 
     Parameters
     ----------
     images : iterable of path, bytes, binary file, PIL.Image.Image or ndarray
         See `Model.predict_proba`.
-    size, resize, bits
-        See `decode.decode`; for images that are decoded already.
+    job : Job
+        For images that are decoded already; no copies are made of them.
 
     Raises
     ------
@@ -42,10 +41,10 @@ def as_readable(
         )
     if not isinstance(images, Iterable):
         raise InputError(f"{printable(repr(images)[:60])} is not a list of images.")
-    return _each(images, size, resize, bits)
+    return _each(images, job)
 
 
-def _each(images: Images, size: int, resize: str, bits: int) -> Iterator[Path | InMemory | Read]:
+def _each(images: Images, job: Job) -> Iterator[Path | InMemory | Read]:
     for index, image in enumerate(images):
         name = f"The image at index {index}"
         if isinstance(image, str | os.PathLike):
@@ -53,11 +52,11 @@ def _each(images: Images, size: int, resize: str, bits: int) -> Iterator[Path | 
         elif isinstance(image, bytes):
             yield InMemory(image, name)
         elif isinstance(image, np.ndarray):
-            yield Read("", pixels=resize_array(image, size, resize).pixels[np.newaxis])
+            yield _read([resize_array(image, size, job.resize).pixels for size in job.sizes])
         elif isinstance(image, Image.Image):
             try:
-                upright = resize_image(image, size, resize, bits)
-                yield Read("", pixels=upright.pixels[np.newaxis])
+                upright = [resize_image(image, s, job.resize, job.bits) for s in job.sizes]
+                yield _read([one.pixels for one in upright])
             except Rejected as rejected:
                 yield Read("", rejected.reason, detail=rejected.detail, path=name)
         elif hasattr(image, "read"):
@@ -67,6 +66,11 @@ def _each(images: Images, size: int, resize: str, bits: int) -> Iterator[Path | 
                 f"{name} is {printable(repr(image)[:60])}. Expected a path, bytes, a binary file, "
                 "a Pillow image, or a uint8 array."
             )
+
+
+def _read(sized: list[np.ndarray]) -> Read:
+    first, *more = (pixels[np.newaxis] for pixels in sized)
+    return Read("", pixels=first, more_pixels=tuple(more))
 
 
 def _content(file: Any, name: str) -> bytes:

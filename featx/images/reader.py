@@ -36,6 +36,8 @@ class Read:
         See `decode.read`.
     pixels : ndarray of uint8, shape (1 + copies, size, size, 3)
         The original and its copies; empty with a reason, and for a known image.
+    more_pixels : tuple of ndarray
+        The same at further sizes, if any.
     detail : str
         A sentence about the reason; "" without one.
     path : Path or str, optional
@@ -53,6 +55,7 @@ class Read:
     detail: str = ""
     path: Path | str | None = None
     is_dark: bool = False
+    more_pixels: tuple[np.ndarray, ...] = ()
 
     def require_usable(self) -> None:
         """Raise `decode.Rejected`, which names the file, when the image cannot be used."""
@@ -103,9 +106,10 @@ class Reader:
             decoded.width,
             decoded.height,
             stamp,
-            decoded.pixels,
+            decoded.pixels[0],
             path=path,
             is_dark=decoded.is_dark,
+            more_pixels=tuple(decoded.pixels[1:]),
         )
 
     def ahead(

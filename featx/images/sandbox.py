@@ -6,6 +6,7 @@ that the kernel keeps, and what it answers is plain bytes, never a pickle. It is
 """
 
 import json
+import math
 import os
 import resource
 import signal
@@ -44,6 +45,8 @@ class Job:
         See `decode.decode`.
     policy, seed, copies
         See `augment.augmented_copies`.
+    more_sizes : tuple of int
+        Further sizes at which every image is made, after the first.
     """
 
     size: int
@@ -52,17 +55,25 @@ class Job:
     seed: int = 0
     copies: int = 0
     bits: int = 16
+    more_sizes: tuple[int, ...] = ()
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Shape of an original with its copies: (1 + copies, size, size, 3)."""
-        return (1 + self.copies, self.size, self.size, 3)
+    def sizes(self) -> tuple[int, ...]:
+        """All sizes, in order."""
+        return (self.size, *self.more_sizes)
+
+    def split(self, data: bytes) -> list[np.ndarray]:
+        """Return the original and its copies at each size, uint8 (1 + copies, size, size, 3)."""
+        shapes = [(1 + self.copies, size, size, 3) for size in self.sizes]
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
+        parts = np.split(np.frombuffer(data, np.uint8), ends[:-1])
+        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 class Decoded(NamedTuple):
-    """Original and copies, uint8 (1 + copies, size, size, 3); upright size in pixels; darkness."""
+    """Original and copies at each size, see `Job.split`; upright size in pixels; darkness."""
 
-    pixels: np.ndarray
+    pixels: list[np.ndarray]
     width: int
     height: int
     is_dark: bool
@@ -109,7 +120,7 @@ class Decoder:
         if "reason" in head:
             raise decode.Rejected(head["reason"], head["detail"])
         return Decoded(
-            np.frombuffer(pixels, np.uint8).reshape(self._job.shape),
+            self._job.split(pixels),
             head["width"],
             head["height"],
             head["is_dark"],
@@ -187,7 +198,8 @@ def serve(described: str) -> None:
     fields = json.loads(described)
     policy = fields["policy"]
     policy["zoom"] = tuple(policy["zoom"])
-    job = Job(**{**fields, "policy": augment.Policy(**policy)})
+    fields |= {"policy": augment.Policy(**policy), "more_sizes": tuple(fields["more_sizes"])}
+    job = Job(**fields)
     with suppress(ValueError, OSError):  # a lower limit, or a system without this one, is fine
         resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
     # Pillow warns of large images and broken EXIF, which `decode` deals with; under
@@ -219,12 +231,18 @@ def _answered(job: Job) -> bool:
 
 def _answer(job: Job, data: bytes, digest: str) -> tuple[dict[str, object], bytes]:
     try:
-        image = decode.decode(data, job.size, job.resize, job.bits)
-        pixels = augment.augmented_copies(image.pixels, job.policy, job.seed, digest, job.copies)
+        images = [decode.decode(data, size, job.resize, job.bits) for size in job.sizes]
+        pixels = b"".join(
+            augment.augmented_copies(
+                image.pixels, job.policy, job.seed, digest, job.copies
+            ).tobytes()
+            for image in images
+        )
     except decode.Rejected as rejected:
         return {"reason": rejected.reason, "detail": rejected.detail}, b""
     except MemoryError:
         detail = f"decoding it takes more than {MAX_MEMORY:,} bytes"
         return {"reason": "too_large", "detail": detail}, b""
+    image = images[0]
     head: dict[str, object] = {"width": image.width, "height": image.height}
-    return {**head, "is_dark": bool(image.is_dark)}, pixels.tobytes()
+    return {**head, "is_dark": bool(image.is_dark)}, pixels

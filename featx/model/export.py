@@ -156,8 +156,9 @@ def _check(network: Any, model: Model, precision: str) -> float:
     size = model.fingerprint.trunk.size
     pixels = np.random.default_rng(0).integers(0, 256, (_CHECKED, size, size, 3), np.uint8)
     exact = replace(model, precision=precision, runtime="tensorflow")
-    features = exact.trunk.features(pixels).astype(np.float32)
-    expected = exact.predict_proba_features(features)
+    activations = exact.trunk.activations([pixels])
+    features = activations.features.astype(np.float32)
+    expected = exact.predict_proba_activations(activations)
     apart = float(np.abs(network.predict_on_batch(pixels) - expected).max())
     if exact.tail:
         features = replace(exact.tail, precision=precision).features(features)
@@ -189,7 +190,7 @@ def _network(model: Model, head: Any, precision: str) -> Any:
     # Weights stay in float32, which every version of Keras can save.
     policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
     x = layers.apply_layers(x, names, arrays, policy)
-    return keras.Model(pixels, apply_head(x, model.pool, head), name="featx")
+    return keras.Model(pixels, apply_head(x, model.view.name, head), name="featx")
 
 
 def _with_metadata(saved: bytes, described: dict[str, Any]) -> bytes:

@@ -8,7 +8,7 @@ It is a zip of members that are read by name; none of them is a pickle:
 - `training.safetensors`: for each training image its digest, its label, and out-of-fold
   probabilities where they were computed;
 - `novelty.safetensors`: the reference rows of the novelty score;
-- `tail.safetensors`: in a fine-tuned model, the weights of the layers between cut and pool.
+- `tail.safetensors`: in a fine-tuned model, the weights of the layers between cut and view.
 """
 
 import contextlib
@@ -33,9 +33,10 @@ from ..errors import CorruptError, IncompatibleError, InputError, printable
 from ..heads import registry
 from ..heads.calibration import TemperatureScaled
 from ..network import layers, weight_files
+from ..network.covariance import Projection
 from ..network.fingerprint import Fingerprint
-from ..network.pools import POOLS, pool_features
 from ..network.tail import Tail
+from ..network.views import VIEWS, make_view
 from ..progress import Progress
 from ..storage import files, kinds, locks
 from ..storage.tensors import load_tensors, save_tensors
@@ -48,16 +49,18 @@ log = logging.getLogger("featx")
 
 _JSON = kinds.MODEL_MEMBER
 _SKOPS = "head.skops"
-_DENSE = "head.safetensors"
+_ARRAYS = "head.safetensors"
 _TRAINING = "training.safetensors"
 _NOVELTY = "novelty.safetensors"
 _TAIL = "tail.safetensors"
+_VIEW = "view.safetensors"
 _REPORTED = ("train", "test", "leaderboard", "threshold", "tuning")
 #: The members that are read, and how large each may be, in bytes.
 _LIMITS = {
     _JSON: 32 << 20,
     _SKOPS: 1 << 30,
-    _DENSE: 1 << 30,
+    _ARRAYS: 1 << 30,
+    _VIEW: 64 << 20,
     _TRAINING: 1 << 30,
     _NOVELTY: 64 << 20,
     _TAIL: 64 << 20,
@@ -111,12 +114,17 @@ def _skops() -> Any:
 def _members(model: Model) -> dict[str, bytes]:
     described = model.as_dict()
     members = {}
-    if registry.HEADS[model.head_name].keras:
-        members[_DENSE], described["network"] = model.head.to_bytes()
-    else:
-        scaled = isinstance(model.head, TemperatureScaled)
+    row = registry.HEADS[model.head_name]
+    scaled = isinstance(model.head, TemperatureScaled)
+    head = model.head.estimator_ if scaled else model.head
+    if not row.keras:
         described["inverse_temperature"] = model.head.inverse_temperature if scaled else None
-        members[_SKOPS] = _skops().dumps(model.head.estimator_ if scaled else model.head)
+    if row.has_arrays:
+        members[_ARRAYS], described["network"] = head.to_bytes()
+    else:
+        members[_SKOPS] = _skops().dumps(head)
+    if model.view.projection:
+        members[_VIEW] = save_tensors(vars(model.view.projection))
     members[_TRAINING] = save_tensors(model.training)
     if model.novelty:
         kept = {"reference": model.novelty.reference, "distances": model.novelty.distances}
@@ -280,16 +288,17 @@ def _member(archive: zipfile.ZipFile, name: str, refused: str) -> bytes:
 
 def _model(described: dict[str, Any], members: dict[str, bytes], refused: str) -> Model:
     name = described["head"]
-    if name not in registry.HEADS or described["pool"] not in POOLS:
-        raise CorruptError(f"{refused}: unknown head {name!r} or pool {described['pool']!r}.")
-    if registry.HEADS[name].keras:
-        from ..heads.dense import DenseClassifier
-
-        head: Any = DenseClassifier.from_bytes(members[_DENSE], described["network"])
+    seen = described["view"] if "view" in described else described["pool"]  # its former name
+    if name not in registry.HEADS or seen not in VIEWS:
+        raise CorruptError(f"{refused}: unknown head {name!r} or view {seen!r}.")
+    row = registry.HEADS[name]
+    if row.has_arrays:
+        head: Any = row.from_bytes(members[_ARRAYS], described["network"])
     else:
         head = _from_skops(name, members[_SKOPS], refused)
+    if not row.keras:
         factor = described["inverse_temperature"]
-        if registry.HEADS[name].calibrated != (factor is not None):
+        if row.calibrated != (factor is not None):
             raise CorruptError(f"{refused}: its calibration is not that of {name}.")
         if factor is not None:
             if not 0 < factor < math.inf:
@@ -299,11 +308,16 @@ def _model(described: dict[str, Any], members: dict[str, bytes], refused: str) -
     if not np.array_equal(head.classes_, np.arange(len(classes))):
         raise CorruptError(f"{refused}: the head's classes are not the {len(classes)} named ones.")
     fingerprint = Fingerprint.from_json(json.dumps(described["fingerprint"]))
+    tail = _tail(members[_TAIL], described["tail"], fingerprint) if described["tail"] else None
+    until = tail.until if tail else fingerprint.trunk.cut
+    view = make_view(seen, fingerprint, layers.cut_shape(until, fingerprint.trunk.size))
+    if view.kind.projected:
+        view = replace(view, projection=_projection(members[_VIEW], view.shape[2]))
     return Model(
         head=head,
         head_name=name,
         settings=described["settings"],
-        pool=described["pool"],
+        view=view,
         classes=classes,
         fingerprint=fingerprint,
         provider=described["weights"],
@@ -311,7 +325,7 @@ def _model(described: dict[str, Any], members: dict[str, bytes], refused: str) -
         versions=described["versions"],
         training=_training(members[_TRAINING], len(classes)),
         novelty=_novelty(members[_NOVELTY]) if _NOVELTY in members else None,
-        tail=_tail(members[_TAIL], described["tail"], fingerprint) if described["tail"] else None,
+        tail=tail,
     )
 
 
@@ -344,7 +358,7 @@ def _check_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
 
 
 def _try(model: Model) -> None:
-    """Check that head, pool, novelty and features fit one another and give probabilities.
+    """Check that head, view, novelty and features fit one another and give probabilities.
 
     Raises
     ------
@@ -354,13 +368,12 @@ def _try(model: Model) -> None:
     for name, array in (model.training | (vars(model.novelty) if model.novelty else {})).items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(f"{name} has values that are not finite")
-    shape = layers.cut_shape(model.until, model.fingerprint.trunk.size)
-    width = pool_features(np.zeros((1, *shape), np.float32), model.pool).shape[1]
+    width = model.view.width
     rows = np.eye(3, width, dtype=np.float32)
     found = model.predict_proba_rows(rows)
     if found.shape != (3, len(model.classes)) or not np.allclose(found.sum(axis=1), 1):
         raise ValueError(f"its head does not give probabilities for {width} columns")
-    if model.novelty and model.novelty.reference.shape[1] != width:
+    if model.novelty and not 0 < model.novelty.reference.shape[1] <= width:
         raise ValueError("its novelty is of other features")
 
 
@@ -372,6 +385,16 @@ def _training(data: bytes, classes: int) -> dict[str, np.ndarray]:
     if any(kept[name].shape != expected[name] for name in kept):
         raise ValueError(f"{_TRAINING} has arrays of other shapes than {expected}")
     return kept
+
+
+def _projection(data: bytes, channels: int) -> Projection:
+    kept = load_tensors(data)
+    found = Projection(kept["mean"], kept["directions"])
+    if found.mean.shape != (channels,) or found.directions.shape[:1] != (channels,) or (
+        found.rows(np.zeros((1, 1, 1, channels))).shape[1] != Projection.width(channels)
+    ):  # fmt: skip
+        raise ValueError(f"{_VIEW} is not of {channels} channels")
+    return found
 
 
 def _tail(data: bytes, described: dict[str, Any], fingerprint: Fingerprint) -> Tail:

@@ -20,6 +20,7 @@ from ..heads.folds import usable_part
 from ..heads.leaderboard import CompareResult, CompareSettings, rank
 from ..heads.training import Examples, Trained, train
 from ..metrics import Scores, compute_scores, get_metric
+from ..network.views import View, make_view
 from ..network.weights import provider_of
 from ..progress import Progress
 from .file import lock_model, save
@@ -39,12 +40,13 @@ class FitSettings:
     Attributes
     ----------
     head : str
-        A key of `registry.HEADS`, or "best": the smallest of the heads that are not
-        significantly worse than the best of a comparison on the training images.
+        A key of `registry.HEADS`, or "best": the one with the lowest log loss of the heads that
+        are not significantly worse than the best of a comparison on the training images. A head
+        with several views is compared on each, unless `view` names one.
     heads : tuple of str
-        The heads that are compared; all by default.
-    pool : {"avg", "max", "avgmax", "flatten"}, optional
-        The pool of all heads; by default each head has its own.
+        The heads that are compared, or "all"; by default those that can win at a small cost.
+    view : str, optional
+        A key of `views.VIEWS`, for all heads; by default each head has its own.
     options : mapping
         Parameters of the head that are set; they are removed from its grid.
     class_weight : {None, "balanced"}
@@ -55,6 +57,8 @@ class FitSettings:
         Folds and repeats of the cross-validation that compares heads.
     min_per_class : int
         Classes with fewer different images to train on are left out, with a warning.
+    prefer : {"best", "small", "fast"}
+        See `leaderboard.CompareSettings`.
     budget : float, optional
         Seconds after which the comparison starts no further fold.
     test_size : float
@@ -70,13 +74,14 @@ class FitSettings:
 
     head: str = BEST
     heads: tuple[str, ...] = ()
-    pool: str | None = None
+    view: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     class_weight: str | None = None
     metric: str = "accuracy"
     folds: int = 5
     repeats: int = 1
     min_per_class: int = 2
+    prefer: str = "best"
     budget: float | None = None
     test_size: float = 0.2
     target_precision: float | None = None
@@ -89,13 +94,14 @@ class FitChanges(TypedDict, total=False):
 
     head: str
     heads: tuple[str, ...]
-    pool: str | None
+    view: str | None
     options: Mapping[str, Any]
     class_weight: str | None
     metric: str
     folds: int
     repeats: int
     min_per_class: int
+    prefer: str
     budget: float | None
     test_size: float
     target_precision: float | None
@@ -213,25 +219,27 @@ def fit(
         cache, rare = usable_part(whole, settings.min_per_class, holds_out=True)
         catalog = cache.catalog
         split = splits.train_test(catalog, cache.digests, settings.test_size, settings.seed)
-        board = _compared(cache, split, settings, progress) if settings.head == BEST else None
-        name = board.choice.head if board else settings.head
-        pool = board.choice.pool if board else settings.pool or registry.get_head(name).pool
+        board, name, view = _chosen(cache, split, settings, progress)
+        view = view.fitted(some for _, some in cache.blocks(split.train, 0, view))
         units = splits.leakage_groups(catalog, cache.digests)
-        examples = examples_of(cache, pool, split.train, units)
+        examples = examples_of(cache, view, split.train, units)
         trained = _trained(examples, name, settings)
-        test = cache.matrix(pool, images=split.test, copies=0)
+        test = cache.matrix(view, images=split.test, copies=0)
+        made = cache.fingerprint if view.kind.layers else cache.fingerprint.without_layers()
         model = Model(
             head=trained.classifier,
             head_name=name,
-            settings={"pool": pool, "seed": settings.seed, **_plain(trained.settings)},
-            pool=pool,
+            settings={"view": view.name, "seed": settings.seed, **_plain(trained.settings)},
+            view=view,
             classes=catalog.classes,
-            fingerprint=cache.fingerprint,
+            fingerprint=made,
             provider=provider_of(cache.fingerprint.trunk.weights),
             report={},
             versions=library_versions(),
             training=_training(cache, split.train, trained, examples.originals),
-            novelty=Novelty.of(examples.originals, examples.units, settings.seed),
+            novelty=Novelty.of(
+                examples.originals, examples.units, settings.seed, examples.widths[-1]
+            ),
         )
         rows = len(split.train) * (1 + cache.fingerprint.copies)
         probabilities = model.predict_proba_rows(test.X)
@@ -289,13 +297,30 @@ def _check(settings: FitSettings) -> None:
         registry.get_head(settings.head).param_candidates(settings.options)
 
 
+def _chosen(
+    cache: Cache, split: Split, settings: FitSettings, progress: Progress | None
+) -> tuple[CompareResult | None, str, View]:
+    """Return the comparison, where there is something to choose, and the head and its view."""
+    made = cache.fingerprint
+    names = [settings.view] if settings.view else []
+    if settings.head != BEST:
+        names = names or list(registry.get_head(settings.head).views_of(made))
+    if settings.head != BEST and len(names) == 1:
+        return None, settings.head, make_view(names[0], made)
+    board = _compared(cache, split, settings, progress)
+    return board, board.choice.head, make_view(board.choice.view, made)
+
+
 def _compared(
     cache: Cache, split: Split, settings: FitSettings, progress: Progress | None
 ) -> CompareResult:
     images, folds = split.to_compare_on()
+    one = settings.head != BEST
     wanted = CompareSettings(
-        heads=settings.heads,
-        pools=(settings.pool,) if settings.pool else (),
+        heads=(settings.head,) if one else settings.heads,
+        options={settings.head: settings.options} if one else {},
+        prefer=settings.prefer,
+        views=(settings.view,) if settings.view else (),
         metric=settings.metric,
         folds=settings.folds,
         repeats=settings.repeats,

@@ -1,4 +1,4 @@
-"""A model as one Keras network: a fitted head as layers, and tail, pool and head put together."""
+"""A model as one Keras network: a fitted head as layers, and tail, view and head put together."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -67,15 +67,15 @@ def _margins(classifier: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def apply_head(
-    x: Any, pool: str, head: DenseClassifier, *, dropout: float = 0.0, seed: int = 0
+    x: Any, view: str, head: DenseClassifier, *, dropout: float = 0.0, seed: int = 0
 ) -> Any:
-    """Send features through a pool and the layers of a head, and return the probabilities.
+    """Send features through a view and the layers of a head, and return the probabilities.
 
     Parameters
     ----------
     x : KerasTensor, shape (batch, height, width, channels)
-    pool : str
-        A key of `pools.POOLS`.
+    view : str
+        A key of `views.VIEWS`.
     head : DenseClassifier
         Its layers are shared: training the result trains the head.
     dropout : float
@@ -84,7 +84,7 @@ def apply_head(
         Seed of the dropout.
     """
     layers = backend.keras().layers
-    x = _pooled(x, pool)
+    x = _pooled(x, view)
     for layer in head.model_.layers[:-1]:
         x = layer(x)
     if dropout:
@@ -92,15 +92,15 @@ def apply_head(
     return head.model_.layers[-1](x)
 
 
-def _pooled(x: Any, pool: str) -> Any:
+def _pooled(x: Any, view: str) -> Any:
     layers = backend.keras().layers
     average = layers.GlobalAveragePooling2D(dtype="float32")
     maximum = layers.GlobalMaxPooling2D(dtype="float32")
-    if pool == "avg":
+    if view == "avg":
         return average(x)
-    if pool == "max":
+    if view == "max":
         return maximum(x)
-    if pool == "avgmax":
+    if view == "avgmax":
         return layers.Concatenate()([average(x), maximum(x)])
     return layers.Flatten(dtype="float32")(x)
 
@@ -108,7 +108,7 @@ def _pooled(x: Any, pool: str) -> Any:
 @backend.own_settings()
 def build_network(
     tail: Tail,
-    pool: str,
+    view: str,
     head: DenseClassifier,
     *,
     trainable: Collection[str] = (),
@@ -121,7 +121,7 @@ def build_network(
     Parameters
     ----------
     tail : Tail
-    pool, head, dropout, seed
+    view, head, dropout, seed
         See `apply_head`.
     trainable : collection of str
         Layers of the tail that are trained; the head is always trained.
@@ -131,7 +131,7 @@ def build_network(
     keras = backend.keras()
     features = keras.Input(tail.shape, name="features")
     x = apply_layers(features, tail.layers, tail.arrays, dtype or tail.precision)
-    network = keras.Model(features, apply_head(x, pool, head, dropout=dropout, seed=seed))
+    network = keras.Model(features, apply_head(x, view, head, dropout=dropout, seed=seed))
     for layer in network.layers:
         if layer.name in tail.layers:
             layer.trainable = layer.name in trainable

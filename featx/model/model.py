@@ -19,12 +19,13 @@ from ..images.inputs import Images, as_readable
 from ..images.reader import Read, Reader
 from ..images.sandbox import Job
 from ..network import layers
+from ..network.activations import Activations
 from ..network.downloads import PROVIDERS, find_weights
 from ..network.fingerprint import Fingerprint
-from ..network.pools import pool_features
 from ..network.runtime import choose_here
 from ..network.tail import Tail
 from ..network.trunk import Trunk
+from ..network.views import View
 from ..network.weights import resolve_weights
 from ..progress import Progress
 from .novelty import Novelty
@@ -51,9 +52,9 @@ class Model:
     head_name : str
         Its key in `registry.HEADS`.
     settings : dict
-        The head's parameters, with its pool and seed.
-    pool : str
-        The pool that makes features the head's rows.
+        The head's parameters, with its view and seed.
+    view : View
+        The view that makes features and layer pools the head's rows.
     classes : tuple of str
         Class names.
     fingerprint : Fingerprint
@@ -71,7 +72,7 @@ class Model:
     novelty : Novelty or None
         The reference for the novelty score.
     tail : Tail or None
-        The fine-tuned layers between the cut and the pool.
+        The fine-tuned layers between the cut and the view.
     digest : str
         SHA-256 of the file; "" while the model is not saved.
     weights : str
@@ -88,7 +89,7 @@ class Model:
     head: Any
     head_name: str
     settings: dict[str, Any]
-    pool: str
+    view: View
     classes: tuple[str, ...]
     fingerprint: Fingerprint
     provider: str
@@ -109,7 +110,7 @@ class Model:
         tuned = f", fine-tuned from {self.tail.layers[0]}" if self.tail else ""
         trunk = self.fingerprint.trunk
         return (
-            f"<featx.Model: {self.head_name} on {self.pool} of {self.until} at {trunk.size} px"
+            f"<featx.Model: {self.head_name} on {self.view.name} of {self.until} at {trunk.size} px"
             f"{tuned}; {len(self.classes)} classes: {classes}{more}>"
         )
 
@@ -184,13 +185,7 @@ class Model:
                 f"{needed}; {printable(self.weights)!r} has {chosen.digest}. Leave --weights out "
                 "for weights that featx knows, or give the very file that was extracted with."
             )
-        return Trunk(
-            chosen,
-            wanted,
-            precision=precision,
-            dtype=self.fingerprint.dtype,
-            runtime=runtime,
-        )
+        return Trunk(chosen, replace(self.fingerprint, precision=precision, runtime=runtime))
 
     def predict_proba(self, images: Images) -> np.ndarray:
         """Return the probability of each class for each image.
@@ -215,8 +210,9 @@ class Model:
             When one image is given and no list, or something that is no image.
         """
         trunk = self.fingerprint.trunk
-        reader = Reader(Job(trunk.size, trunk.resize, bits=trunk.bits))
-        given = as_readable(images, trunk.size, trunk.resize, trunk.bits)
+        job = Job(trunk.size, trunk.resize, bits=trunk.bits, more_sizes=self.fingerprint.sizes)
+        reader = Reader(job)
+        given = as_readable(images, job)
 
         def usable(reads: Iterable[Read]) -> Iterator[Read]:
             for read in reads:
@@ -226,20 +222,21 @@ class Model:
         batch = self.trunk.batch
         with contextlib.closing(reader.ahead(given, 4 * batch)) as reads:
             rows = [
-                self.predict_proba_features(features[:, 0])
-                for _, features in self.trunk.stream(usable(reads), batch)
+                self.predict_proba_activations(found.flat())
+                for _, found in self.trunk.stream(usable(reads), batch)
             ]
         return np.concatenate(rows) if rows else np.empty((0, len(self.classes)))
 
-    def predict_proba_features(self, features: np.ndarray) -> np.ndarray:
-        """Return the probabilities for features at the cut, (n, height, width, channels)."""
-        return self.predict_proba_rows(self.rows(features))
+    def predict_proba_activations(self, activations: Activations) -> np.ndarray:
+        """Return the probabilities for what the trunk gives for n images."""
+        return self.predict_proba_rows(self.rows(activations))
 
-    def rows(self, features: np.ndarray) -> np.ndarray:
-        """Return features at the cut as rows for the head, float32 (n, d)."""
-        if self._tail_here:
-            features = self._tail_here.features(features)
-        return pool_features(features, self.pool)
+    def rows(self, activations: Activations) -> np.ndarray:
+        """Return what the trunk gives for n images as rows for the head, float32 (n, d)."""
+        if self._tail_here and not self.view.kind.layers:
+            features = self._tail_here.features(activations.features)
+            activations = replace(activations, features=features)
+        return self.view.rows(activations)
 
     @functools.cached_property
     def _tail_here(self) -> Tail | None:
@@ -248,7 +245,7 @@ class Model:
 
     @backend.own_settings()
     def predict_proba_rows(self, X: np.ndarray) -> np.ndarray:
-        """Return the probabilities for rows, as `rows` or `Cache.matrix` with this pool gives them.
+        """Return the probabilities for rows, as `rows` or `Cache.matrix` with this view gives.
 
         Parameters
         ----------
@@ -259,11 +256,9 @@ class Model:
         -------
         ndarray of float64, shape (n, len(classes_))
         """
-        from sklearn.preprocessing import normalize
-
         if not len(X):
             return np.empty((0, len(self.classes)))
-        rows = normalize(X.reshape(-1, X.shape[-1]))
+        rows = X.reshape(-1, X.shape[-1])
         found = np.asarray(self.head.predict_proba(rows), np.float64)
         return found.reshape(len(X), -1, len(self.classes)).mean(axis=1)
 
@@ -280,11 +275,9 @@ class Model:
         ndarray of float64, shape (n,)
             0 to 1, see `novelty`; not a number where the model cannot tell.
         """
-        from sklearn.preprocessing import normalize
-
         if not len(X) or self.novelty is None:
             return np.full(len(X), np.nan)
-        return self.novelty.score(normalize(X[:, 0] if X.ndim == 3 else X))
+        return self.novelty.score(X[:, 0] if X.ndim == 3 else X)
 
     def predict(self, images: Images) -> np.ndarray:
         """Return the name of the most probable class for each image; see `predict_proba`."""
@@ -292,7 +285,7 @@ class Model:
 
     @property
     def until(self) -> str:
-        """The layer whose features the pool takes: the cut, or the last layer of the tail."""
+        """The layer whose features the view takes: the cut, or the last layer of the tail."""
         return self.tail.until if self.tail else self.fingerprint.trunk.cut
 
     def tail_after(self, cut: str) -> Tail:
@@ -335,7 +328,7 @@ class Model:
             "featx": __version__,
             "head": self.head_name,
             "settings": self.settings,
-            "pool": self.pool,
+            "view": self.view.name,
             "tail": {"until": self.tail.until} if self.tail else None,
             "classes": list(self.classes),
             "weights": self.provider,

@@ -39,7 +39,9 @@ class Novelty:
     distances: np.ndarray
 
     @classmethod
-    def of(cls, rows: np.ndarray, units: np.ndarray, seed: int) -> "Novelty | None":
+    def of(
+        cls, rows: np.ndarray, units: np.ndarray, seed: int, columns: int | None = None
+    ) -> "Novelty | None":
         """Return what to keep of training images, or None when they form a single group.
 
         Parameters
@@ -50,7 +52,11 @@ class Novelty:
             See `splits.leakage_groups`: images of one unit are not each other's neighbours.
         seed : int
             Seed of the choice of reference rows where there are too many.
+        columns : int, optional
+            How many of the last columns are compared; all by default. They are the last block of a
+            view: one layer tells novelty well, and the file stays small.
         """
+        rows = rows[:, rows.shape[1] - (columns or rows.shape[1]) :]
         if len(np.unique(units)) < 2:
             return None
         most = max(2, min(_MOST_ROWS, _MOST_NUMBERS // rows.shape[1]))
@@ -78,7 +84,7 @@ class Novelty:
         Parameters
         ----------
         rows : ndarray of float, shape (n, d)
-            Rows of length 1.
+            Rows as those of the training images; the last columns count, as in `of`.
 
         Returns
         -------
@@ -92,6 +98,7 @@ class Novelty:
         [0.0, 1.0]
         """
         found = np.empty(len(rows))
+        rows = rows[:, rows.shape[1] - self.reference.shape[1] :]
         for block in _blocks(len(rows)):
             distances = _distances(rows[block], self.reference).astype(np.float32)
             found[block] = np.searchsorted(self.distances, distances) / len(self.distances)

@@ -8,13 +8,14 @@ from typing import Any, Self
 from ..errors import IncompatibleError, printable, require_one_of
 from ..images import augment, decode
 from . import layers
+from .activations import PooledLayers
 
 __all__ = ["DTYPES", "Fingerprint", "TrunkFingerprint"]
 
 DTYPES = ("float16", "float32")
 
 #: Fields that earlier versions did not have, with the value that is what they did.
-_LATER = (("bits", 16),)
+_LATER: dict[str, Any] = {"bits": 16, "layers": [], "sizes": [], "mirror": False}
 
 
 class _Comparable:
@@ -120,6 +121,12 @@ class Fingerprint(_Comparable):
         "float32" or "bfloat16".
     runtime : str
         The runtime, "tensorflow", "winograd" or "openvino": they differ in the last bits.
+    layers : tuple of str
+        Layers whose pools are kept beside the features; see `activations.PooledLayers`.
+    sizes : tuple of int
+        Further sizes, beside the trunk's, of which layer pools are kept.
+    mirror : bool
+        Whether layer pools of mirrored images are kept too.
     """
 
     trunk: TrunkFingerprint
@@ -129,6 +136,26 @@ class Fingerprint(_Comparable):
     dtype: str
     precision: str
     runtime: str = "tensorflow"
+    layers: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    mirror: bool = False
+
+    def __post_init__(self) -> None:
+        self.pooled  # noqa: B018 - refuses what cannot be
+
+    @property
+    def pooled(self) -> PooledLayers:
+        """Which layers are pooled, over which passes."""
+        return PooledLayers(self.layers, (self.trunk.size, *self.sizes), self.mirror)
+
+    def without_layers(self) -> "Fingerprint":
+        """Return the fingerprint of the features at the cut alone."""
+        return dataclasses.replace(self, layers=(), sizes=(), mirror=False)
+
+    @property
+    def pools_shape(self) -> tuple[int, int, int]:
+        """Shape of the layer pools of one image with its copies: (1 + copies, passes, columns)."""
+        return (1 + self.copies, *self.pooled.shape)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -138,6 +165,7 @@ class Fingerprint(_Comparable):
     def as_dict(self) -> dict[str, Any]:
         """Return all fields, the trunk's among them, as plain values."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)[1:]}
+        own |= {"layers": list(self.layers), "sizes": list(self.sizes)}
         return {**self.trunk.as_dict(), **own}
 
     def as_json(self) -> str:
@@ -145,8 +173,11 @@ class Fingerprint(_Comparable):
 
         So the fingerprint of a cache that an earlier featx made stays the same text.
         """
-        fields = {name: value for name, value in self.as_dict().items() if (name, value) not in
-                  _LATER}  # fmt: skip
+        fields = {
+            name: value
+            for name, value in self.as_dict().items()
+            if name not in _LATER or value != _LATER[name]
+        }
         return json.dumps(fields, sort_keys=True)
 
     @classmethod
@@ -162,4 +193,5 @@ class Fingerprint(_Comparable):
         names = [field.name for field in dataclasses.fields(cls)[1:]]
         own = {name: fields.pop(name) for name in names if name in fields}
         own["augment"] = augment.as_json(own["augment"])
+        own |= {name: tuple(own[name]) for name in ("layers", "sizes") if name in own}
         return cls(TrunkFingerprint(**fields), **own)

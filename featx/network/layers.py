@@ -16,6 +16,8 @@ __all__ = [
     "Arrays",
     "apply_layers",
     "cut_shape",
+    "deepest",
+    "layer_outputs",
     "layers_between",
 ]
 
@@ -77,8 +79,21 @@ def layers_between(after: str, until: str) -> list[str]:
     return names[names.index(after) + 1 : names.index(until) + 1]
 
 
+def deepest(*names: str) -> str:
+    """Return the last of some layers, in the order of the network."""
+    return max(names, key=list(LAYERS).index)
+
+
 def apply_layers(x: Any, names: Iterable[str], arrays: Arrays, dtype: Any) -> Any:
-    """Send a Keras tensor through layers of VGG16 with these weights, and return what comes out.
+    """Send a Keras tensor through layers of VGG16, and return what the last gives.
+
+    See `layer_outputs`.
+    """
+    return list(layer_outputs(x, names, arrays, dtype).values())[-1]
+
+
+def layer_outputs(x: Any, names: Iterable[str], arrays: Arrays, dtype: Any) -> dict[str, Any]:
+    """Send a Keras tensor through layers of VGG16 with these weights, and return what each gives.
 
     Parameters
     ----------
@@ -90,13 +105,14 @@ def apply_layers(x: Any, names: Iterable[str], arrays: Arrays, dtype: Any) -> An
         Precision of the layers.
     """
     layers = backend.keras().layers
+    found = {}
     for name in names:
         if name.endswith("_pool"):
-            x = layers.MaxPooling2D(2, name=name, dtype=dtype)(x)
+            x = found[name] = layers.MaxPooling2D(2, name=name, dtype=dtype)(x)
             continue
         layer = layers.Conv2D(
             LAYERS[name][1], 3, padding="same", activation="relu", name=name, dtype=dtype
         )
-        x = layer(x)
+        x = found[name] = layer(x)
         layer.set_weights(arrays[name])
-    return x
+    return found

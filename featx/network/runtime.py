@@ -1,7 +1,7 @@
 """Which runtime computes the frozen network, and in which precision."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from .. import backend
 from ..errors import one_of, require_one_of
 from . import hardware
 from .fingerprint import TrunkFingerprint
-from .layers import INPUT, Arrays, apply_layers, layers_between
+from .layers import INPUT, Arrays, deepest, layer_outputs, layers_between
 from .openvino import compile_by_openvino
 from .openvino import has_bfloat16 as openvino_has_bfloat16
 from .preprocessing import normalize
@@ -28,8 +28,9 @@ __all__ = [
 RUNTIMES = ("auto", "tensorflow", "winograd", "openvino")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
-#: uint8 (batch, size, size, 3) → float32 (batch, height, width, channels).
-Network = Callable[[np.ndarray], np.ndarray]
+#: uint8 (batch, size, size, 3) → float32 features at the cut (batch, height, width, channels), and
+#: float32 layer pools (batch, columns).
+Network = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def choose_runtime(
@@ -128,9 +129,14 @@ def _is_native(precision: str, runtime: str) -> bool:
 
 
 def compile_network(
-    chosen: str, arrays: Arrays, fingerprint: TrunkFingerprint, precision: str, batch: int
+    chosen: str,
+    arrays: Arrays,
+    fingerprint: TrunkFingerprint,
+    precision: str,
+    batch: int,
+    pooled: Sequence[str] = (),
 ) -> Network:
-    """Return the network from pixels to the cut, compiled for batches of one size.
+    """Return the network from pixels to the cut and the layer pools, for batches of one size.
 
     Parameters
     ----------
@@ -139,8 +145,11 @@ def compile_network(
         The weights of the convolutions.
     fingerprint : TrunkFingerprint
     precision : {"float32", "bfloat16"}
-        Precision of the network.
+        Precision of the network. Means over positions are summed in float32 all the same.
     batch : int
+    pooled : sequence of str
+        Layers whose channels are pooled, before the cut or after it; see
+        `activations.PooledLayers`.
 
     Raises
     ------
@@ -152,22 +161,33 @@ def compile_network(
         "winograd": compile_by_winograd,
         "openvino": compile_by_openvino,
     }
-    return one_of("runtime", chosen, makers)(arrays, fingerprint, precision, batch)
+    return one_of("runtime", chosen, makers)(arrays, fingerprint, precision, batch, pooled)
 
 
 def _compile_by_tensorflow(
-    arrays: Arrays, fingerprint: TrunkFingerprint, precision: str, batch: int
+    arrays: Arrays,
+    fingerprint: TrunkFingerprint,
+    precision: str,
+    batch: int,
+    pooled: Sequence[str],
 ) -> Network:
     tf, keras = backend.tensorflow(), backend.keras()
     size = fingerprint.size
     pixels = keras.Input((size, size, 3), dtype="uint8")
     x = normalize(keras.ops.cast(pixels, "float32"), fingerprint.preprocessing)
-    names = layers_between(INPUT, fingerprint.cut)
-    x = apply_layers(keras.ops.cast(x, precision), names, arrays, precision)
-    model = keras.Model(pixels, x, trainable=False)
+    names = layers_between(INPUT, deepest(fingerprint.cut, *pooled))
+    outputs = layer_outputs(keras.ops.cast(x, precision), names, arrays, precision)
+    wanted = [outputs[name] for name in (fingerprint.cut, *pooled)]
+    model = keras.Model(pixels, wanted, trainable=False)
 
     @tf.function(input_signature=[tf.TensorSpec((batch, size, size, 3), tf.uint8)])
-    def features(block: Any) -> Any:
-        return tf.cast(model(block, training=False), tf.float32)
+    def activations(block: Any) -> Any:
+        features, *maps = (tf.cast(x, tf.float32) for x in model(block, training=False))
+        pools = [reduce(x, (1, 2)) for x in maps for reduce in (tf.reduce_mean, tf.reduce_max)]
+        return features, tf.concat(pools, 1) if pools else tf.zeros((batch, 0))
 
-    return lambda block: features(block).numpy()
+    def network(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        features, pools = activations(block)
+        return features.numpy(), pools.numpy()
+
+    return network

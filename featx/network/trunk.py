@@ -1,7 +1,8 @@
-"""VGG16 from pixels to the cut, frozen: batches of images become features."""
+"""VGG16, frozen: batches of images become features at the cut, and pools of layers."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy as np
 from .. import backend
 from ..errors import InputError
 from ..images.reader import Read
-from .fingerprint import TrunkFingerprint
-from .runtime import compile_network
+from .activations import Activations
+from .fingerprint import Fingerprint
+from .runtime import Network, compile_network
 from .weights import Weights
 
 __all__ = ["BATCH", "Trunk"]
@@ -20,56 +22,51 @@ BATCH = 16
 
 
 class Trunk:
-    """The frozen network. Nothing is loaded before the first call of `features`.
+    """The frozen network. Nothing is loaded before the first images.
 
     Parameters
     ----------
     weights : Weights
-    fingerprint : TrunkFingerprint
-    precision : {"float32", "bfloat16"}
-        Precision of the network.
-    dtype : {"float16", "float32"}
-        Data type of the features.
+    fingerprint : Fingerprint
+        What is computed, in which precision, by which runtime. Its copies play no part here.
     batch : int
         Images in a batch.
-    runtime : {"tensorflow", "winograd", "openvino"}
-        The library that computes the network.
     """
 
-    def __init__(
-        self,
-        weights: Weights,
-        fingerprint: TrunkFingerprint,
-        *,
-        precision: str = "float32",
-        dtype: str = "float16",
-        batch: int = BATCH,
-        runtime: str = "tensorflow",
-    ) -> None:
+    def __init__(self, weights: Weights, fingerprint: Fingerprint, *, batch: int = BATCH) -> None:
         self.weights = weights
         self.fingerprint = fingerprint
-        self.precision = precision
-        self.dtype = dtype
         self.batch = batch
-        self.runtime = runtime
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the compiled network out of a pickle: it is compiled again where it is needed."""
-        return {name: value for name, value in vars(self).items() if name != "_network"}
+        """Leave compiled networks out of a pickle: they are compiled again where needed."""
+        return {name: value for name, value in vars(self).items() if name != "_networks"}
 
     @functools.cached_property
-    def _network(self) -> Callable[[np.ndarray], np.ndarray]:
-        return compile_network(
-            self.runtime, self.weights.arrays(), self.fingerprint, self.precision, self.batch
-        )
+    def _networks(self) -> dict[int, Network]:
+        return {}
+
+    def _network(self, size: int) -> Network:
+        """Return the network for images of one size, compiled once."""
+        if size not in self._networks:
+            made = self.fingerprint
+            self._networks[size] = compile_network(
+                made.runtime,
+                self.weights.arrays(),
+                replace(made.trunk, size=size),
+                made.precision,
+                self.batch,
+                made.layers,
+            )
+        return self._networks[size]
 
     def stream(
         self,
         reads: Iterable[Read],
         together: int,
         advance: Callable[[int, int], None] | None = None,
-    ) -> Iterator[tuple[list[Read], np.ndarray]]:
-        """Yield the images of a stream that have pixels, with their features, some at a time.
+    ) -> Iterator[tuple[list[Read], Activations]]:
+        """Yield the images of a stream that have pixels, with their activations, some at a time.
 
         The rows of an image are those of its copies too; rows of images that are together fill
         batches of one size, and the last batch is padded.
@@ -85,43 +82,58 @@ class Trunk:
 
         Yields
         ------
-        (list of Read, ndarray of shape (n, 1 + copies, *fingerprint.shape))
+        (list of Read, Activations of (n, 1 + copies) images)
         """
         pending: list[Read] = []
         for read in reads:
             if len(read.pixels):
                 pending.append(read)
             if len(pending) == together:
-                yield pending, self._features_of(pending, advance)
+                yield pending, self._activations_of(pending, advance)
                 pending = []
         if pending:
-            yield pending, self._features_of(pending, advance)
+            yield pending, self._activations_of(pending, advance)
 
-    def _features_of(
+    def _activations_of(
         self, images: list[Read], advance: Callable[[int, int], None] | None
-    ) -> np.ndarray:
-        pixels = np.concatenate([image.pixels for image in images])
-        found = np.empty((len(pixels), *self.fingerprint.shape), self.dtype)
-        for start in range(0, len(pixels), self.batch):
-            stop = min(start + self.batch, len(pixels))
-            found[start:stop] = self.features(pixels[start:stop])
+    ) -> Activations:
+        sized = zip(*((image.pixels, *image.more_pixels) for image in images), strict=True)
+        pixels = [np.concatenate(same) for same in sized]
+        count = len(pixels[0])
+        found = []
+        for start in range(0, count, self.batch):
+            stop = min(start + self.batch, count)
+            found.append(self.activations([same[start:stop] for same in pixels]))
             if advance:
-                advance(stop - start, len(pixels) - stop)
-        return found.reshape(len(images), -1, *self.fingerprint.shape)
+                advance(stop - start, count - stop)
+        return Activations.joined(found).folded(count // len(images))
+
+    def features(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the features of images at the cut alone; see `activations`."""
+        return Trunk.activations(self._plain, [pixels]).features
+
+    @functools.cached_property
+    def _plain(self) -> "Trunk":
+        made = self.fingerprint
+        if made == made.without_layers():
+            return self
+        return Trunk(self.weights, made.without_layers(), batch=self.batch)
 
     @backend.own_settings()
-    def features(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the features of images at the cut.
+    def activations(self, pixels: Sequence[np.ndarray]) -> Activations:
+        """Return the features of images at the cut, and the pools of their layers.
 
         Parameters
         ----------
-        pixels : ndarray of uint8, shape (n, size, size, 3)
-            Upright RGB, as `decode.decode` makes it. Any n; the last batch is padded.
+        pixels : sequence of ndarray of uint8, shape (n, size, size, 3)
+            The images at each size of the fingerprint: upright RGB, as `decode.decode` makes it.
+            Any n; the last batch is padded.
 
         Returns
         -------
-        ndarray of float16 or float32, shape (n, *fingerprint.shape)
-            An image whose features are not finite (only odd weights do that) has none finite.
+        Activations
+            Features are float16 or float32, as the fingerprint says. An image whose features are
+            not finite (only odd weights do that) has none finite.
 
         Raises
         ------
@@ -130,19 +142,34 @@ class Trunk:
         InputError
             When features are too large for float16, or the runtime lacks the precision here.
         """
-        found = np.empty((len(pixels), *self.fingerprint.shape), self.dtype)
-        for start in range(0, len(pixels), self.batch):
-            block = pixels[start : start + self.batch]
-            padding = self.batch - len(block)
-            if padding:
-                block = np.concatenate([block, np.zeros((padding, *block.shape[1:]), np.uint8)])
-            out = self._network(block)[: self.batch - padding]
-            with np.errstate(over="ignore"):  # told below
-                kept = found[start : start + len(out)] = out.astype(self.dtype)
-            finite, fits = (np.isfinite(some).all(axis=(1, 2, 3)) for some in (out, kept))
-            if (finite & ~fits).any():
-                raise InputError(
-                    f"Features at {self.fingerprint.cut} are beyond float16's 65,504. "
-                    "Use --dtype float32."
-                )
-        return found
+        made, pooled = self.fingerprint, self.fingerprint.pooled
+        count = len(pixels[0])
+        features = np.empty((count, *made.trunk.shape), made.dtype)
+        pools = np.empty((count, *pooled.shape), np.float16)
+        sized = dict(zip(pooled.sizes, pixels, strict=True))
+        for number, one in enumerate(pooled.passes):
+            network = self._network(one.size)
+            images = sized[one.size][:, :, ::-1] if one.mirrored else sized[one.size]
+            for start in range(0, count, self.batch):
+                block = images[start : start + self.batch]
+                padding = self.batch - len(block)
+                if padding:
+                    block = np.concatenate([block, np.zeros((padding, *block.shape[1:]), np.uint8)])
+                found, means = (some[: self.batch - padding] for some in network(block))
+                stop = start + len(found)
+                self._keep(pools[start:stop, number], means)
+                if number == 0:
+                    self._keep(features[start:stop], found)
+        return Activations(features, pools)
+
+    def _keep(self, kept: np.ndarray, found: np.ndarray) -> None:
+        """Put what was found into an array of another type, where it fits."""
+        with np.errstate(over="ignore"):  # told below
+            kept[:] = found
+        axes = tuple(range(1, found.ndim))
+        finite, fits = (np.isfinite(some).all(axis=axes) for some in (found, kept))
+        if (finite & ~fits).any():
+            raise InputError(
+                f"Features at {self.fingerprint.trunk.cut} are beyond float16's 65,504. "
+                "Use --dtype float32."
+            )

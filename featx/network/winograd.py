@@ -9,7 +9,7 @@ Convolutional Neural Networks" (2016), with their matrices for the points 0, ±1
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from .. import backend
 from ..errors import InputError
 from .fingerprint import TrunkFingerprint
-from .layers import INPUT, Arrays, layers_between
+from .layers import INPUT, Arrays, deepest, layers_between
 from .preprocessing import normalize
 
 __all__ = ["TILE", "compile_by_winograd", "convolve", "transform_kernel"]
@@ -111,25 +111,30 @@ _TILES = 256
 
 
 def compile_by_winograd(
-    arrays: Arrays, fingerprint: TrunkFingerprint, precision: str, batch: int
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the network from pixels to the cut; see `runtime.compile_network`."""
+    arrays: Arrays,
+    fingerprint: TrunkFingerprint,
+    precision: str,
+    batch: int,
+    pooled: Sequence[str],
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return the network from pixels to the cut and the pools; see `runtime.compile_network`."""
     if precision != "float32":
         raise InputError(
             f"The runtime winograd computes in float32 and not in {precision}. "
             "Use --runtime tensorflow, or --precision float32."
         )
     tf = backend.tensorflow()
-    normalized, direct, quick, pool = (
+    normalized, direct, quick, pool, reduce = (
         tf.function(function, jit_compile=True)
         for function in (
             lambda x: normalize(tf.cast(x, tf.float32), fingerprint.preprocessing),
             lambda x, kernel, bias: tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "SAME") + bias),
             convolve,
             lambda x: tf.nn.max_pool2d(x, 2, 2, "VALID"),
+            lambda x: tf.concat([tf.reduce_mean(x, (1, 2)), tf.reduce_max(x, (1, 2))], 1),
         )
     )
-    names = layers_between(INPUT, fingerprint.cut)
+    names = layers_between(INPUT, deepest(fingerprint.cut, *pooled))
     layers: dict[str, Callable[[Any], Any]] = dict.fromkeys(names, pool)
     for name in layers.keys() & arrays.keys():
         kernel, bias = arrays[name]
@@ -141,19 +146,32 @@ def compile_by_winograd(
             layers[name] = functools.partial(quick, kernel=kernel, bias=bias)
     blocks = [list(some) for _, some in itertools.groupby(names, lambda name: name[:6])]
 
-    def through(block: list[str], x: Any) -> Any:
+    def through(block: list[str], x: Any) -> dict[str, Any]:
+        kept = {}
         for name in block:
             x = layers[name](x)
-        return x
+            if name in pooled:
+                kept[f"pools of {name}"] = reduce(x)
+            if name in (fingerprint.cut, block[-1]):
+                kept[name] = x
+        return kept
 
-    def network(pixels: np.ndarray) -> np.ndarray:
+    def network(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x = normalized(tf.constant(pixels))
+        found: dict[str, Any] = {}
         for block in blocks:
             tiles = math.ceil(x.shape[1] / TILE) ** 2
             few = 1 << max(0, (_TILES // tiles).bit_length() - 1)  # a power of 2 divides the batch
             parts = [x[i : i + few] for i in range(0, batch, few)]
-            x = tf.concat(list(_workers().map(functools.partial(through, block), parts)), 0)
-        return np.asarray(x.numpy())
+            done = list(_workers().map(functools.partial(through, block), parts))
+            kept = {name: tf.concat([part[name] for part in done], 0) for name in done[0]}
+            x = kept[block[-1]]
+            found |= {name: kept[name] for name in kept if name != block[-1]}
+            if fingerprint.cut in kept:
+                found[fingerprint.cut] = kept[fingerprint.cut]
+        pools = [found[f"pools of {name}"].numpy() for name in pooled]
+        empty = np.zeros((batch, 0), np.float32)
+        return found[fingerprint.cut].numpy(), np.concatenate([empty, *pools], 1)
 
     return network
 

@@ -90,7 +90,15 @@ class FileSource:
                 raise InputError("An image has one mirror image: ask for 1 copy, not more.")
         trunk = fingerprint.trunk
         self._reader = Reader(
-            Job(trunk.size, trunk.resize, policy, fingerprint.seed, copies, trunk.bits)
+            Job(
+                trunk.size,
+                trunk.resize,
+                policy,
+                fingerprint.seed,
+                copies,
+                trunk.bits,
+                fingerprint.sizes,
+            )
         )
 
     def skip(self, known: Collection[str]) -> None:
@@ -145,9 +153,9 @@ class FileSource:
                 yield read
 
         rows: list[np.ndarray] = []
-        for _, features in self._trunk.stream(noted(), self._trunk.batch):
-            some = self._model.rows(features.reshape(-1, *features.shape[2:]))
-            rows.append(some.reshape(len(features), 1 + self._copies, some.shape[1]))
+        for _, activations in self._trunk.stream(noted(), self._trunk.batch):
+            some = self._model.rows(activations.flat())
+            rows.append(some.reshape(len(activations), 1 + self._copies, some.shape[1]))
             advance(len(found) - told)
             told = len(found)
         advance(len(found) - told)
@@ -188,6 +196,8 @@ class CacheSource:
             advice="Score the images themselves, or extract them again with those settings.",
             where=str(cache.path),
         )
+        if model.view.kind.layers:
+            _require_layers(model, cache)
         if copies > cache.fingerprint.copies:
             raise InputError(
                 f"{printable(cache.path)} has {cache.fingerprint.copies} copies of each image, and "
@@ -239,8 +249,8 @@ class CacheSource:
 
     def _rows(self, images: np.ndarray) -> np.ndarray:
         found = [
-            self._model.rows(block.reshape(-1, *block.shape[2:]))
-            for _, block in self._cache.blocks(images, self._copies)
+            self._model.rows(block.flat())
+            for _, block in self._cache.blocks(images, self._copies, self._model.view)
         ]
         rows = _joined(found, 1)
         return rows.reshape(len(images), 1 + self._copies, rows.shape[-1])
@@ -260,6 +270,18 @@ class CacheSource:
             _with(list(images.digests), at, [row.digest for row in missing]),
             self._rows(np.arange(start, stop)),
         )
+
+
+def _require_layers(model: Model, cache: Cache) -> None:
+    """Check that a cache has the layer pools that a model sees."""
+    needed, there = model.view.pooled, cache.fingerprint.pooled
+    if needed == there:
+        return
+    names, passes = ", ".join(needed.names), ", ".join(map(str, needed.passes))
+    raise IncompatibleError(
+        f"{printable(cache.path)} lacks what the model sees: pools of {names}, at {passes}. Score "
+        "the images themselves, or extract them again with those layers and sizes."
+    )
 
 
 def _places(cache: Cache) -> np.ndarray:

@@ -1,0 +1,215 @@
+"""Views: which row a head sees of an image, from its features and its layer pools.
+
+A row has length 1, or a length near it: what counts is the mix of features, not their amount. It
+consists of blocks, each of a length of its own; most views have one block. Sources: square roots
+before the length is set to 1, Perronnin, Sánchez and Mensink (2010); layers of all depths,
+Garcia-Gasulla et al. (2017); covariance of positions with a matrix square root, Lin, RoyChowdhury
+and Maji (2015) and Li et al. (2017).
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+
+from ..errors import InputError, one_of
+from .activations import Activations, PooledLayers
+from .covariance import Projection
+from .fingerprint import Fingerprint
+
+__all__ = ["VIEWS", "View", "ViewKind", "make_view"]
+
+
+@dataclass(frozen=True)
+class ViewKind:
+    """A row of the table of views.
+
+    Attributes
+    ----------
+    summary : str
+        What it is, in a few words.
+    pool : callable, optional
+        For a view of the features at the cut: float32 (n, height, width, channels) → (n, d).
+    layers : bool
+        Whether it sees the layer pools.
+    projected : bool
+        Whether it has a projection that is fitted on training images.
+    """
+
+    summary: str
+    pool: Callable[[np.ndarray], np.ndarray] | None = None
+    layers: bool = False
+    projected: bool = False
+
+
+def _average(features: np.ndarray) -> np.ndarray:
+    return features.mean(axis=(1, 2))
+
+
+def _maximum(features: np.ndarray) -> np.ndarray:
+    return features.max(axis=(1, 2))
+
+
+def _average_maximum(features: np.ndarray) -> np.ndarray:
+    return np.concatenate([_average(features), _maximum(features)], axis=1)
+
+
+def _flatten(features: np.ndarray) -> np.ndarray:
+    return features.reshape(len(features), -1)
+
+
+#: The views, by name.
+VIEWS: Mapping[str, ViewKind] = MappingProxyType(
+    {
+        "avg": ViewKind("the mean of each channel over the positions", _average),
+        "max": ViewKind("the maximum of each channel over the positions", _maximum),
+        "avgmax": ViewKind("mean and maximum side by side", _average_maximum),
+        "flatten": ViewKind("all positions one by one", _flatten),
+        "layers": ViewKind("mean and maximum of several layers, a block each", layers=True),
+        "covariance": ViewKind("how the channels vary together over the positions", projected=True),
+    }
+)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A view of images of one network.
+
+    Attributes
+    ----------
+    name : str
+        A key of `VIEWS`.
+    shape : tuple of int
+        Shape of the features that it sees, (height, width, channels).
+    pooled : PooledLayers
+        The layer pools that it sees, if any.
+    projection : Projection, optional
+        Of the covariance, once it is fitted.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    pooled: PooledLayers
+    projection: Projection | None = None
+
+    @property
+    def kind(self) -> ViewKind:
+        """Its row of the table."""
+        return VIEWS[self.name]
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """The blocks of a row, in order: name → number of columns."""
+        if self.kind.layers:
+            widths = {name: span.stop - span.start for name, span in self.pooled.columns.items()}
+            sizes = self.pooled.sizes
+            return {f"{name} at {size}": width for size in sizes for name, width in widths.items()}
+        if self.kind.projected:
+            return {self.name: Projection.width(self.shape[2])}
+        height, width, channels = self.shape
+        columns = {"avgmax": 2 * channels, "flatten": height * width * channels}
+        return {self.name: columns.get(self.name, channels)}
+
+    @property
+    def width(self) -> int:
+        """Number of columns of a row."""
+        return sum(self.widths.values())
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it can make rows: it has its projection, or needs none."""
+        return not self.kind.projected or self.projection is not None
+
+    def fitted(self, blocks: Iterable[Activations]) -> "View":
+        """Return the view with its projection, fitted on the originals of training images.
+
+        A view that needs none, or has one, is returned as it is, and nothing is read.
+
+        Parameters
+        ----------
+        blocks : iterable of Activations
+            Images with their copies, (n, 1 + copies).
+        """
+        if self.is_fitted:
+            return self
+        return replace(self, projection=Projection.of(some.features[:, 0] for some in blocks))
+
+    def rows(self, activations: Activations) -> np.ndarray:
+        """Return single images as rows, float32 (n, width).
+
+        Parameters
+        ----------
+        activations : Activations
+            Of n images, without an axis of copies.
+        """
+        if self.kind.layers:
+            return self._layer_rows(activations.pools)
+        features = activations.features
+        if self.kind.projected:
+            if self.projection is None:
+                raise AssertionError(f"the view {self.name} is not fitted")
+            return self.projection.rows(features)
+        if self.kind.pool is None:
+            raise AssertionError(f"the view {self.name} has no pool")
+        return _of_length_one(self.kind.pool(features.astype(np.float32)))
+
+    def _layer_rows(self, pools: np.ndarray) -> np.ndarray:
+        """Return the blocks of each size side by side; those of a mirrored image are averaged in.
+
+        Mean and maximum of a layer are square-rooted and brought to length 1, one by one.
+        """
+        rows = np.empty((len(pools), self.width), np.float32)
+        halves = 2 * len(self.widths)
+        start = 0
+        for size in self.pooled.sizes:
+            numbers = [i for i, one in enumerate(self.pooled.passes) if one.size == size]
+            for span in self.pooled.columns.values():
+                middle = (span.start + span.stop) // 2
+                for half in (slice(span.start, middle), slice(middle, span.stop)):
+                    own = [_rooted(pools[:, number, half]) for number in numbers]
+                    stop = start + half.stop - half.start
+                    rows[:, start:stop] = sum(own) / (len(own) * math.sqrt(halves))
+                    start = stop
+        return rows
+
+
+def _rooted(values: np.ndarray) -> np.ndarray:
+    return _of_length_one(np.sqrt(np.maximum(values.astype(np.float32), 0)))
+
+
+def _of_length_one(rows: np.ndarray) -> np.ndarray:
+    """Return rows of length 1; one of zeros, or with values that are not finite, stays as it is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    usable = np.isfinite(lengths) & (lengths > 0)
+    rows /= np.where(usable, lengths, 1)[:, np.newaxis]
+    return rows
+
+
+def make_view(
+    name: str, fingerprint: Fingerprint, shape: tuple[int, int, int] | None = None
+) -> View:
+    """Return a view of what a cache or a model has of an image.
+
+    Parameters
+    ----------
+    name : str
+        A key of `VIEWS`.
+    fingerprint : Fingerprint
+    shape : tuple of int, optional
+        Shape of the features, where they are not those at the cut.
+
+    Raises
+    ------
+    InputError
+        When there is no such view, or no layer is pooled and it needs some.
+    """
+    kind = one_of("view", name, VIEWS)
+    if kind.layers and not fingerprint.layers:
+        raise InputError(
+            f"The view {name} needs layer pools, which are not there: extract again, into another "
+            "output or with --overwrite and without --layers none."
+        )
+    return View(name, shape or fingerprint.trunk.shape, fingerprint.pooled)
