@@ -14,6 +14,7 @@ import numpy as np
 from ..cache.file import Cache
 from ..errors import FeatxError, InputError, printable
 from ..metrics import Metric
+from ..network.activations import Activations
 from ..network.views import View, make_view
 from ..progress import Progress
 from .registry import Head
@@ -21,13 +22,21 @@ from .training import Examples, one_thread, train
 
 __all__ = ["Fold", "Outcome", "Task", "cross_validate", "examples_of"]
 
+_MOST_KEPT = 2 << 30  # bytes of features that are kept in memory, so as to read them once
+
 log = logging.getLogger("featx")
 
 #: Positions to train on, and to validate on.
 Fold = tuple[np.ndarray, np.ndarray]
 
 
-def examples_of(cache: Cache, view: View, images: np.ndarray, units: np.ndarray) -> Examples:
+def examples_of(
+    cache: Cache,
+    view: View,
+    images: np.ndarray,
+    units: np.ndarray,
+    read: Sequence[Activations] = (),
+) -> Examples:
     """Return images of a cache as examples.
 
     Parameters
@@ -39,22 +48,60 @@ def examples_of(cache: Cache, view: View, images: np.ndarray, units: np.ndarray)
         Labelled images.
     units : ndarray of int
         The group of each image of the cache; see `splits.leakage_groups`.
+    read : sequence of Activations, optional
+        What the cache has of these images, where it was read before.
 
     Raises
     ------
     InputError
         When features are not finite numbers.
     """
-    found = cache.matrix(view, images=images)
-    bad = np.unique(found.image[~np.isfinite(found.X).all(axis=1)])
+    if read:
+        X = np.concatenate([view.rows(some.flat()) for some in read])
+    else:
+        X = cache.matrix(view, images=images).X
+    X = X.reshape(len(images), 1 + cache.fingerprint.copies, -1)
+    bad = images[~np.isfinite(X).all(axis=(1, 2))]
     if len(bad):
         raise InputError(
             f"{len(bad)} of {len(images)} images have features that are not finite numbers, "
             f"for example {printable(cache.catalog.paths[bad[0]])}. Extract them with --overwrite."
         )
-    X = found.X.reshape(len(images), 1 + cache.fingerprint.copies, -1)
     widths = tuple(view.widths.values())
     return Examples(X, cache.catalog.labels[images], units[images], widths=widths)
+
+
+@dataclass(eq=False)
+class _Read:
+    """What the views with a projection see of some images, read once where memory allows it.
+
+    Attributes
+    ----------
+    cache : Cache
+    images : ndarray of int
+    """
+
+    cache: Cache
+    images: np.ndarray
+    _kept: list[Activations] = field(default_factory=list)
+
+    def blocks(self, view: View) -> list[Activations]:
+        """Return the images with their copies, or nothing where that is not worth the memory."""
+        size = np.prod(self.cache.fingerprint.shape) * len(self.images) * 2
+        if not self._kept and view.kind.projected and size <= _MOST_KEPT:
+            blocks = self.cache.blocks(self.images, self.cache.fingerprint.copies, view)
+            self._kept = [some for _, some in blocks]
+        return self._kept if view.kind.projected else []
+
+    def originals(self, view: View, chosen: np.ndarray) -> Iterator[Activations]:
+        """Yield the originals of images by their positions, to fit a view by."""
+        kept = self.blocks(view)
+        if not kept:
+            yield from (some for _, some in self.cache.blocks(self.images[chosen], 0, view))
+        start = 0
+        for some in kept:
+            yield some.take(chosen[(chosen >= start) & (chosen < start + len(some))] - start)
+            start += len(some)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +175,7 @@ def cross_validate(
     import joblib
 
     deadline = time.monotonic() + (np.inf if budget is None else budget)
+    read = _Read(cache, images)
     plain: dict[tuple[str, int], Examples] = {}
     reduced: dict[tuple[str, int], Examples] = {}
 
@@ -140,9 +188,8 @@ def cross_validate(
         view = make_view(task.view, cache.fingerprint)
         key = (task.view, -1 if view.is_fitted else task.fold)
         if key not in plain:
-            inside = images[folds[task.fold][0]]
-            view = view.fitted(some for _, some in cache.blocks(inside, 0, view))
-            plain[key] = examples_of(cache, view, images, units)
+            view = view.fitted(read.originals(view, folds[task.fold][0]))
+            plain[key] = examples_of(cache, view, images, units, read.blocks(view))
         if not (task.head.distances and plain[key].is_wide):
             return plain[key]
         if key not in reduced:

@@ -7,7 +7,7 @@ Kernels of several blocks of columns are averaged (Gehler and Nowozin, "On Featu
 Multiclass Object Classification", 2009).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ _CHOICE_ROWS = 2000  # rows that the strength is chosen by, at most
 _EXACT_ROWS = 20_000  # above, kernels are approximated by landmarks
 _LANDMARKS = 4000
 _DOUBLE_ROWS = 5000  # above, matrices of rows by rows are float32
-_MEDIAN_ROWS = 2000  # rows that a bandwidth is found by, at most
+_MEDIAN_ROWS = 500  # rows that a bandwidth is found by, at most
 _BLOCK = 4096
 
 
@@ -75,6 +75,7 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
         groups: np.ndarray | None = None,
         widths: Sequence[int] = (),
         originals: np.ndarray | None = None,
+        judge: Callable[[np.ndarray, np.ndarray], Any] | None = None,
     ) -> "RidgeKernelClassifier":
         """Fit to rows.
 
@@ -88,6 +89,9 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
             Columns of each block; by default there is one block.
         originals : ndarray of int, optional
             Rows whose left-out scores are wanted, all by default.
+        judge : callable, optional
+            (left-out scores, true columns) → how good a strength is; more is better. By default the
+            log likelihood after calibration.
         """
         X = np.asarray(X, np.float32)
         self.classes_, y = np.unique(y, return_inverse=True)
@@ -96,7 +100,9 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
         self.widths_ = tuple(widths) or (X.shape[1],)
         targets = np.where(y[:, np.newaxis] == np.arange(len(self.classes_)), 1.0, -1.0)
         weights = self._weights(y)
-        self.alpha_ = self.alpha or self._chosen(X, y, targets, weights, groups, originals)
+        self.alpha_ = self.alpha or self._chosen(
+            X, y, targets, weights, groups, originals, judge or _likelihood
+        )
         self.left_out_ = self._fit(X, targets, weights, groups, self.alpha_)[originals]
         return self
 
@@ -113,19 +119,20 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
         weights: np.ndarray,
         groups: np.ndarray,
         originals: np.ndarray,
+        judge: Callable[[np.ndarray, np.ndarray], Any],
     ) -> float:
-        """Return the strength with the lowest log loss of left-out scores, by some of the rows."""
+        """Return the strength that is judged best by left-out scores, on some of the rows."""
         rows = _some_units(groups, _CHOICE_ROWS, self.random_state)
-        asked = np.flatnonzero(np.isin(rows, originals))
+        asked = np.isin(rows, originals)
         trial = RidgeKernelClassifier(self.kernel, random_state=self.random_state)
         trial.classes_, trial.widths_ = self.classes_, self.widths_
-        losses = []
         grams: dict[str, np.ndarray] = {}
-        for alpha in ALPHAS:
+
+        def worth(alpha: float) -> Any:
             found = trial._fit(X[rows], targets[rows], weights[rows], groups[rows], alpha, grams)
-            scores, truth = found[asked], y[rows][asked]
-            losses.append(mean_log_loss(best_inverse_temperature(scores, truth) * scores, truth))
-        return ALPHAS[int(np.argmin(losses))]
+            return judge(found[asked], y[rows[asked]])
+
+        return max(ALPHAS, key=worth)
 
     def _fit(
         self,
@@ -146,11 +153,13 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
                 self.coef_, self.intercept_ = coef[:, :-1], coef[:, -1]
                 return found
             if "linear" not in grams:
-                grams["linear"] = X.astype(np.float64) @ X.T.astype(np.float64) + 1
+                grams["linear"] = (X @ X.T).astype(np.float64) + 1
             duals, found = left_out(grams["linear"], targets, noise, groups)
             self.coef_, self.intercept_ = duals.T @ X, duals.sum(axis=0)
             return found
-        self.medians_ = _medians(X, self.widths_, self.random_state)
+        if "medians" not in grams:
+            grams["medians"] = np.array(_medians(X, self.widths_, self.random_state))
+        self.medians_ = grams["medians"].tolist()
         if len(X) <= _EXACT_ROWS:
             self._keep(X)
             if "rbf" not in grams:
@@ -178,13 +187,13 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
         """Keep rows to compare others with, as whole numbers of a 127th of the block's largest."""
         blocks = np.split(rows, np.cumsum(self.widths_)[:-1], axis=1)
         self.steps_ = [max(float(np.abs(block).max(initial=0)), 1e-12) / 127 for block in blocks]
-        steps = np.repeat(np.float32(self.steps_), self.widths_)
+        steps = np.repeat(np.array(self.steps_, np.float32), self.widths_)
         self.support_ = np.rint(rows / steps).astype(np.int8)
 
     @property
     def _support(self) -> np.ndarray:
         """The rows that are kept, float32 (m, d)."""
-        return self.support_ * np.repeat(np.float32(self.steps_), self.widths_)
+        return self.support_ * np.repeat(np.array(self.steps_, np.float32), self.widths_)
 
     def _kernel(self, rows: np.ndarray) -> np.ndarray:
         """Return the mean of the blocks' Gaussian kernels with the kept rows, float32 (n, m)."""
@@ -278,6 +287,10 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
         ):
             raise ValueError("its arrays do not fit one another")
         return made
+
+
+def _likelihood(scores: np.ndarray, y: np.ndarray) -> float:
+    return -mean_log_loss(best_inverse_temperature(scores, y) * scores, y)
 
 
 # Leaving out ------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """From examples to a fitted head: settings chosen and probabilities calibrated on inner folds."""
 
+import functools
 import logging
 import warnings
 from collections.abc import Sequence
@@ -165,7 +166,7 @@ def _train(
     out_of_fold: bool,
 ) -> Trained:
     if head.leaves_out:
-        return _left_out(head, examples, candidates[0], seed)
+        return _left_out(head, examples, candidates[0], metric, seed)
     rows, space = examples, None
     if head.distances and examples.is_wide:
         rows, space = examples.in_row_space()
@@ -191,16 +192,29 @@ def _train(
     return Trained(classifier, chosen.settings, chosen.out_of_fold)
 
 
-def _left_out(head: Head, examples: Examples, settings: dict[str, Any], seed: int) -> Trained:
+def _left_out(
+    head: Head, examples: Examples, settings: dict[str, Any], metric: Metric, seed: int
+) -> Trained:
     """Fit a head that chooses for itself, and calibrate it on its scores for left-out images."""
-    classifier = _fit(head, settings, examples, seed)
-    scores = classifier.left_out_
-    factor = best_inverse_temperature(scores, examples.y)
+    classifier = _fit(head, settings, examples, seed, metric)
+    trial = _judged(classifier.left_out_, examples.y, metric, head.calibrated)
     return Trained(
-        TemperatureScaled.of(classifier, factor),
+        TemperatureScaled.of(classifier, trial.inverse_temperature),
         {**settings, "alpha": classifier.alpha_},
-        softmax(factor * scores, axis=1),
+        trial.out_of_fold,
     )
+
+
+def _worth(metric: Metric, scores: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    return _judged(scores, y, metric, calibrated=True).score
+
+
+def _judged(scores: np.ndarray, y: np.ndarray, metric: Metric, calibrated: bool) -> _Trial:
+    """Return how good the scores of images are that were not trained on."""
+    temperature = best_inverse_temperature(scores, y) if calibrated else 1.0
+    probabilities = softmax(temperature * scores, axis=1)
+    score = (metric.utility(y, probabilities), -mean_log_loss(temperature * scores, y))
+    return _Trial({}, score, temperature, probabilities)
 
 
 def _exact(settings: dict[str, Any]) -> dict[str, Any]:
@@ -252,14 +266,16 @@ def _trial(
             scores[outside] = decision_scores(fitted, examples.originals[outside])
         except ValueError as error:
             raise InputError(f"This head cannot score with {settings}: {error}") from error
-    temperature = best_inverse_temperature(scores, examples.y) if head.calibrated else 1.0
-    probabilities = softmax(temperature * scores, axis=1)
-    likelihood = -mean_log_loss(temperature * scores, examples.y)
-    score = (metric.utility(examples.y, probabilities), likelihood)
-    return _Trial(settings, score, temperature, probabilities)
+    return replace(_judged(scores, examples.y, metric, head.calibrated), settings=settings)
 
 
-def _fit(head: Head, settings: dict[str, Any], examples: Examples, seed: int) -> Any:
+def _fit(
+    head: Head,
+    settings: dict[str, Any],
+    examples: Examples,
+    seed: int,
+    metric: Metric | None = None,
+) -> Any:
     each = examples.X.shape[1]
     X = examples.X.reshape(-1, examples.X.shape[2])
     y = np.repeat(examples.y, each)
@@ -275,7 +291,8 @@ def _fit(head: Head, settings: dict[str, Any], examples: Examples, seed: int) ->
                 return classifier.fit(X, y, groups=units)
             if head.leaves_out:
                 originals = np.arange(0, len(X), each)
-                return classifier.fit(X, y, units, examples.widths, originals)
+                judge = functools.partial(_worth, metric) if metric else None
+                return classifier.fit(X, y, units, examples.widths, originals, judge)
             return classifier.fit(X, y)
     except ValueError as error:
         raise InputError(f"This head cannot learn from {len(y)} rows: {error}") from error

@@ -16,8 +16,6 @@ import numpy as np
 __all__ = ["Projection"]
 
 _DIRECTIONS = 96
-_POSITIONS = 20  # of an image, that the directions are found by
-_MOST_POSITIONS = 100_000
 _RIDGE = 1e-3  # of the mean eigenvalue, added to the covariance
 _BLOCK = 32  # images that a thread does at a time
 
@@ -50,24 +48,17 @@ class Projection:
         ----------
         blocks : iterable of ndarray, shape (n, height, width, channels)
         """
-        random = np.random.default_rng(0)
-        sample: list[np.ndarray] = []
-        total, count = np.zeros(0), 0
+        count, total, moment = 0, np.zeros(1), np.zeros(1)
         for features in blocks:
-            positions = features.reshape(len(features), -1, features.shape[3])
-            total = positions.sum(axis=(0, 1), dtype=np.float64) + (total if count else 0)
-            count += positions.shape[0] * positions.shape[1]
-            few = min(_POSITIONS, positions.shape[1])
-            if sum(map(len, sample)) < _MOST_POSITIONS:
-                chosen = random.permuted(np.tile(np.arange(positions.shape[1]), (len(features), 1)),
-                                         axis=1)[:, :few]  # fmt: skip
-                some = np.take_along_axis(positions, chosen[:, :, np.newaxis], axis=1)
-                sample.append(some.reshape(-1, positions.shape[2]).astype(np.float32))
+            images = features[np.isfinite(features).all(axis=(1, 2, 3))]
+            positions = images.reshape(-1, features.shape[3]).astype(np.float32)
+            count += len(positions)
+            total = total + positions.sum(axis=0, dtype=np.float64)
+            moment = moment + (positions.T @ positions).astype(np.float64)
         mean = total / max(count, 1)
-        rows = np.concatenate(sample).astype(np.float64) - mean
-        values, vectors = np.linalg.eigh(rows.T @ rows)
-        largest = np.argsort(values)[::-1][:_DIRECTIONS]
-        return cls(mean.astype(np.float32), vectors[:, largest].astype(np.float32))
+        _, vectors = np.linalg.eigh(moment / max(count, 1) - np.outer(mean, mean))
+        directions = vectors[:, ::-1][:, :_DIRECTIONS]
+        return cls(mean.astype(np.float32), directions.astype(np.float32))
 
     def rows(self, features: np.ndarray) -> np.ndarray:
         """Return images as rows of length 1, float32 (n, width).
