@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import InputError
 from ..heads.registry import HEADS
 from ..heads.training import Examples, train
 from ..metrics import METRICS
-from ..model.keras_network import can_be_layers
 from ..model.model import Model
 from ..network.views import VIEWS
 
@@ -48,12 +46,9 @@ class HeadKind:
         return HEADS[self.name].layers and VIEWS[self.view].pool is not None
 
     def or_layers(self, model: Model) -> "HeadKind":
-        """Return this head, or the best of the model's leaderboard that can become layers.
+        """Return this head, or the best of the model's leaderboard that can become layers, or ridge.
 
-        Raises
-        ------
-        InputError
-            When no head of the leaderboard can.
+        What a head of the model's own kind cannot be as layers, `ridge` on avg is nearly.
         """
         if self.can_be_layers:
             return self
@@ -69,10 +64,11 @@ class HeadKind:
                     self.name, self.view, name, view,
                 )  # fmt: skip
                 return kind
-        raise InputError(
-            f"The head {self.name} cannot become layers of a network, and the model's leaderboard "
-            f"has none that can. Fit one of {', '.join(can_be_layers())}."
-        )
+        log.info(
+            "The head %s on %s cannot become layers after the network. Fine-tuning starts from "
+            "ridge on avg.", self.name, self.view,
+        )  # fmt: skip
+        return HeadKind("ridge", {}, "avg")
 
     def fitted(self, examples: Examples, seed: int) -> Any:
         """Fit the head to examples and calibrate it as `fit` does; return the classifier.
