@@ -46,7 +46,7 @@ class HeadKind:
         return HEADS[self.name].layers and VIEWS[self.view].pool is not None
 
     def or_layers(self, model: Model) -> "HeadKind":
-        """Return this head, or the best of the model's leaderboard that can become layers, or ridge.
+        """Return this head, or the best of the leaderboard that can become layers, or `ridge`.
 
         What a head of the model's own kind cannot be as layers, `ridge` on avg is nearly.
         """
