@@ -20,7 +20,7 @@ from ..network.runtime import PRECISIONS
 from ..plain import plain
 from ..storage import files, locks
 from .file import load
-from .keras_network import apply_head, head_as_network
+from .keras_network import VIEW, apply_head, apply_view, head_as_network, require_layers
 from .model import Model
 
 __all__ = ["ExportResult", "export"]
@@ -109,6 +109,7 @@ def export(
     if not isinstance(model, Model):
         model = load(model)
     head = head_as_network(model.head_name, model.head)
+    require_layers(model.view)
     described = {
         "classes": list(model.classes),
         "size": model.fingerprint.trunk.size,
@@ -157,17 +158,17 @@ def _check(network: Any, model: Model, precision: str) -> float:
     pixels = np.random.default_rng(0).integers(0, 256, (_CHECKED, size, size, 3), np.uint8)
     exact = replace(model, precision=precision, runtime="tensorflow")
     activations = exact.trunk.activations([pixels])
-    features = activations.features.astype(np.float32)
-    expected = exact.predict_proba_activations(activations)
+    rows = exact.rows(activations)
+    expected = exact.predict_proba_rows(rows)
     apart = float(np.abs(network.predict_on_batch(pixels) - expected).max())
-    if exact.tail:
-        features = replace(exact.tail, precision=precision).features(features)
-    last = backend.keras().Model(network.input, network.get_layer(model.until).output)
-    off = np.abs(last.predict_on_batch(pixels) - features).max() / max(features.max(), 1e-9)
+    last = backend.keras().Model(network.input, network.get_layer(VIEW).output)
+    seen = np.array(last.predict_on_batch(pixels), np.float32)
+    seen /= np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-12)
+    off = np.abs(seen - rows).max() / max(np.abs(rows).max(), 1e-9)
     tolerance = _TOLERANCE[precision]
     if apart > tolerance or off > tolerance:
         raise AssertionError(
-            f"the exported network is {apart:.2g} apart from the model, its features {off:.2g}"
+            f"the exported network is {apart:.2g} apart from the model, its rows {off:.2g}"
         )
     return apart
 
@@ -177,7 +178,8 @@ def _network(model: Model, head: Any, precision: str) -> Any:
     keras = backend.keras()
     trunk = model.fingerprint.trunk
     arrays = dict(model.trunk.weights.arrays())
-    names = layers.layers_between(layers.INPUT, trunk.cut)
+    pooled = model.view.pooled.names if model.view.kind.layers else ()
+    names = layers.layers_between(layers.INPUT, layers.deepest(trunk.cut, *pooled))
     if model.tail:
         names += model.tail.layers
         arrays |= model.tail.arrays
@@ -189,8 +191,9 @@ def _network(model: Model, head: Any, precision: str) -> Any:
     x = keras.layers.Rescaling(scale, offset, name="normalize")(pixels)
     # Weights stay in float32, which every version of Keras can save.
     policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
-    x = layers.apply_layers(x, names, arrays, policy)
-    return keras.Model(pixels, apply_head(x, model.view.name, head), name="featx")
+    outputs = layers.layer_outputs(x, names, arrays, policy)
+    seen = {name: outputs[name] for name in pooled or (model.until,)}
+    return keras.Model(pixels, apply_head(apply_view(model.view.name, seen), head), name="featx")
 
 
 def _with_metadata(saved: bytes, described: dict[str, Any]) -> bytes:

@@ -1,6 +1,6 @@
 """A model as one Keras network: a fitted head as layers, and tail, view and head put together."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,22 @@ from ..heads.calibration import TemperatureScaled
 from ..heads.dense import DenseClassifier
 from ..network.layers import CONVOLUTIONS, apply_layers
 from ..network.tail import Tail
+from ..network.views import VIEWS, View
 
-__all__ = ["apply_head", "build_network", "can_be_layers", "head_as_network", "tail_of"]
+__all__ = [
+    "VIEW",
+    "apply_head",
+    "apply_view",
+    "build_network",
+    "can_be_layers",
+    "head_as_network",
+    "require_layers",
+    "tail_of",
+]
+
+
+#: The name of the layer that gives what a head sees.
+VIEW = "view"
 
 
 def can_be_layers() -> list[str]:
@@ -66,16 +80,13 @@ def _margins(classifier: Any) -> tuple[np.ndarray, np.ndarray]:
     return 2 * centroids * weights, offsets
 
 
-def apply_head(
-    x: Any, view: str, head: DenseClassifier, *, dropout: float = 0.0, seed: int = 0
-) -> Any:
-    """Send features through a view and the layers of a head, and return the probabilities.
+def apply_head(rows: Any, head: DenseClassifier, *, dropout: float = 0.0, seed: int = 0) -> Any:
+    """Send rows through the layers of a head, and return the probabilities.
 
     Parameters
     ----------
-    x : KerasTensor, shape (batch, height, width, channels)
-    view : str
-        A key of `views.VIEWS`.
+    rows : KerasTensor, shape (batch, d)
+        See `apply_view`.
     head : DenseClassifier
         Its layers are shared: training the result trains the head.
     dropout : float
@@ -83,26 +94,59 @@ def apply_head(
     seed : int
         Seed of the dropout.
     """
-    layers = backend.keras().layers
-    x = _pooled(x, view)
     for layer in head.model_.layers[:-1]:
-        x = layer(x)
+        rows = layer(rows)
     if dropout:
-        x = layers.Dropout(dropout, seed=seed)(x)
-    return head.model_.layers[-1](x)
+        rows = backend.keras().layers.Dropout(dropout, seed=seed)(rows)
+    return head.model_.layers[-1](rows)
 
 
-def _pooled(x: Any, view: str) -> Any:
-    layers = backend.keras().layers
-    average = layers.GlobalAveragePooling2D(dtype="float32")
-    maximum = layers.GlobalMaxPooling2D(dtype="float32")
+def apply_view(view: str, outputs: Mapping[str, Any]) -> Any:
+    """Return what a view sees of a network's layers; a head brings it to length 1 itself.
+
+    Parameters
+    ----------
+    view : str
+        A key of `views.VIEWS` that has a pool, or "layers" over one pass.
+    outputs : mapping of str to KerasTensor, shape (batch, height, width, channels)
+        The layers that it sees, in order: the one whose features the head takes, or those that are
+        pooled.
+    """
+    keras = backend.keras()
+    exact: dict[str, Any] = {"dtype": "float32"}
+    average, maximum = keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D
+    if view == "layers":
+        pooled = [pool(**exact)(x) for x in outputs.values() for pool in (average, maximum)]
+        roots = [keras.ops.sqrt(keras.ops.relu(x)) for x in pooled]
+        equal = [keras.layers.UnitNormalization(**exact)(x) for x in roots]
+        return keras.layers.Concatenate(name=VIEW, **exact)(equal)
+    (x,) = outputs.values()
     if view == "avg":
-        return average(x)
+        return average(name=VIEW, **exact)(x)
     if view == "max":
-        return maximum(x)
+        return maximum(name=VIEW, **exact)(x)
     if view == "avgmax":
-        return layers.Concatenate()([average(x), maximum(x)])
-    return layers.Flatten(dtype="float32")(x)
+        both = [average(**exact)(x), maximum(**exact)(x)]
+        return keras.layers.Concatenate(name=VIEW, **exact)(both)
+    return keras.layers.Flatten(name=VIEW, **exact)(x)
+
+
+def require_layers(view: View) -> None:
+    """Check that a view can become Keras layers.
+
+    Raises
+    ------
+    InputError
+        When it has a projection, or sees more than one pass of an image.
+    """
+    kind = view.kind
+    if kind.projected or (kind.layers and len(view.pooled.passes) > 1):
+        able = [name for name, one in VIEWS.items() if one.pool]
+        raise InputError(
+            f"The view {view.name} over {' and '.join(map(str, view.pooled.passes))} pixels cannot "
+            f"become layers of a network. Fit ridge on layers of one size without mirrored images, "
+            f"or on one of {', '.join(able)}."
+        )
 
 
 @backend.own_settings()
@@ -122,7 +166,7 @@ def build_network(
     ----------
     tail : Tail
     view, head, dropout, seed
-        See `apply_head`.
+        See `apply_view` and `apply_head`.
     trainable : collection of str
         Layers of the tail that are trained; the head is always trained.
     dtype : keras.DTypePolicy, optional
@@ -131,7 +175,8 @@ def build_network(
     keras = backend.keras()
     features = keras.Input(tail.shape, name="features")
     x = apply_layers(features, tail.layers, tail.arrays, dtype or tail.precision)
-    network = keras.Model(features, apply_head(x, view, head, dropout=dropout, seed=seed))
+    rows = apply_view(view, {tail.until: x})
+    network = keras.Model(features, apply_head(rows, head, dropout=dropout, seed=seed))
     for layer in network.layers:
         if layer.name in tail.layers:
             layer.trainable = layer.name in trainable

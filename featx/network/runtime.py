@@ -177,14 +177,19 @@ def _compile_by_tensorflow(
     x = normalize(keras.ops.cast(pixels, "float32"), fingerprint.preprocessing)
     names = layers_between(INPUT, deepest(fingerprint.cut, *pooled))
     outputs = layer_outputs(keras.ops.cast(x, precision), names, arrays, precision)
-    wanted = [outputs[name] for name in (fingerprint.cut, *pooled)]
+    wanted = {name: outputs[name] for name in (fingerprint.cut, *pooled)}
     model = keras.Model(pixels, wanted, trainable=False)
 
     @tf.function(input_signature=[tf.TensorSpec((batch, size, size, 3), tf.uint8)])
     def activations(block: Any) -> Any:
-        features, *maps = (tf.cast(x, tf.float32) for x in model(block, training=False))
-        pools = [reduce(x, (1, 2)) for x in maps for reduce in (tf.reduce_mean, tf.reduce_max)]
-        return features, tf.concat(pools, 1) if pools else tf.zeros((batch, 0))
+        found = model(block, training=False)
+        exact = {name: tf.cast(x, tf.float32) for name, x in found.items()}
+        pools = [
+            reduce(exact[name], (1, 2))
+            for name in pooled
+            for reduce in (tf.reduce_mean, tf.reduce_max)
+        ]
+        return exact[fingerprint.cut], tf.concat(pools, 1) if pools else tf.zeros((batch, 0))
 
     def network(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         features, pools = activations(block)

@@ -1,13 +1,12 @@
 """Views: which row a head sees of an image, from its features and its layer pools.
 
-A row has length 1, or a length near it: what counts is the mix of features, not their amount. It
-consists of blocks, each of a length of its own; most views have one block. Sources: square roots
+A row has length 1: what counts is the mix of features, not their amount. It consists of blocks of
+columns, of about equal lengths; most views have one. Sources: square roots
 before the length is set to 1, Perronnin, Sánchez and Mensink (2010); layers of all depths,
 Garcia-Gasulla et al. (2017); covariance of positions with a matrix square root, Lin, RoyChowdhury
 and Maji (2015) and Li et al. (2017).
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -156,12 +155,11 @@ class View:
         return _of_length_one(self.kind.pool(features.astype(np.float32)))
 
     def _layer_rows(self, pools: np.ndarray) -> np.ndarray:
-        """Return the blocks of each size side by side; those of a mirrored image are averaged in.
+        """Return the blocks of each size side by side; those of a mirrored image are added.
 
         Mean and maximum of a layer are square-rooted and brought to length 1, one by one.
         """
         rows = np.empty((len(pools), self.width), np.float32)
-        halves = 2 * len(self.widths)
         start = 0
         for size in self.pooled.sizes:
             numbers = [i for i, one in enumerate(self.pooled.passes) if one.size == size]
@@ -170,9 +168,9 @@ class View:
                 for half in (slice(span.start, middle), slice(middle, span.stop)):
                     own = [_rooted(pools[:, number, half]) for number in numbers]
                     stop = start + half.stop - half.start
-                    rows[:, start:stop] = sum(own) / (len(own) * math.sqrt(halves))
+                    rows[:, start:stop] = sum(own)
                     start = stop
-        return rows
+        return _of_length_one(rows)
 
 
 def _rooted(values: np.ndarray) -> np.ndarray:
