@@ -42,7 +42,7 @@ _HOMES = {
     "CheckResult": "images.check",
     "Catalog": "dataset.catalog",
     "CompareResult": "heads.leaderboard",
-    "CompareSettings": "heads.leaderboard",
+    "CompareSettings": "heads.settings",
     "CorruptError": "errors",
     "EvaluateResult": "scoring.evaluate",
     "EvaluateSettings": "scoring.evaluate",
@@ -97,7 +97,8 @@ if TYPE_CHECKING:
     )
     from .finetuning.finetune import FinetuneResult, FinetuneSettings, finetune
     from .heads.compare import compare
-    from .heads.leaderboard import CompareResult, CompareSettings
+    from .heads.leaderboard import CompareResult
+    from .heads.settings import CompareSettings
     from .images.check import CheckResult, check
     from .images.preview import PreviewResult, PreviewSettings, preview
     from .model.export import ExportResult, export

@@ -21,9 +21,8 @@ import copy
 import functools
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
@@ -34,6 +33,7 @@ from ..network.activations import Activations
 from ..network.fingerprint import Fingerprint
 from ..network.views import View, make_view
 from ..storage import files, kinds
+from .rows import CacheRows, Matrix
 from .structure import (
     FORMAT,
     IMAGE_COLUMNS,
@@ -46,48 +46,10 @@ from .structure import (
     sealed_version,
 )
 
-__all__ = ["Cache", "CacheRows", "Matrix"]
+__all__ = ["Cache"]
 
 _READ_PICTURES = 64
 _READ_PATHS = 1 << 14
-
-
-class Matrix(NamedTuple):
-    """Features as scikit-learn takes them.
-
-    `X` is float32 of shape (rows, d), `y` the int32 labels (rows,), and `image` the index of
-    the image in the cache that each row comes from (rows,).
-    """
-
-    X: np.ndarray
-    y: np.ndarray
-    image: np.ndarray
-
-    @property
-    def picture(self) -> np.ndarray:
-        """`image` by the name that it had until now; it goes with version 0.2."""
-        return self.image
-
-
-# Reading ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class CacheRows:
-    """The rows of a cache.
-
-    Attributes
-    ----------
-    catalog : Catalog
-    digests : ndarray of str, shape (n,)
-        SHA-256 of the bytes that were decoded, in hexadecimal.
-    sizes : ndarray of int32, shape (n, 2)
-        Width and height of the upright image.
-    """
-
-    catalog: Catalog
-    digests: np.ndarray
-    sizes: np.ndarray
 
 
 class Cache:
@@ -199,7 +161,7 @@ class Cache:
         if len(labels) and not -1 <= labels.min() <= labels.max() < classes:
             raise ValueError(f"a label is outside the {classes} classes")
 
-    def rows(self, start: int, stop: int) -> "CacheRows":
+    def rows(self, start: int, stop: int) -> CacheRows:
         """Return what images `start` to `stop` are; only these are read.
 
         Raises
@@ -227,7 +189,7 @@ class Cache:
             raise ValueError(f"{printable(self.path)} is closed; read from it before that.")
 
     @functools.cached_property
-    def _images(self) -> "CacheRows":
+    def _images(self) -> CacheRows:
         return self.rows(0, len(self))
 
     @property

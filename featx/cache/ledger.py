@@ -9,7 +9,7 @@ from ..dataset.catalog import Catalog
 from ..errors import CorruptError, InputError, printable
 from ..images.decode import REASONS
 from ..images.reader import Read
-from .file import CacheRows
+from .rows import CacheRows
 from .structure import Skipped
 
 __all__ = ["Ledger"]

@@ -6,8 +6,9 @@ from ..dataset.catalog import Catalog
 from ..errors import InputError, printable
 from ..images import decode
 from ..storage import files
-from .file import Cache, CacheRows
+from .file import Cache
 from .parts import Place
+from .rows import CacheRows
 from .structure import Removed
 
 __all__ = ["removed_images", "require_same_source"]

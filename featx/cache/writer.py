@@ -14,8 +14,9 @@ from ..errors import StorageError, printable
 from ..network.activations import Activations
 from ..network.fingerprint import Fingerprint
 from ..storage import files
-from .file import Cache, CacheRows
+from .file import Cache
 from .parts import PartReader, Parts
+from .rows import CacheRows
 from .structure import FORMAT, USER_BLOCK, Removed, Skipped, user_block, version_of
 
 __all__ = ["assemble"]

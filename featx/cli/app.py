@@ -60,7 +60,7 @@ command(
     "featx compare",
     "featx compare features.h5 --heads logreg,rbf-svm --views all",
     "featx compare --metric log-loss --repeats 3 --out board.csv",
-    settings="heads.leaderboard.CompareSettings",
+    settings="heads.settings.CompareSettings",
 )(compare)
 command(
     app,

@@ -89,7 +89,7 @@ def compare(
     with exit_on_error(json, quiet=quiet):
         from ..heads.compare import compare as run
         from ..heads.compare import write_leaderboard
-        from ..heads.leaderboard import CompareSettings
+        from ..heads.settings import CompareSettings
         from ..storage.files import require_new
 
         settings = settings_from(

@@ -13,7 +13,8 @@ from ..errors import InputError, printable
 from ..progress import Progress
 from ..storage import files, locks
 from .folds import usable_part
-from .leaderboard import CompareChanges, CompareResult, CompareSettings, rank
+from .leaderboard import CompareResult, rank
+from .settings import CompareChanges, CompareSettings
 
 __all__ = ["compare", "write_leaderboard"]
 

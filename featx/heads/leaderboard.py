@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
@@ -22,71 +22,13 @@ from ..progress import Progress
 from . import registry
 from .crossval import Fold, Outcome, Task, cross_validate
 from .folds import possible_folds, repeated_folds
+from .settings import CompareSettings
 
-__all__ = ["PREFERENCES", "CompareChanges", "CompareResult", "CompareSettings", "Entry", "rank"]
+__all__ = ["PREFERENCES", "CompareResult", "Entry", "rank"]
 
 log = logging.getLogger("featx")
 
 _DRAWS = 500  # bootstrap samples, where there is a single fold
-
-
-@dataclass(frozen=True)
-class CompareSettings:
-    """Which heads are compared, and how.
-
-    Attributes
-    ----------
-    heads : tuple of str
-        Keys of `registry.HEADS`; "all" for all, and by default those that can win. "dummy" is
-        always among them.
-    views : tuple of str
-        Views that every head is tried on, or "all"; by default each head's own.
-    metric : str
-        A key of `metrics.METRICS`.
-    folds, repeats : int
-        Cross-validation over images, each repeat with folds of its own. Where a class has fewer
-        different images than there are folds, there are as many folds as it has.
-    min_per_class : int
-        Classes with fewer different images to train on are left out, with a warning.
-    seed : int
-    budget : float, optional
-        Seconds after which no further fold is started.
-    class_weight : {None, "balanced"}
-        For the heads that take it.
-    options : mapping
-        Head → changes of its options.
-    prefer : {"best", "small", "fast"}
-        Which of the tied heads is chosen: the one with the lowest log loss, the smallest in bytes,
-        or the quickest to score with.
-    """
-
-    heads: tuple[str, ...] = ()
-    views: tuple[str, ...] = ()
-    metric: str = "accuracy"
-    folds: int = 5
-    repeats: int = 1
-    min_per_class: int = 2
-    seed: int = 0
-    budget: float | None = None
-    class_weight: str | None = None
-    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    prefer: str = "best"
-
-
-class CompareChanges(TypedDict, total=False):
-    """The fields of `CompareSettings` as keywords, for editors and type checkers."""
-
-    heads: tuple[str, ...]
-    views: tuple[str, ...]
-    metric: str
-    folds: int
-    repeats: int
-    min_per_class: int
-    seed: int
-    budget: float | None
-    class_weight: str | None
-    options: Mapping[str, Mapping[str, Any]]
-    prefer: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend
 from ..errors import CorruptError, IncompatibleError, InputError, printable
 from ..heads import registry
 from ..heads.calibration import TemperatureScaled
@@ -40,6 +39,7 @@ from ..network.views import VIEWS, make_view
 from ..progress import Progress
 from ..storage import files, kinds, locks
 from ..storage.tensors import load_tensors, save_tensors
+from . import estimators
 from .model import FORMAT, VERSION, Model
 from .novelty import Novelty
 
@@ -65,10 +65,6 @@ _LIMITS = {
     _NOVELTY: 64 << 20,
     _TAIL: 64 << 20,
 }
-#: A member above `_SMALL` bytes may be so many times as large as its compressed bytes: weights and
-#: features compress less, and a larger ratio is an attack.
-_PACKED = 20
-_SMALL = 32 << 20
 _NAMED = 5  # members in a message
 #: The file ends with this and the SHA-256 of all bytes before it, as a comment of the zip.
 _SEAL = "featx-model sha256 "
@@ -103,14 +99,6 @@ def sealed(body: bytes) -> bytes:
     return body + f"{_SEAL}{files.digest(body)}".encode()
 
 
-def _skops() -> Any:
-    """Import `skops.io`, and so all of scikit-learn, but not PyTorch, CuPy and Dask with it."""
-    arrays = "sklearn.externals.array_api_compat"
-    with backend.block_imports(f"{arrays}.torch", f"{arrays}.cupy", f"{arrays}.dask"):
-        import skops.io
-    return skops.io
-
-
 def _members(model: Model) -> dict[str, bytes]:
     described = model.as_dict()
     members = {}
@@ -122,7 +110,7 @@ def _members(model: Model) -> dict[str, bytes]:
     if row.has_arrays:
         members[_ARRAYS], described["network"] = head.to_bytes()
     else:
-        members[_SKOPS] = _skops().dumps(head)
+        members[_SKOPS] = estimators.to_bytes(head)
     if model.view.projection:
         members[_VIEW] = save_tensors(vars(model.view.projection))
     members[_TRAINING] = save_tensors(model.training)
@@ -280,7 +268,7 @@ def _whole(described: dict[str, Any], members: dict[str, bytes], path: Path) -> 
 
 def _member(archive: zipfile.ZipFile, name: str, refused: str) -> bytes:
     info = archive.getinfo(name)
-    packed = max(_SMALL, _PACKED * info.compress_size)
+    packed = max(estimators.SMALL, estimators.PACKED * info.compress_size)
     if info.file_size > min(_LIMITS[name], packed):
         raise CorruptError(f"{refused}: {name} is too large.")
     return archive.read(name)  # zipfile reads no more than file_size
@@ -295,7 +283,7 @@ def _model(described: dict[str, Any], members: dict[str, bytes], refused: str) -
     if row.has_arrays:
         head: Any = row.from_bytes(members[_ARRAYS], described["network"])
     else:
-        head = _from_skops(name, members[_SKOPS], refused)
+        head = estimators.from_bytes(name, members[_SKOPS], refused)
     if not row.keras:
         factor = described["inverse_temperature"]
         if row.calibrated != (factor is not None):
@@ -327,34 +315,6 @@ def _model(described: dict[str, Any], members: dict[str, bytes], refused: str) -
         novelty=_novelty(members[_NOVELTY]) if _NOVELTY in members else None,
         tail=tail,
     )
-
-
-def _from_skops(name: str, data: bytes, refused: str) -> Any:
-    skops = _skops()
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if sum(info.file_size for info in archive.infolist()) > max(_SMALL, _PACKED * len(data)):
-            raise CorruptError(f"{refused}: its head is too large.")
-        for info in archive.infolist():
-            if info.filename.endswith(".npy"):
-                _check_array(archive, info)
-    admitted = registry.HEADS[name].types
-    foreign = set(skops.get_untrusted_types(data=data)) - set(admitted)
-    if foreign:
-        raise CorruptError(
-            f"{refused}: its head holds types that {name} has no use for: "
-            f"{', '.join(map(printable, sorted(foreign)))}."
-        )
-    return skops.loads(data, trusted=list(admitted))
-
-
-def _check_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
-    """Check that an array has as many bytes as its header says, before numpy allocates them."""
-    with archive.open(info) as file:
-        version = np.lib.format.read_magic(file)
-        read = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
-        shape, _, dtype = read(file)
-        if dtype.hasobject or math.prod(shape) * dtype.itemsize != info.file_size - file.tell():
-            raise ValueError(f"{info.filename} is not the array that it says it is")
 
 
 def _try(model: Model) -> None:

@@ -17,7 +17,8 @@ from ..errors import InputError
 from ..heads import registry
 from ..heads.crossval import examples_of
 from ..heads.folds import usable_part
-from ..heads.leaderboard import CompareResult, CompareSettings, rank
+from ..heads.leaderboard import CompareResult, rank
+from ..heads.settings import CompareSettings
 from ..heads.training import Examples, Trained, train
 from ..metrics import Scores, compute_scores, get_metric
 from ..network.views import View, make_view

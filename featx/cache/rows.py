@@ -1,0 +1,45 @@
+"""The rows of a cache: which images they are, and what a head gets of them."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ..dataset.catalog import Catalog
+
+__all__ = ["CacheRows", "Matrix"]
+
+
+class Matrix(NamedTuple):
+    """Features as scikit-learn takes them.
+
+    `X` is float32 of shape (rows, d), `y` the int32 labels (rows,), and `image` the index of
+    the image in the cache that each row comes from (rows,).
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    image: np.ndarray
+
+    @property
+    def picture(self) -> np.ndarray:
+        """`image` by the name that it had until now; it goes with version 0.2."""
+        return self.image
+
+
+@dataclass(frozen=True, eq=False)
+class CacheRows:
+    """The rows of a cache.
+
+    Attributes
+    ----------
+    catalog : Catalog
+    digests : ndarray of str, shape (n,)
+        SHA-256 of the bytes that were decoded, in hexadecimal.
+    sizes : ndarray of int32, shape (n, 2)
+        Width and height of the upright image.
+    """
+
+    catalog: Catalog
+    digests: np.ndarray
+    sizes: np.ndarray
