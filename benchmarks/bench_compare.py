@@ -20,11 +20,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 
 import featx
-from featx.cache.file import Cache, CacheRows
+from featx.cache.file import Cache
 from featx.cache.parts import Parts
+from featx.cache.rows import CacheRows
 from featx.cache.writer import assemble
 from featx.dataset.catalog import Catalog
 from featx.heads import registry
+from featx.network.activations import Activations
 from featx.network.fingerprint import Fingerprint, TrunkFingerprint
 from featx.storage.files import digest
 
@@ -50,7 +52,8 @@ def synthetic(out: Path) -> None:
     sizes = np.full((PICTURES, 2), 32, np.int32)
     parts = Parts(out)
     features = rows.astype(np.float16).reshape(PICTURES, *fingerprint.shape)
-    parts.write(features, digests, sizes.tolist(), fingerprint)
+    found = Activations(features, np.empty((PICTURES, 1, 1, 0), np.float16))
+    parts.write(found, digests, sizes.tolist(), fingerprint)
     assemble(out, CacheRows(catalog, digests, sizes), [], fingerprint, parts=parts, old=None)
     parts.remove()
 
@@ -83,7 +86,7 @@ def plain(path: Path) -> dict[str, float]:
 
 def ours(path: Path) -> dict[str, float]:
     """Do the same with featx."""
-    board = featx.compare(path, heads=NAMES, pools=("avg",), folds=FOLDS)
+    board = featx.compare(path, heads=NAMES, views=("avg",), folds=FOLDS)
     return {entry.head: entry.score for entry in board.entries}
 
 

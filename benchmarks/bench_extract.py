@@ -23,7 +23,7 @@ import featx
 from featx import backend
 from featx.images import decode
 from featx.network import weights
-from featx.network.fingerprint import TrunkFingerprint
+from featx.network.fingerprint import Fingerprint, TrunkFingerprint
 from featx.network.runtime import RUNTIMES, choose_precision, choose_runtime
 from featx.network.trunk import BATCH, Trunk
 
@@ -57,7 +57,7 @@ def main() -> None:
         )
 
         def bare(kind: str, by: str) -> None:
-            trunk = Trunk(chosen, fingerprint, precision=kind, runtime=by)
+            trunk = Trunk(chosen, Fingerprint(fingerprint, 0, "", 0, "float16", kind, by))
             found[f"featx's function by {by}, {kind}"] = batches(trunk.features, pixels)
 
         def torch_alone(kind: str) -> None:

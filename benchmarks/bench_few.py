@@ -43,7 +43,9 @@ def main() -> None:
     options = parser.parse_args()
     logging.getLogger("featx").setLevel(logging.ERROR)
     heads = tuple(filter(None, options.heads.split(",")))
-    print("| cache | a class | accuracy | lowest | log loss | highest | calibration error | chosen |")
+    print(
+        "| cache | a class | accuracy | lowest | log loss | highest | calibration error | chosen |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for path in options.caches:
         with featx.Cache.open(path) as cache, tempfile.TemporaryDirectory() as folder:

@@ -1,10 +1,10 @@
-"""Heads × pools on caches that `featx extract` made, for docs/results.md.
+"""Heads × views on caches that `featx extract` made, for docs/results.md.
 
-For each head and pool: accuracy on inner folds of the training images (of the settings chosen
+For each head and view: accuracy on inner folds of the training images (of the settings chosen
 there, so slightly rosy), and on the test images. Trees and networks are left out on flattened
 features.
 
-    python benchmarks/bench_heads.py CACHE... [--originals] [--heads a,b] [--pools a,b]
+    python benchmarks/bench_heads.py CACHE... [--originals] [--heads a,b] [--views a,b]
 """
 
 import argparse
@@ -18,7 +18,7 @@ from featx.heads import registry
 from featx.heads.crossval import examples_of
 from featx.heads.training import Examples, train
 from featx.metrics import METRICS
-from featx.network import pools
+from featx.network.views import VIEWS, make_view
 
 
 def cell(head: registry.Head, data: Examples, test: np.ndarray, y: np.ndarray) -> str:
@@ -39,9 +39,9 @@ def main() -> None:
     parser.add_argument("caches", nargs="+", type=Path)
     parser.add_argument("--originals", action="store_true", help="leave the copies out")
     parser.add_argument("--heads", default=",".join(registry.HEADS))
-    parser.add_argument("--pools", default=",".join(pools.POOLS))
+    parser.add_argument("--views", default=",".join(VIEWS))
     options = parser.parse_args()
-    names, wanted = options.heads.split(","), options.pools.split(",")
+    names, wanted = options.heads.split(","), options.views.split(",")
     for path in options.caches:
         with Cache.open(path) as cache:
             used = 0 if options.originals else cache.fingerprint.copies
@@ -53,15 +53,17 @@ def main() -> None:
             print("| head | " + " | ".join(wanted) + " |")
             print("|---" * (1 + len(wanted)) + "|")
             matrices = {}
-            for pool in wanted:
-                data = examples_of(cache, pool, split.train, units)
-                data = Examples(data.X[:, : 1 + used], data.y, data.units)
-                matrices[pool] = data, examples_of(cache, pool, split.test, units)
+            for name in wanted:
+                view = make_view(name, cache.fingerprint)
+                view = view.fitted(some for _, some in cache.blocks(split.train, 0, view))
+                data = examples_of(cache, view, split.train, units)
+                data = Examples(data.X[:, : 1 + used], data.y, data.units, widths=data.widths)
+                matrices[name] = data, examples_of(cache, view, split.test, units)
             for name in names:
                 head = registry.HEADS[name]
                 cells = []
-                for pool, (data, test) in matrices.items():
-                    left_out = pool == "flatten" and not head.distances
+                for view, (data, test) in matrices.items():
+                    left_out = view == "flatten" and not head.distances
                     cells.append("" if left_out else cell(head, data, test.originals, test.y))
                 print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 

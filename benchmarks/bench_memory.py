@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import measure
@@ -21,20 +22,22 @@ from PIL import Image
 
 import featx
 from featx.network import trunk
+from featx.network.activations import Activations
 
 
 def child(photos: str, out: str) -> None:
     """Extract, and print seconds and the peak of this process in KiB."""
-    sparse = measure.sparse_features(128)
-    real = trunk.Trunk.features
+    sparse = measure.sparse_activations(128)
+    real = trunk.Trunk.activations
     seen = 0
 
-    def features(self: trunk.Trunk, pixels: np.ndarray) -> np.ndarray:
+    def activations(self: trunk.Trunk, pixels: Sequence[np.ndarray]) -> Activations:
         nonlocal seen
-        seen += len(pixels)
-        return real(self, pixels) if seen <= self.batch else sparse[: len(pixels)]
+        count = len(pixels[0])
+        seen += count
+        return real(self, pixels) if seen <= self.batch else sparse.take(slice(count))
 
-    trunk.Trunk.features = features  # type: ignore[method-assign]
+    trunk.Trunk.activations = activations  # type: ignore[method-assign]
     begun = time.perf_counter()
     done = featx.extract(photos, out, weights="random")
     seconds = time.perf_counter() - begun

@@ -2,7 +2,7 @@
 
 A model is fitted on each cache; its own images are those that it was not trained on.
 
-    python benchmarks/bench_novelty.py CACHE... [--head logreg] [--pool avg]
+    python benchmarks/bench_novelty.py CACHE... [--head logreg] [--view avg]
 """
 
 import argparse
@@ -20,14 +20,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("caches", nargs="+", type=Path)
     parser.add_argument("--head", default="logreg")
-    parser.add_argument("--pool", default=None)
+    parser.add_argument("--view", default=None)
     options = parser.parse_args()
     print("| model of | images of | | novelty above 0.99 | mean | confidence above 0.9 |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for own in options.caches:
-            featx.fit(own, folder / "m.featx", head=options.head, pool=options.pool)
+            featx.fit(own, folder / "m.featx", head=options.head, view=options.view)
             model = featx.load(folder / "m.featx")
             trained = {row.tobytes().hex() for row in model.training["digests"]}
             for other in options.caches:

@@ -29,7 +29,7 @@ def main() -> None:
             with featx.Cache.open(out) as cache:
                 rows = cache.features[:, 0]
                 features[kind] = rows.reshape(len(rows), -1).astype(np.float32)
-            board = featx.compare(out, heads=HEADS, pools=("avg",), repeats=4)
+            board = featx.compare(out, heads=HEADS, views=("avg",), repeats=4)
             scores[kind] = {entry.head: entry.score for entry in board.entries}
     apart = np.linalg.norm(features["bfloat16"] - features["float32"], axis=1)
     apart /= np.linalg.norm(features["float32"], axis=1)

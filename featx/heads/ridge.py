@@ -300,7 +300,7 @@ def _some_units(groups: np.ndarray, most: int, seed: int) -> np.ndarray:
         return np.arange(len(groups))
     units = np.random.default_rng(seed).permutation(groups.max() + 1)
     sizes = np.bincount(groups)[units]
-    chosen = units[: max(2, np.searchsorted(np.cumsum(sizes), most))]
+    chosen = units[: max(2, np.searchsorted(np.cumsum(sizes), most, side="right"))]
     return np.flatnonzero(np.isin(groups, chosen))
 
 

@@ -133,16 +133,17 @@ def _content(cache: Cache, told: Progress) -> Iterator[str]:
         yield f"There is an unknown split, {printable(min(strange))!r}."
     bad, paths = [], [*rows.catalog.paths, *(image.path for image in cache.removed)]
     for row, path in enumerate(paths):
-        if not all(_is_finite(cache, chunk) for chunk in cache.chunks(row)):
+        kinds = [dataset for dataset in cache.datasets for _ in range(dataset.shape[1])]
+        if not all(map(_is_finite, kinds, cache.chunks(row))):
             bad.append(str(path))
         told(row + 1, len(paths))
     if bad:
         yield f"The features of {_some(bad)} cannot be unpacked, or are not finite numbers."
 
 
-def _is_finite(cache: Cache, chunk: bytes) -> bool:
+def _is_finite(dataset: Any, chunk: bytes) -> bool:
     """Tell whether a compressed copy is as long as it should be, and of finite numbers."""
-    size = int(np.prod(cache.features.chunks)) * cache.features.dtype.itemsize
+    size = int(np.prod(dataset.chunks)) * dataset.dtype.itemsize
     unpacker = zlib.decompressobj()
     try:
         data = unpacker.decompress(chunk, size + 1)  # no more: a chunk can claim gigabytes
@@ -150,7 +151,7 @@ def _is_finite(cache: Cache, chunk: bytes) -> bool:
         return False
     if len(data) != size or not unpacker.eof:
         return False
-    return bool(np.isfinite(np.frombuffer(data, cache.features.dtype)).all())
+    return bool(np.isfinite(np.frombuffer(data, dataset.dtype)).all())
 
 
 def _differences(cache: Cache, listed: Catalog) -> Iterator[str]:

@@ -72,10 +72,11 @@ class Projection:
         """
         from threadpoolctl import threadpool_limits
 
-        positions = features.reshape(len(features), -1, features.shape[3])
+        count, height, width, channels = features.shape
+        positions = features.reshape(count, height * width, channels)
         blocks = [positions[start : start + _BLOCK] for start in range(0, len(positions), _BLOCK)]
         if not blocks:
-            return np.empty((0, self.width(features.shape[3])), np.float32)
+            return np.empty((0, self.width(channels)), np.float32)
         with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count() or 1) as threads:
             return np.concatenate(list(threads.map(self._rows, blocks)))
 

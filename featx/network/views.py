@@ -7,6 +7,7 @@ Garcia-Gasulla et al. (2017); covariance of positions with a matrix square root,
 and Maji (2015) and Li et al. (2017).
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -56,7 +57,7 @@ def _average_maximum(features: np.ndarray) -> np.ndarray:
 
 
 def _flatten(features: np.ndarray) -> np.ndarray:
-    return features.reshape(len(features), -1)
+    return features.reshape(len(features), math.prod(features.shape[1:]))
 
 
 #: The views, by name.
@@ -180,7 +181,7 @@ def _rooted(values: np.ndarray) -> np.ndarray:
 def _of_length_one(rows: np.ndarray) -> np.ndarray:
     """Return rows of length 1; one of zeros, or with values that are not finite, stays as it is."""
     with np.errstate(over="ignore", invalid="ignore"):
-        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        lengths = np.sqrt((rows * rows).sum(axis=1))  # each row's does not depend on the others
     usable = np.isfinite(lengths) & (lengths > 0)
     rows /= np.where(usable, lengths, 1)[:, np.newaxis]
     return rows
