@@ -28,8 +28,9 @@ featx.extract(photos, f"{out}/f.h5", precision="float32", runtime="tensorflow", 
 model = featx.fit(f"{out}/f.h5", f"{out}/m.featx", head="softmax", options={"epochs": 4}).model
 tuned = featx.finetune(f"{out}/m.featx", f"{out}/t.featx", unfreeze=2, epochs=1, force=True).model
 with featx.Cache.open(f"{out}/f.h5") as cache:
-    features = cache.features[()]
-found = [features, model.predict_proba_features(features[:, 0]), tuned.training["fitted"]]
+    activations = next(cache.blocks(np.arange(len(cache)), 0))[1].flat()
+found = [activations.features, activations.pools, model.predict_proba_activations(activations),
+         tuned.training["fitted"]]
 import keras
 state = [keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format(),
          keras.config.dtype_policy().name, np.geterr()["under"]]

@@ -134,7 +134,7 @@ class FineTuning:
     def start(self) -> Model:
         """The same with the view of the head that is trained on."""
         view = make_view(self.kind.view, self.cache.fingerprint, self.model.view.shape)
-        return replace(self.before, view=view)
+        return replace(self.before, view=view, novelty=None)
 
     def run(self) -> "Outcome":
         """Choose the epochs on held-out images, compare, and train on all where that is better."""

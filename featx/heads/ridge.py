@@ -105,6 +105,9 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
             X, y, targets, weights, groups, originals, judge or _likelihood
         )
         self.left_out_ = self._fit(X, targets, weights, groups, self.alpha_)[originals]
+        for name in ("coef_", "duals_"):  # as they are kept in a file
+            if hasattr(self, name):
+                setattr(self, name, getattr(self, name).astype(np.float32))
         return self
 
     def _weights(self, y: np.ndarray) -> np.ndarray:
@@ -218,7 +221,8 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
         if self.kernel == "linear":
             return X.astype(np.float64) @ self.coef_.T + self.intercept_
         blocks = [
-            self._kernel(X[at : at + _BLOCK]) @ self.duals_ for at in range(0, len(X), _BLOCK)
+            self._kernel(X[at : at + _BLOCK]) @ self.duals_.astype(np.float64)
+            for at in range(0, len(X), _BLOCK)
         ]
         return np.concatenate([np.empty((0, len(self.classes_))), *blocks])
 
@@ -232,14 +236,14 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
         """Return what is needed to predict: arrays as safetensors, and plain values."""
         if self.kernel == "linear":
             linear: dict[str, np.ndarray] = {
-                "coef": self.coef_.astype(np.float32),
+                "coef": self.coef_,
                 "intercept": self.intercept_.astype(np.float64),
             }
             return save_tensors(linear), {"kernel": "linear", "classes": len(self.classes_)}
         arrays: dict[str, np.ndarray] = {
             "support": self.support_,
             "steps": np.array(self.steps_, np.float64),
-            "duals": self.duals_.astype(np.float32),
+            "duals": self.duals_,
             "medians": np.array(self.medians_, np.float64),
             "widths": np.array(self.widths_, np.int64),
         }
@@ -274,7 +278,7 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
             ):
                 raise ValueError("its coefficients are not those of its classes")
             return made
-        made.support_, made.duals_ = arrays["support"], arrays["duals"].astype(np.float64)
+        made.support_, made.duals_ = arrays["support"], arrays["duals"]
         made.medians_, made.steps_ = arrays["medians"].tolist(), arrays["steps"].tolist()
         made.widths_ = tuple(arrays["widths"].tolist())
         if (

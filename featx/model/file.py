@@ -333,7 +333,8 @@ def _try(model: Model) -> None:
     found = model.predict_proba_rows(rows)
     if found.shape != (3, len(model.classes)) or not np.allclose(found.sum(axis=1), 1):
         raise ValueError(f"its head does not give probabilities for {width} columns")
-    if model.novelty and not 0 < model.novelty.reference.shape[1] <= width:
+    columns = list(model.view.for_novelty.widths.values())[-1]
+    if model.novelty and model.novelty.reference.shape[1] != columns:
         raise ValueError("its novelty is of other features")
 
 

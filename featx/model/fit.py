@@ -238,9 +238,7 @@ def fit(
             report={},
             versions=library_versions(),
             training=_training(cache, split.train, trained, examples.originals),
-            novelty=Novelty.of(
-                examples.originals, examples.units, settings.seed, examples.widths[-1]
-            ),
+            novelty=_novelty(cache, split.train, examples, view, settings.seed),
         )
         rows = len(split.train) * (1 + cache.fingerprint.copies)
         probabilities = model.predict_proba_rows(test.X)
@@ -358,6 +356,16 @@ def _threshold(y: np.ndarray, trained: Trained, precision: float | None) -> Thre
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings with lists for tuples, as they are after a round trip through JSON."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}
+
+
+def _novelty(
+    cache: Cache, images: np.ndarray, examples: Examples, view: View, seed: int
+) -> Novelty | None:
+    rows, last = examples.originals, examples.widths[-1]
+    if view.for_novelty is not view:
+        rows = cache.matrix(view.for_novelty, images=images, copies=0).X
+        last = rows.shape[1]
+    return Novelty.of(rows, examples.units, seed, last)
 
 
 def _training(

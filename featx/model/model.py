@@ -233,10 +233,13 @@ class Model:
 
     def rows(self, activations: Activations) -> np.ndarray:
         """Return what the trunk gives for n images as rows for the head, float32 (n, d)."""
-        if self._tail_here and not self.view.kind.layers:
-            features = self._tail_here.features(activations.features)
-            activations = replace(activations, features=features)
-        return self.view.rows(activations)
+        return self.view.rows(self._after_tail(activations))
+
+    def _after_tail(self, activations: Activations) -> Activations:
+        if not self._tail_here or self.view.kind.layers:
+            return activations
+        features = self._tail_here.features(activations.features)
+        return replace(activations, features=features)
 
     @functools.cached_property
     def _tail_here(self) -> Tail | None:
@@ -263,21 +266,27 @@ class Model:
         return found.reshape(len(X), -1, len(self.classes)).mean(axis=1)
 
     @backend.own_settings()
-    def novelty_rows(self, X: np.ndarray) -> np.ndarray:
-        """Return how unlike the training images the originals of such rows are.
+    def novelty_of(self, activations: Activations, rows: np.ndarray) -> np.ndarray:
+        """Return how unlike the training images n images are.
 
         Parameters
         ----------
-        X : ndarray of float, shape (n, d) or (n, 1 + copies, d)
+        activations : Activations
+            What the trunk gives for them.
+        rows : ndarray of float, shape (n, d)
+            The same as rows for the head, as `rows` gives them.
 
         Returns
         -------
         ndarray of float64, shape (n,)
             0 to 1, see `novelty`; not a number where the model cannot tell.
         """
-        if not len(X) or self.novelty is None:
-            return np.full(len(X), np.nan)
-        return self.novelty.score(X[:, 0] if X.ndim == 3 else X)
+        if not len(rows) or self.novelty is None:
+            return np.full(len(rows), np.nan)
+        view = self.view.for_novelty
+        if view is not self.view:
+            rows = view.rows(self._after_tail(activations))
+        return self.novelty.score(rows)
 
     def predict(self, images: Images) -> np.ndarray:
         """Return the name of the most probable class for each image; see `predict_proba`."""

@@ -106,6 +106,11 @@ class Activations:
         """Return those of some images: positions or a mask over the first axis."""
         return Activations(self.features[chosen], self.pools[chosen])
 
+    @property
+    def originals(self) -> "Activations":
+        """Those of images with copies, (n, 1 + copies, …), without the copies: (n, …)."""
+        return Activations(self.features[:, 0], self.pools[:, 0])
+
     def flat(self) -> "Activations":
         """Return images with their copies, (n, 1 + copies, …), as single images one by one."""
         count = self.features.shape[0] * self.features.shape[1]

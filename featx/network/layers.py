@@ -89,7 +89,7 @@ def apply_layers(x: Any, names: Iterable[str], arrays: Arrays, dtype: Any) -> An
 
     See `layer_outputs`.
     """
-    return list(layer_outputs(x, names, arrays, dtype).values())[-1]
+    return [x, *layer_outputs(x, names, arrays, dtype).values()][-1]
 
 
 def layer_outputs(x: Any, names: Iterable[str], arrays: Arrays, dtype: Any) -> dict[str, Any]:

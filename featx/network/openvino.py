@@ -67,7 +67,7 @@ def compile_by_openvino(
     x = ops.add(ops.multiply(x, np.array(scale, np.float32)), np.array(offset, np.float32))
     x = ops.transpose(x, [0, 3, 1, 2])
     one, none = [1, 1], [0, 0]
-    outputs = {}
+    outputs = {INPUT: x}
     for name in layers_between(INPUT, deepest(fingerprint.cut, *pooled)):
         if name.endswith("_pool"):
             x = outputs[name] = ops.max_pool(x, [2, 2], one, none, none, [2, 2]).output(0)

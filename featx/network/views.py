@@ -118,6 +118,15 @@ class View:
         return sum(self.widths.values())
 
     @property
+    def for_novelty(self) -> "View":
+        """The view by which an image is told to be unlike others.
+
+        That is this one, or the maximum where directions were fitted: an image of quite another
+        kind has little along them, and its covariance is near that of anything.
+        """
+        return replace(self, name="max", projection=None) if self.kind.projected else self
+
+    @property
     def is_fitted(self) -> bool:
         """Whether it can make rows: it has its projection, or needs none."""
         return not self.kind.projected or self.projection is not None

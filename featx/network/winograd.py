@@ -158,7 +158,7 @@ def compile_by_winograd(
 
     def network(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x = normalized(tf.constant(pixels))
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {INPUT: x}
         for block in blocks:
             tiles = math.ceil(x.shape[1] / TILE) ** 2
             few = 1 << max(0, (_TILES // tiles).bit_length() - 1)  # a power of 2 divides the batch

@@ -100,7 +100,7 @@ def content_of(
         digests,
         is_known[ok],
         model.predict_proba_rows(rows.X),
-        model.novelty_rows(rows.X),
+        rows.novelty,
     )
     reasons = ["" if reason == KNOWN else reason for reason in rows.reasons]
     order = np.argsort(-probabilities, axis=1, kind="stable")

@@ -26,6 +26,8 @@ __all__ = ["KNOWN", "CacheSource", "FileSource", "RowBlock", "open_rows"]
 #: The reason of an image whose digest the caller does not want.
 KNOWN = "known"
 
+_NONE = np.empty(0, np.float64)
+
 #: A function that is called with the number of images finished since the last call.
 Advance = Callable[[int], None]
 
@@ -44,6 +46,8 @@ class RowBlock:
     digests : list of str
         SHA-256 of each file; "" where it could not be read.
     X : ndarray of float32, shape (images without a reason, 1 + copies, d)
+    novelty : ndarray of float64, shape (images without a reason,)
+        See `Model.novelty_of`.
     """
 
     paths: list[str]
@@ -51,6 +55,7 @@ class RowBlock:
     details: list[str]
     digests: list[str]
     X: np.ndarray
+    novelty: np.ndarray
 
     @property
     def is_ok(self) -> np.ndarray:
@@ -139,6 +144,7 @@ class FileSource:
             [detail for rows in found for detail in rows.details],
             [digest for rows in found for digest in rows.digests],
             _joined([rows.X for rows in found], 1 + self._copies),
+            np.concatenate([_NONE, *(rows.novelty for rows in found)]),
         )
 
     def _block(self, block: range, reads: Iterator[Read], advance: Advance) -> RowBlock:
@@ -153,9 +159,11 @@ class FileSource:
                 yield read
 
         rows: list[np.ndarray] = []
+        novelty = [_NONE]
         for _, activations in self._trunk.stream(noted(), self._trunk.batch):
             some = self._model.rows(activations.flat())
             rows.append(some.reshape(len(activations), 1 + self._copies, some.shape[1]))
+            novelty.append(self._model.novelty_of(activations.originals, rows[-1][:, 0]))
             advance(len(found) - told)
             told = len(found)
         advance(len(found) - told)
@@ -165,6 +173,7 @@ class FileSource:
             [read.detail for read in found],
             [read.digest for read in found],
             _joined(rows, 1 + self._copies),
+            np.concatenate(novelty),
         )
 
 
@@ -237,23 +246,25 @@ class CacheSource:
         digests = self._cache.digests[images]
         reasons = [KNOWN if digest in known else "" for digest in digests]
         wanted = images[[not reason for reason in reasons]]
-        X = self._rows(wanted)
+        found = self._rows(wanted)
         advance(len(images))
         return _checked(
             list(self.catalog.paths[images]),
             reasons,
             [""] * len(images),
             list(digests),
-            X,
+            *found,
         )
 
-    def _rows(self, images: np.ndarray) -> np.ndarray:
-        found = [
-            self._model.rows(block.flat())
-            for _, block in self._cache.blocks(images, self._copies, self._model.view)
-        ]
-        rows = _joined(found, 1)
-        return rows.reshape(len(images), 1 + self._copies, rows.shape[-1])
+    def _rows(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows of images with their copies, and the novelty of each image."""
+        rows: list[np.ndarray] = []
+        novelty = [_NONE]
+        for _, block in self._cache.blocks(images, self._copies, self._model.view):
+            some = self._model.rows(block.flat())
+            rows.append(some.reshape(len(block), 1 + self._copies, some.shape[1]))
+            novelty.append(self._model.novelty_of(block.originals, rows[-1][:, 0]))
+        return _joined(rows, 1 + self._copies), np.concatenate(novelty)
 
     def _block(self, block: range) -> RowBlock:
         # Skipped image j stands before cached image places[j], so at places[j] + j of all.
@@ -268,7 +279,7 @@ class CacheSource:
             _with([""] * (stop - start), at, [row.reason for row in missing]),
             _with([""] * (stop - start), at, [REASONS.get(row.reason, "") for row in missing]),
             _with(list(images.digests), at, [row.digest for row in missing]),
-            self._rows(np.arange(start, stop)),
+            *self._rows(np.arange(start, stop)),
         )
 
 
@@ -301,7 +312,12 @@ def _with(items: list[str], at: list[int], more: list[str]) -> list[str]:
 
 
 def _checked(
-    paths: list[str], reasons: list[str], details: list[str], digests: list[str], X: np.ndarray
+    paths: list[str],
+    reasons: list[str],
+    details: list[str],
+    digests: list[str],
+    X: np.ndarray,
+    novelty: np.ndarray,
 ) -> RowBlock:
     """Return a block whose images with values that are not finite have that as their reason."""
     fine = np.isfinite(X).all(axis=(1, 2))
@@ -310,8 +326,8 @@ def _checked(
         for position in np.flatnonzero(~fine):
             reasons[well[position]] = "nonfinite"
             details[well[position]] = REASONS["nonfinite"]
-        X = X[fine]
-    return RowBlock(paths, reasons, details, digests, X)
+        X, novelty = X[fine], novelty[fine]
+    return RowBlock(paths, reasons, details, digests, X, novelty)
 
 
 def _joined(rows: list[np.ndarray], each: int) -> np.ndarray:

@@ -5,13 +5,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from generated import TINY, forged
+from generated import TINY, forged, without_pools
+from sklearn.preprocessing import normalize
 
 import featx
 from featx.cache.file import Cache
 from featx.errors import CorruptError, IncompatibleError, InputError
-from featx.network import pools
 from featx.network.fingerprint import Fingerprint, TrunkFingerprint
+from featx.network.views import make_view
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +32,24 @@ def copied(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(made, tmp_path))
 
 
-def test_pools() -> None:
+def test_views_of_the_features() -> None:
     features = np.arange(2 * 2 * 3 * 4, dtype=np.float16).reshape(2, 2, 3, 4)
-    assert np.array_equal(pools.pool_features(features, "avg")[0], [10, 11, 12, 13])
-    assert np.array_equal(pools.pool_features(features, "max")[0], [20, 21, 22, 23])
-    assert np.array_equal(
-        pools.pool_features(features, "avgmax")[0], [10, 11, 12, 13, 20, 21, 22, 23]
-    )
-    assert np.array_equal(pools.pool_features(features, "flatten")[1], np.arange(24, 48))
-    assert all(pools.pool_features(features, pool).dtype == np.float32 for pool in pools.POOLS)
-    with pytest.raises(InputError, match="Unknown pool 'mean'"):
-        pools.pool_features(features, "mean")
+    trunk = TrunkFingerprint("ab", "torch", "block5_pool", 64, "crop")
+    made = Fingerprint(trunk, 0, "", 0, "float16", "float32")
+    for name, image, expected in (
+        ("avg", 0, [10, 11, 12, 13]),
+        ("max", 0, [20, 21, 22, 23]),
+        ("avgmax", 0, [10, 11, 12, 13, 20, 21, 22, 23]),
+        ("flatten", 1, range(24, 48)),
+    ):
+        view = make_view(name, made, (2, 3, 4))
+        rows = view.rows(without_pools(features))
+        assert rows.dtype == np.float32 and rows.shape == (2, view.width)
+        assert np.allclose(rows[image], np.array(expected) / np.linalg.norm(expected))
+    with pytest.raises(InputError, match="Unknown view 'mean'"):
+        make_view("mean", made)
+    with pytest.raises(InputError, match="The view layers needs layer pools, which are not there"):
+        make_view("layers", made)
 
 
 def test_what_is_in_it(made: Path) -> None:
@@ -79,7 +87,7 @@ def test_a_cache_with_the_older_text_of_a_policy_is_read_and_reused(
 
 def test_any_hdf5_tool_reads_it(made: Path) -> None:
     with h5py.File(made) as file:
-        assert set(file) == {"features", "images", "classes", "skipped"}
+        assert set(file) == {"features", "pools", "images", "classes", "skipped"}
         assert file.attrs["format"] == "featx-cache"
         assert file["images/path"].asstr()[0] == "a/0.png"
         assert file["features"].compression == "gzip"
@@ -92,9 +100,10 @@ def test_matrix(made: Path) -> None:
         assert image.tolist() == np.repeat(np.arange(6), 3).tolist()
         assert y.tolist() == np.repeat([0, 1], 9).tolist()
         whole = opened.features[()].astype(np.float32)
-        assert np.allclose(X, whole.reshape(18, 2, 2, 512).mean(axis=(1, 2)), rtol=1e-6)
+        means = whole.reshape(18, 2, 2, 512).mean(axis=(1, 2))
+        assert np.allclose(X, normalize(means), rtol=1e-5)
         some = opened.matrix("flatten", images=np.array([4, 0, 1]), copies=0)
-        assert np.array_equal(some.X, whole[[4, 0, 1], 0].reshape(3, -1))
+        assert np.allclose(some.X, normalize(whole[[4, 0, 1], 0].reshape(3, -1)), rtol=1e-5)
         assert some.image.tolist() == [4, 0, 1] and some.y.tolist() == [1, 0, 0]
         none = opened.matrix("max", images=np.array([], int))
         assert none.X.shape == (0, 512)
@@ -130,7 +139,7 @@ def change(path: Path, name: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("format", "other", "its format is not featx-cache 1"),
+        ("format", "other", "its format is not featx-cache 3"),
         ("fingerprint", "{}", "is not a whole featx cache"),
         ("features", None, "/features is missing"),
         (
@@ -168,7 +177,7 @@ def test_data_elsewhere_is_refused(copied: Path, tmp_path: Path) -> None:
 def test_other_versions_are_incompatible(copied: Path) -> None:
     with forged(copied, version=99):
         pass
-    with pytest.raises(IncompatibleError, match="cache version 99; this featx reads up to 2"):
+    with pytest.raises(IncompatibleError, match="cache version 99; this featx reads up to 3"):
         Cache.open(copied)
 
 

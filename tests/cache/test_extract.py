@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from featx import Cache
 from featx.errors import CorruptError, IncompatibleError, InputError, LockedError, StorageError
 from featx.images import augment, decode
 from featx.network import trunk
+from featx.network.activations import Activations
 from featx.storage import files
 
 
@@ -43,9 +45,7 @@ def test_rows_are_the_features_of_their_images(photos: Path, tmp_path: Path) -> 
         from featx.network import weights
 
         made = cache.fingerprint
-        network = trunk.Trunk(
-            weights.resolve_weights("random"), made.trunk, precision=made.precision
-        )
+        network = trunk.Trunk(weights.resolve_weights("random"), made)
         for row in (0, 11, 23):
             data = cache.catalog.file(row).read_bytes()
             assert cache.digests[row] == files.digest(data)
@@ -215,17 +215,17 @@ def test_nonfinite_features_are_skipped(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(photos / "red" / "3.png", photos / "red" / "copy.png")
-    original = trunk.Trunk.features
+    original = trunk.Trunk.activations
 
-    def spoiled(self: trunk.Trunk, pixels: np.ndarray) -> np.ndarray:
+    def spoiled(self: trunk.Trunk, pixels: Sequence[np.ndarray]) -> Activations:
         found = original(self, pixels)
-        for number, one in enumerate(pixels):
+        for number, one in enumerate(pixels[0]):
             if np.array_equal(one, bad):
-                found[number] = np.nan
+                found.features[number] = np.nan
         return found
 
     bad = decode.decode((photos / "red" / "3.png").read_bytes(), 32).pixels
-    monkeypatch.setattr(trunk.Trunk, "features", spoiled)
+    monkeypatch.setattr(trunk.Trunk, "activations", spoiled)
     done = featx.extract(photos, tmp_path / "f.h5", **TINY)
     assert [(s.path, s.reason) for s in done.skipped] == [
         ("red/3.png", "nonfinite"), ("red/copy.png", "nonfinite"),

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from generated import without_pools
 
 from featx.cache.parts import PartReader, Parts
 from featx.errors import CorruptError
@@ -20,7 +21,7 @@ def written(folder: Path, count: int) -> Parts:
         features = np.arange(number, number + 2, dtype=np.float16).repeat(1024)
         digests = [digest(bytes([number])), digest(bytes([number + 1]))]
         parts.write(
-            features.reshape(2, *FINGERPRINT.shape),
+            without_pools(features.reshape(2, *FINGERPRINT.shape)),
             digests,
             [(number, 1), (number, 2)],
             FINGERPRINT,
@@ -36,7 +37,7 @@ def test_what_is_written_is_found(tmp_path: Path) -> None:
     reader = PartReader()
     for number in (5, 0, 3):
         place = index[digest(bytes([number]))]
-        assert (reader.features(place) == number).all()
+        assert (reader.activations(place).features == number).all()
         assert (place.width, place.height) == (number // 2 * 2, number % 2 + 1)
     parts.remove()
     assert parts.fingerprint() is None and parts.index() == {}
@@ -45,9 +46,8 @@ def test_what_is_written_is_found(tmp_path: Path) -> None:
 def test_a_part_never_takes_the_place_of_another(tmp_path: Path) -> None:
     parts = written(tmp_path, 3)
     (parts.folder / "00000000.safetensors").unlink()
-    parts.write(
-        np.full((1, *FINGERPRINT.shape), 9, np.float16), [digest(b"new")], [(1, 1)], FINGERPRINT
-    )
+    nines = without_pools(np.full((1, *FINGERPRINT.shape), 9, np.float16))
+    parts.write(nines, [digest(b"new")], [(1, 1)], FINGERPRINT)
     assert sorted(path.name for path in parts.folder.iterdir()) == [
         f"0000000{number}.safetensors" for number in (1, 2, 3)
     ]

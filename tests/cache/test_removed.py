@@ -46,7 +46,7 @@ def test_images_that_are_gone_are_kept_and_hidden_until_they_are_back(
     with featx.Cache.open(cache) as opened:
         assert len(opened) == 15 and len(opened.features) == 24
         assert opened.matrix("avg").X.shape == (15, 512)
-        assert opened.as_dict()["removed"] == 9 and opened.as_dict()["version"] == 2
+        assert opened.as_dict()["removed"] == 9 and opened.as_dict()["version"] == 3
         assert opened.catalog.classes == ("blue", "green")
     assert featx.fit(cache, tmp_path / "m.featx", head="lda").model.classes == ("blue", "green")
     assert not featx.verify(cache).problems
@@ -138,7 +138,7 @@ def test_the_command_says_which_and_ends_with_3(cache: Path, photos: Path) -> No
 def test_a_removed_row_that_is_not_there_is_found(cache: Path, photos: Path) -> None:
     (photos / "blue" / "3.png").unlink()
     featx.extract(photos, cache, **TINY)
-    with forged(cache, version=2) as file:
+    with forged(cache) as file:
         del file["removed/width"]
         file["removed/width"] = np.zeros(2, np.int32)
     with pytest.raises(CorruptError, match="features have the shape"):

@@ -46,7 +46,7 @@ def test_the_whole_way(tmp_path: Path) -> None:
     assert all(row["half_width"] == row["ci95_half_width"] > 0 for row in board["entries"])
     fitted = run_json("fit", cache, "-o", model, "--heads", "logreg,lda")
     assert fitted["head"] == fitted["leaderboard"]["choice"]["head"]
-    assert fitted["settings"]["pool"] in ("avg", "avgmax")
+    assert fitted["settings"]["view"] in ("avg", "avgmax")
     assert fitted["classes"] == [str(digit) for digit in range(10)]
     assert fitted["train"]["images"] == 80 and fitted["test"]["images"] == 20
     assert 0.5 < fitted["test"]["accuracy"] <= 1

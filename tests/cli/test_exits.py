@@ -50,7 +50,8 @@ def test_skipped_images_make_exit_code_3(photos: Path, tmp_path: Path) -> None:
         ("fit --json --nope", "No such option: --nope"),
         ("--json", "No such option: --json"),
         ("fitt --json", "No such command 'fitt'"),
-        ("extract photos --size big --json", "Invalid value for '--size'"),
+        ("extract photos --copies big --json", "Invalid value for '--copies'"),
+        ("extract photos --size big --json", "--size big: expected a number of pixels"),
         ("weights fetch --nope --json", "No such option: --nope"),
     ],
 )

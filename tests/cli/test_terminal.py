@@ -34,10 +34,15 @@ def board() -> CompareResult:
         }
         entries.append(
             Entry(name, "avgmax", score=0.99, ci95_half_width=0.03, tied=True, fit_seconds=12.3456,
-                  score_seconds=1.2345, size=123_456_789, settings=chosen)
+                  score_seconds=1.2345, log_loss=0.0123, size=123_456_789, settings=chosen)
         )  # fmt: skip
-    entries[1] = Entry("nearest-centroid", "avgmax", error="not finished within the budget")
-    return CompareResult(entries, entries[3], "balanced-accuracy", "5-fold", 100, 5, 1, 1.0)
+    at = list(registry.HEADS).index
+    entries[at("nearest-centroid")] = Entry(
+        "nearest-centroid", "avgmax", error="not finished within the budget"
+    )
+    return CompareResult(
+        entries, entries[at("logreg")], "balanced-accuracy", "5-fold", 100, 5, 1, 1.0
+    )
 
 
 @pytest.mark.parametrize("columns", [80, 100, 140, None])
@@ -48,7 +53,7 @@ def test_the_leaderboard_fits_the_terminal(
     compare.print_leaderboard(board())
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= (columns or 1000)
-    rows = {line.split()[0]: line for line in lines[2:13]}
+    rows = {line.split()[0]: line for line in lines[2 : 2 + len(registry.HEADS)]}
     assert set(rows) == set(registry.HEADS)  # a line a head, and no name is cut
     assert lines[1].endswith("verdict")
     assert rows["logreg"].endswith("  chosen") and rows["dense"].endswith("  tied")
@@ -133,8 +138,8 @@ def test_info_is_in_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         "precision": "float32", "runtime": "winograd",
     }  # fmt: skip
     model: dict[str, Any] = {
-        "format": "featx-model", "version": 3, "featx": "0.1.0", "head": "lda", "pool": "avg",
-        "settings": {"pool": "avg", "seed": 0, "shrinkage": 0.3}, "tail": None,
+        "format": "featx-model", "version": 3, "featx": "0.1.0", "head": "lda", "view": "avg",
+        "settings": {"view": "avg", "seed": 0, "shrinkage": 0.3}, "tail": None,
         "classes": [f"c{n}" for n in range(20)], "weights": "keras", "fingerprint": fingerprint,
         "train": {"images": 1234, "rows": 3702, "features": "/f.h5"},
         "test": {"images": 11, "confusion": [[5, 1], [0, 5]], "accuracy": 10 / 11,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from generated import TINY, class_folders, forged
+from generated import TINY, class_folders, forged, without_pools
 
 import featx
 from featx import metrics
@@ -22,6 +22,7 @@ from featx.heads import registry
 from featx.model import keras_network
 from featx.model.file import save
 from featx.network import tail
+from featx.network.fingerprint import Fingerprint, TrunkFingerprint
 
 FAST = {"epochs": 1, "batch_size": 8, "learning_rate": 1e-4}
 
@@ -46,7 +47,7 @@ LAYERED = [name for name, head in registry.HEADS.items() if head.layers]
 
 
 @pytest.mark.parametrize(
-    ("head", "classes", "pool"),
+    ("head", "classes", "view"),
     [
         *((head, 2 + (number % 2), "avg") for number, head in enumerate(LAYERED)),
         *((head, 3 - (number % 2), "flatten") for number, head in enumerate(LAYERED)),
@@ -54,19 +55,20 @@ LAYERED = [name for name, head in registry.HEADS.items() if head.layers]
         ("lda", 2, "avgmax"),
     ],
 )
-def test_every_head_that_can_is_the_same_as_layers(head: str, classes: int, pool: str) -> None:
+def test_every_head_that_can_is_the_same_as_layers(head: str, classes: int, view: str) -> None:
     from featx.heads.training import Examples, train
     from featx.metrics import METRICS
     from featx.model.keras_network import build_network
-    from featx.network.pools import pool_features
+    from featx.network.views import make_view
 
     random = np.random.default_rng(0)
     y = np.arange(36) % classes
     features = random.random((36, 2, 2, 512), np.float32) + (random.random((classes, 512)) * 2)[
         y, np.newaxis, np.newaxis
     ].astype(np.float32)
-    rows = pool_features(features, pool)
-    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    trunk = TrunkFingerprint("ab", "torch", "block5_pool", 64, "crop")
+    made = Fingerprint(trunk, 0, "", 0, "float16", "float32")
+    rows = make_view(view, made).rows(without_pools(features))
     row = registry.HEADS[head]
     options = {"epochs": 3} if row.keras else {}
     data = Examples(rows[:, np.newaxis], y, np.arange(36))
@@ -76,7 +78,7 @@ def test_every_head_that_can_is_the_same_as_layers(head: str, classes: int, pool
     expected = fitted.classifier.predict_proba(rows)
     assert np.allclose(network.predict_proba(rows), expected, atol=1e-5)
     layers = tail.Tail("block5_conv3", "block5_pool", (4, 4, 512), {})
-    whole = build_network(layers, pool, network)
+    whole = build_network(layers, view, network)
     unpooled = features.repeat(2, axis=1).repeat(2, axis=2)  # what the pool makes features of
     assert np.allclose(whole.predict(unpooled, verbose=0), expected, atol=1e-4)
 
@@ -114,7 +116,7 @@ def test_a_tail_has_the_weights_of_its_convolutions_and_no_others() -> None:
 def test_the_cache_at_the_cut_is_made_once_beside_the_first(made: Path, tuned: Path) -> None:
     at_cut = made / "f.block4_pool.h5"
     with featx.Cache.open(at_cut) as cache, featx.Cache.open(made / "f.h5") as first:
-        assert first.fingerprint.differences(cache.fingerprint) == {
+        assert first.fingerprint.without_layers().differences(cache.fingerprint) == {
             "cut": ("block5_pool", "block4_pool")
         }
         assert list(cache.digests) == list(first.digests)
@@ -161,7 +163,7 @@ def test_the_head_stays_where_tuning_is_no_better(made: Path, tmp_path: Path) ->
     assert kept.report["test"] == before.report["test"]
     assert kept.report["tuning"]["kept"] is False
     with featx.Cache.open(made / "f.h5") as cache:
-        X = cache.matrix(kept.pool).X
+        X = cache.matrix(kept.view).X
     assert np.array_equal(kept.predict_proba_rows(X), before.predict_proba_rows(X))
 
 
@@ -189,11 +191,12 @@ def test_a_head_that_cannot_is_replaced_by_the_best_that_can(
     save(replace(knn, report=report), tmp_path / "k.featx")
     found = featx.finetune(tmp_path / "k.featx", tmp_path / "t.featx", made / "f.h5", force=True,
                            unfreeze=2, epochs=1)  # fmt: skip
-    assert "The head knn cannot become layers" in caplog.text
+    assert "The head knn on avgmax cannot become layers" in caplog.text
     assert found.model.settings["tuned_from"] == "lda"
     save(replace(knn, report={**report, "leaderboard": None}), tmp_path / "k.featx")
-    with pytest.raises(InputError, match=r"leaderboard has none that can\. Fit one of"):
-        featx.finetune(tmp_path / "k.featx", tmp_path / "x.featx", **FAST)
+    other = featx.finetune(tmp_path / "k.featx", tmp_path / "x.featx", made / "f.h5", force=True,
+                           unfreeze=2, epochs=1)  # fmt: skip
+    assert (other.model.settings["tuned_from"], other.model.view.name) == ("ridge", "avg")
 
 
 def test_a_tuned_model_can_be_tuned_further(made: Path, tuned: Path, tmp_path: Path) -> None:

@@ -20,8 +20,10 @@ from featx.dataset import splits
 from featx.errors import InputError
 from featx.heads import compare as comparison
 from featx.heads import crossval, leaderboard, registry, training
-from featx.heads.leaderboard import CompareSettings, rank
+from featx.heads.leaderboard import rank
+from featx.heads.settings import CompareSettings
 from featx.heads.training import Examples
+from featx.network.views import make_view
 
 QUICK = ("nearest-centroid", "lda", "logreg")
 
@@ -53,7 +55,7 @@ def test_entries_are_ranked_and_tied(board: leaderboard.CompareResult) -> None:
     assert board.entries[0].tied
     tied = [entry for entry in board.entries if entry.tied]
     assert board.choice in tied
-    assert board.choice.size == min(entry.size for entry in tied if entry.head != "dummy")
+    assert board.choice.log_loss == min(e.log_loss for e in tied if e.head != "dummy")
     assert (board.folds, board.repeats, board.images) == (4, 2, 40)
     for entry in board.entries:
         assert entry.fit_seconds > 0 and entry.score_seconds > 0 and entry.ci95_half_width >= 0
@@ -87,7 +89,8 @@ def test_scores_are_those_of_training_on_each_fold(features: Path) -> None:
     with featx.Cache.open(features) as cache:
         images = np.arange(40)
         units = splits.leakage_groups(cache.catalog, cache.digests)
-        data = crossval.examples_of(cache, registry.HEADS["lda"].pool, images, units)
+        view = make_view("avgmax", cache.fingerprint)
+        data = crossval.examples_of(cache, view, images, units)
     head, scores = registry.HEADS["lda"], []
     assert data.is_wide  # 160 rows of 1,024 columns: compared in the space that all of them span
     data = data.in_row_space()[0]
@@ -194,12 +197,12 @@ def test_scikit_learn_heads_need_no_framework(features: Path, tmp_path: Path) ->
     assert done.stdout.strip() == "[]"
 
 
-def test_pools_and_options(features: Path) -> None:
+def test_views_and_options(features: Path) -> None:
     found = featx.compare(
-        features, heads=("lda", "knn"), pools=("max", "avg"), folds=3,
+        features, heads=("lda", "knn"), views=("max", "avg"), folds=3,
         options={"knn": {"n_neighbors": 2}},
     )  # fmt: skip
-    keys = {(entry.head, entry.pool) for entry in found.entries}
+    keys = {(entry.head, entry.view) for entry in found.entries}
     assert keys == {
         ("dummy", "avg"),
         ("lda", "avg"),
@@ -290,9 +293,9 @@ def test_the_test_split_is_never_touched(tmp_path: Path, monkeypatch: pytest.Mon
     asked: list[Any] = []
     original = featx.Cache.matrix
 
-    def spy(self: featx.Cache, pool: str, *, images: np.ndarray, copies: int | None = None) -> Any:
+    def spy(self: featx.Cache, view: Any, *, images: np.ndarray, copies: int | None = None) -> Any:
         asked.append(set(self.catalog.splits[images]))
-        return original(self, pool, images=images, copies=copies)
+        return original(self, view, images=images, copies=copies)
 
     monkeypatch.setattr(featx.Cache, "matrix", spy)
     found = featx.compare(cache, heads=("lda",), repeats=3)
@@ -336,12 +339,12 @@ def test_leaderboards_are_written(board: leaderboard.CompareResult, tmp_path: Pa
     ("settings", "message"),
     [
         ({"heads": ("svm",)}, "Unknown head 'svm'"),
-        ({"pools": ("mean",)}, "Unknown pool 'mean'"),
+        ({"views": ("mean",)}, "Unknown view 'mean'"),
         ({"metric": "mse"}, "Unknown metric 'mse'"),
         ({"folds": 1}, "The number of folds is 1"),
         ({"repeats": 0}, "The number of repeats is 0"),
         ({"class_weight": "even"}, "Unknown class weight 'even'"),
-        ({"options": {"lda": {"C": 1.0}}}, "no option 'C' here"),
+        ({"heads": ("lda",), "options": {"lda": {"C": 1.0}}}, "no option 'C' here"),
     ],
 )
 def test_wrong_settings(features: Path, settings: dict[str, Any], message: str) -> None:

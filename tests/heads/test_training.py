@@ -110,7 +110,7 @@ def test_out_of_fold_probabilities_are_by_models_that_did_not_see_the_image() ->
 def test_few_images_are_enough(caplog: pytest.LogCaptureFixture) -> None:
     data = examples(noise=0.3)
     two = trained("knn", data.take(np.array([0, 1, 12, 13, 24, 25])))
-    assert two.out_of_fold is not None and two.settings == {"n_neighbors": 1}
+    assert two.out_of_fold is not None and two.settings["n_neighbors"] in (1, 5)  # 15 are not there
     assert not caplog.records
     one = trained("logreg", data.take(np.array([0, 12, 24])))
     assert one.settings["C"] == 10.0 and one.out_of_fold is None

@@ -48,7 +48,7 @@ def test_it_gives_what_the_library_gives(tmp_path: Path) -> None:
     found = with_copies.decode(data, digest)
     whole = decode.decode(data, 64, "crop")
     assert np.array_equal(
-        found.pixels, augment.augmented_copies(whole.pixels, policy, 3, digest, 2)
+        found.pixels[0], augment.augmented_copies(whole.pixels, policy, 3, digest, 2)
     )
     assert (found.width, found.height) == (48, 36)
     with pytest.raises(Rejected, match="truncated"):
@@ -73,7 +73,7 @@ def test_the_next_image_is_decoded(tmp_path: Path, word: str, reason: str, detai
     for _ in range(2):
         with pytest.raises(Rejected, match=f"{reason}: {detail}"):
             one.decode(word.encode(), files.digest(b""))
-        assert one.decode(data, files.digest(data)).pixels.shape == (1, 32, 32, 3)
+        assert one.decode(data, files.digest(data)).pixels[0].shape == (1, 32, 32, 3)
     one.close()
 
 

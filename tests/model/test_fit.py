@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generated import TINY, described, rewritten, write_image
+from generated import TINY, described, rewritten, without_pools, write_image
 from PIL import Image
 
 import featx
@@ -37,7 +37,7 @@ def test_every_head_fits_and_round_trips(features: Path, tmp_path: Path, head: s
     assert (fitted.train_images, fitted.train_rows, fitted.test.images) == (24, 48, 6)
     loaded = featx.load(tmp_path / "m.featx")
     with featx.Cache.open(features) as cache:
-        X = cache.matrix(loaded.pool).X
+        X = cache.matrix(loaded.view).X
     probabilities = loaded.predict_proba_rows(X)
     assert np.array_equal(probabilities, fitted.model.predict_proba_rows(X))
     assert np.allclose(probabilities.sum(axis=1), 1)
@@ -48,7 +48,7 @@ def test_probabilities_of_images_are_those_of_the_cache(features: Path, tmp_path
     model = featx.fit(features, tmp_path / "m.featx", head="logreg").model
     with featx.Cache.open(features) as cache:
         paths = [cache.catalog.file(index) for index in range(len(cache))]
-        from_cache = model.predict_proba_features(cache.features[:, 0])
+        from_cache = model.predict_proba_activations(without_pools(cache.features[:, 0]))
         labels = cache.catalog.labels
     loaded = featx.load(tmp_path / "m.featx")
     from_paths = loaded.predict_proba(paths)
@@ -88,11 +88,11 @@ def test_best_is_chosen_by_the_leaderboard(features: Path, tmp_path: Path) -> No
 def test_options_reach_the_head(features: Path, tmp_path: Path) -> None:
     out = tmp_path / "m.featx"
     fitted = featx.fit(
-        features, out, head="logreg", options={"C": 2.0}, class_weight="balanced", pool="max"
+        features, out, head="logreg", options={"C": 2.0}, class_weight="balanced", view="max"
     )
     assert fitted.model.settings["C"] == 2.0
     assert fitted.model.settings["class_weight"] == "balanced"
-    assert fitted.model.pool == "max"
+    assert fitted.model.view.name == "max"
     classifier = fitted.model.head.estimator_
     assert (classifier.C, classifier.class_weight) == (2.0, "balanced")
     with pytest.raises(InputError, match="Options belong to a head"):
@@ -157,7 +157,7 @@ def test_a_bundle_runs_no_code(model: Path, tmp_path: Path) -> None:
     [
         ({"format": "zip"}, "its format is not 'featx-model'"),
         ({"head": "magic"}, "unknown head 'magic'"),
-        ({"pool": "mean"}, "unknown head 'logreg' or pool 'mean'"),
+        ({"view": "mean"}, "unknown head 'logreg' or view 'mean'"),
         ({"classes": ["a", "b"]}, "the head's classes are not the 2 named ones"),
         ({"fingerprint": {"size": 1}}, "is not a whole featx model"),
     ],

@@ -111,7 +111,7 @@ def test_parts_are_looked_through(made: Path, tmp_path: Path) -> None:
     parts = Parts(out)
     with featx.Cache.open(made / "f.h5") as cache:
         for start in (0, 9):
-            block = cache.features[start : start + 9]
+            _, block = next(cache.blocks(np.arange(start, start + 9), 1))
             sizes = [(48, 36)] * 9
             parts.write(block, cache.digests[start : start + 9], sizes, cache.fingerprint)
     assert featx.verify(out).parts == 2

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from generated import TINY, class_folders
+from generated import TINY, class_folders, without_pools
 
 import featx
 from featx.errors import IncompatibleError, InputError
@@ -52,7 +52,7 @@ def test_a_model_scores_by_its_own_runtime_or_by_the_other(
     found = {}
     for chosen in runtime.RUNTIMES:
         loaded = featx.load(model, weights="random", runtime=chosen)
-        assert loaded.trunk.runtime == (chosen if chosen != "auto" else "tensorflow")
+        assert loaded.trunk.fingerprint.runtime == (chosen if chosen != "auto" else "tensorflow")
         featx.score(loaded, photos, tmp_path / f"{chosen}.csv")
         found[chosen] = labels(tmp_path / f"{chosen}.csv")
     assert len(found["auto"]) == 24
@@ -79,7 +79,7 @@ def test_a_model_made_in_bfloat16_is_computed_natively_or_in_float32(
     expected = "float32" if asked == "winograd" else native
     by, precision = model.computing
     assert (by, precision) == ("tensorflow" if asked == "auto" else asked, expected)
-    assert (model.trunk.runtime, model.trunk.precision) == (by, precision)
+    assert (model.trunk.fingerprint.runtime, model.trunk.fingerprint.precision) == (by, precision)
     told = [record.message for record in caplog.records if "was made in bfloat16" in record.message]
     assert len(told) == (expected == "float32")
 
@@ -96,7 +96,7 @@ def test_both_precisions_of_a_model_give_nearly_the_same(in_bfloat16: Path) -> N
     assert 0 < apart < 0.02 * np.linalg.norm(features["float32"])
     assert np.abs(found["float32"] - found["bfloat16"]).max() < 0.05
     with featx.Cache.open(in_bfloat16 / "f.h5") as cache:
-        cached = model.predict_proba_features(cache.features[:, 0])
+        cached = model.predict_proba_activations(without_pools(cache.features[:, 0]))
     assert np.allclose(found["bfloat16"], cached, rtol=0, atol=1e-12)
 
 

@@ -5,7 +5,7 @@ from featx import backend
 from featx.errors import InputError
 from featx.images import decode
 from featx.network import layers, openvino, runtime, trunk, weights
-from featx.network.fingerprint import TrunkFingerprint
+from featx.network.fingerprint import Fingerprint, TrunkFingerprint
 
 BOTH = ["tensorflow", "openvino"]
 ALL = [*BOTH, "winograd"]
@@ -15,6 +15,18 @@ def fingerprint(**changes: object) -> TrunkFingerprint:
     fields = {"weights": "", "preprocessing": "caffe", "cut": "block5_pool", "size": 64,
               "resize": "squash"}  # fmt: skip
     return TrunkFingerprint(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def network(
+    chosen: weights.Weights,
+    by: str,
+    precision: str = "float32",
+    dtype: str = "float16",
+    batch: int = trunk.BATCH,
+    **changes: object,
+) -> trunk.Trunk:
+    made = Fingerprint(fingerprint(**changes), 0, "", 0, dtype, precision, by)
+    return trunk.Trunk(chosen, made, batch=batch)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +53,10 @@ def reference(
 @pytest.mark.parametrize("cut", ["block5_pool", "block4_pool", "block3_conv2"])
 def test_features_are_those_of_keras_applications(pixels: np.ndarray, mode: str, cut: str) -> None:
     chosen = weights.resolve_weights("random", preprocessing=mode)
-    wanted = fingerprint(preprocessing=mode, cut=cut)
     expected = reference(chosen, pixels, mode, cut)
     for by in BOTH:
-        found = trunk.Trunk(chosen, wanted, dtype="float32", runtime=by).features(pixels)
+        made = network(chosen, by, dtype="float32", preprocessing=mode, cut=cut)
+        found = made.features(pixels)
         assert found.shape == expected.shape == (5, *layers.cut_shape(cut, 64))
         assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
@@ -53,15 +65,14 @@ def test_features_of_the_real_weights(pixels: np.ndarray, imagenet: weights.Weig
     mode = imagenet.preprocessing
     expected = reference(imagenet, pixels, mode)
     for by in ALL:
-        found = trunk.Trunk(imagenet, fingerprint(preprocessing=mode), runtime=by).features(pixels)
+        found = network(imagenet, by, preprocessing=mode).features(pixels)
         assert found.dtype == np.float16
         assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("by", ALL)
 def test_an_image_has_the_same_bytes_in_any_company(pixels: np.ndarray, by: str) -> None:
-    wanted = fingerprint(cut="block4_pool")
-    made = trunk.Trunk(weights.resolve_weights("random"), wanted, batch=4, runtime=by)
+    made = network(weights.resolve_weights("random"), by, batch=4, cut="block4_pool")
     together = made.features(pixels)
     alone = np.concatenate([made.features(one[np.newaxis]) for one in pixels])
     assert np.array_equal(together, alone)
@@ -73,9 +84,8 @@ def test_bfloat16_is_close(pixels: np.ndarray, by: str) -> None:
     if by == "openvino" and runtime.choose_precision("auto", by) == "float32":
         pytest.skip("OpenVINO has no bfloat16 on this processor")
     chosen = weights.resolve_weights("random")
-    exact = trunk.Trunk(chosen, fingerprint(), dtype="float32", runtime=by).features(pixels)
-    rough = trunk.Trunk(chosen, fingerprint(), precision="bfloat16", dtype="float32", runtime=by)
-    found = rough.features(pixels)
+    exact = network(chosen, by, dtype="float32").features(pixels)
+    found = network(chosen, by, "bfloat16", "float32").features(pixels)
     assert not np.array_equal(found, exact)
     assert np.linalg.norm(found - exact) <= 0.03 * np.linalg.norm(exact)
 
@@ -83,18 +93,14 @@ def test_bfloat16_is_close(pixels: np.ndarray, by: str) -> None:
 def test_openvino_does_not_take_float32_for_bfloat16(pixels: np.ndarray) -> None:
     if openvino.has_bfloat16():
         pytest.skip("this processor has bfloat16")
-    made = trunk.Trunk(
-        weights.resolve_weights("random"), fingerprint(), precision="bfloat16", runtime="openvino"
-    )
+    made = network(weights.resolve_weights("random"), "openvino", "bfloat16")
     with pytest.raises(InputError, match="bfloat16 only on processors that have it"):
         made.features(pixels)
 
 
 def test_winograd_is_float32(pixels: np.ndarray) -> None:
     assert runtime.choose_precision("auto", "winograd") == "float32"
-    made = trunk.Trunk(
-        weights.resolve_weights("random"), fingerprint(), precision="bfloat16", runtime="winograd"
-    )
+    made = network(weights.resolve_weights("random"), "winograd", "bfloat16")
     with pytest.raises(InputError, match="computes in float32 and not in bfloat16"):
         made.features(pixels)
 
@@ -113,15 +119,13 @@ def with_bias(bias: float) -> weights.Weights:
 @pytest.mark.parametrize("by", BOTH)
 def test_overflow_of_float16_is_an_error_and_float32_holds_it(pixels: np.ndarray, by: str) -> None:
     with pytest.raises(InputError, match=r"beyond float16's 65,504\. Use --dtype float32"):
-        trunk.Trunk(with_bias(1e6), fingerprint(), runtime=by).features(pixels)
-    assert np.isfinite(
-        trunk.Trunk(with_bias(1e6), fingerprint(), dtype="float32", runtime=by).features(pixels)
-    ).all()
+        network(with_bias(1e6), by).features(pixels)
+    assert np.isfinite(network(with_bias(1e6), by, dtype="float32").features(pixels)).all()
 
 
 @pytest.mark.parametrize("by", BOTH)
 def test_features_that_are_not_finite_are_told(pixels: np.ndarray, by: str) -> None:
-    made = trunk.Trunk(with_bias(np.inf), fingerprint(), runtime=by)
+    made = network(with_bias(np.inf), by)
     assert not np.isfinite(made.features(pixels)).all(axis=(1, 2, 3)).any()
 
 

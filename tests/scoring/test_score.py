@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from corpus import write_corpus
-from generated import TINY, class_folders, write_image
+from generated import TINY, class_folders, without_pools, write_image
 from sklearn.base import is_classifier
 from sklearn.metrics import get_scorer
 
@@ -69,8 +69,8 @@ def test_images_and_their_cache_give_the_same(made: Path, model: Model, tmp_path
     with featx.Cache.open(made / "f.h5") as cache:
         assert [row["path"] for row in rows] == list(cache.catalog.paths)
         assert [row["sha256"] for row in rows] == list(cache.digests)
-        features = cache.features[:, 0]
-    expected = model.predict_proba_features(features)
+        activations = without_pools(cache.features[:, 0])
+    expected = model.predict_proba_activations(activations)
     assert np.allclose(values(rows, "p_blue", "p_green", "p_red"), expected, atol=1e-6)
     assert [row["label"] for row in rows] == [row["path"].split("/")[0] for row in rows]
     assert not list(tmp_path.glob("*.shards"))
@@ -172,7 +172,7 @@ def test_copies_are_averaged(made: Path, model: Model, tmp_path: Path) -> None:
     cached = read(scored(model, made / "f.h5", tmp_path / "c.csv", tta=2))
     assert images == cached
     with featx.Cache.open(made / "f.h5") as cache:
-        X = cache.matrix(model.pool).X
+        X = cache.matrix(model.view).X
     expected = model.predict_proba_rows(X).reshape(30, 3, 3).mean(axis=1)
     assert np.allclose(values(cached, "p_blue", "p_green", "p_red"), expected, atol=1e-6)
     plain = read(scored(model, made / "f.h5", tmp_path / "n.csv"))

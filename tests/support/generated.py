@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 import featx
-from featx.cache.structure import USER_BLOCK, user_block
+from featx.cache.structure import USER_BLOCK, sealed_version, user_block
 from featx.model.file import sealed
+from featx.network.activations import Activations
 from featx.storage import files
 
 #: The real VGG16, on random weights and small images: a run of dozens of images takes seconds.
@@ -47,9 +48,20 @@ def tiny_models(root: Path, each: int, *heads: str) -> Path:
     return root
 
 
+def without_pools(features: np.ndarray) -> Activations:
+    """Return features at the cut, (n, …) of images, as what a trunk gives that pools no layer."""
+    return Activations(features, np.empty((*features.shape[:-3], 1, 0), np.float16))
+
+
 @contextlib.contextmanager
-def forged(path: Path, version: int = 1) -> Iterator[h5py.File]:
-    """Change a cache as a stranger could: the digest that it gives of itself is right again."""
+def forged(path: Path, version: int | None = None) -> Iterator[h5py.File]:
+    """Change a cache as a stranger could: the digest that it gives of itself is right again.
+
+    Its version stays as it is, unless another is given.
+    """
+    if version is None:
+        version = sealed_version(path)
+    assert version is not None
     with h5py.File(path, "r+") as file:
         yield file
     digest = files.file_digest(path, skip=USER_BLOCK)

@@ -256,11 +256,11 @@ import sys
 from featx.cli import app
 from featx.network import trunk
 counts = open(sys.argv.pop(1), "wb", buffering=0)
-features = trunk.Trunk.features
+activations = trunk.Trunk.activations
 def counted(self, pixels):
-    counts.write(bytes([len(pixels)]))
-    return features(self, pixels)
-trunk.Trunk.features = counted
+    counts.write(bytes([len(pixels[0])]))
+    return activations(self, pixels)
+trunk.Trunk.activations = counted
 app.main()
 """
 

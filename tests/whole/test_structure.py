@@ -12,7 +12,7 @@ from featx import metrics
 from featx.cli import app
 from featx.heads import registry
 from featx.images import augment, decode
-from featx.network import pools, runtime
+from featx.network import runtime, views
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "featx").rglob("*.py"))
@@ -91,7 +91,7 @@ def test_help_names_every_row_of_the_tables() -> None:
         (runtime.PRECISIONS, ("extract",)),
         (registry.HEADS, ("fit", "compare")),
         (metrics.METRICS, ("fit", "compare")),
-        (pools.POOLS, ("fit", "compare")),
+        (views.VIEWS, ("fit", "compare")),
     ):
         for page in pages:
             assert ", ".join(names) in texts[page], (page, names)
@@ -103,14 +103,14 @@ def test_options_that_are_left_out_have_the_defaults_of_the_library() -> None:
     from featx.cache.extract import ExtractSettings
     from featx.cli.pages import settings_from
     from featx.finetuning.finetune import FinetuneSettings
-    from featx.heads.leaderboard import CompareSettings
+    from featx.heads.settings import CompareSettings
     from featx.images.preview import PreviewSettings
     from featx.model.fit import FitSettings
     from featx.scoring.evaluate import EvaluateSettings
     from featx.scoring.score import ScoreSettings
 
     # Given as texts, or not at all; all of them mean the settings' default when left out.
-    translated = ("heads", "pools", "options")
+    translated = ("options",)
     for name, kind in (
         ("extract", ExtractSettings),
         ("preview", PreviewSettings),

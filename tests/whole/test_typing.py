@@ -8,7 +8,7 @@ import pytest
 import featx
 from featx.cache.plan import ExtractChanges
 from featx.finetuning.recipe import FinetuneChanges
-from featx.heads.leaderboard import CompareChanges
+from featx.heads.settings import CompareChanges
 from featx.model.fit import FitChanges
 from featx.scoring.evaluate import EvaluateChanges
 from featx.scoring.score import ScoreChanges
