@@ -18,44 +18,16 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
+from synthetic import synthetic
 
 import featx
 from featx.cache.file import Cache
-from featx.cache.parts import Parts
-from featx.cache.rows import CacheRows
-from featx.cache.writer import assemble
-from featx.dataset.catalog import Catalog
 from featx.heads import registry
-from featx.network.activations import Activations
-from featx.network.fingerprint import Fingerprint, TrunkFingerprint
-from featx.storage.files import digest
 
 PICTURES, WIDTH, CLASSES, FOLDS = 2000, 512, 10, 5
 NAMES = (
     "dummy", "nearest-centroid", "lda", "logreg", "linear-svm", "knn", "rbf-svm", "random-forest",
 )  # fmt: skip
-
-
-def synthetic(out: Path) -> None:
-    """Write a cache of noisy classes."""
-    random = np.random.default_rng(0)
-    labels = np.arange(PICTURES, dtype=np.int32) % CLASSES
-    centres = random.exponential(1.0, (CLASSES, WIDTH)) ** 2
-    rows = (0.3 * centres[labels] + 0.7) * random.exponential(1.0, (PICTURES, WIDTH)) ** 2
-    trunk = TrunkFingerprint("0" * 64, "torch", "block5_pool", 32, "crop")
-    fingerprint = Fingerprint(trunk, 0, "", 0, "float16", "float32")
-    digests = np.array([digest(str(n).encode()) for n in range(PICTURES)], object)
-    texts = np.array([f"{n:05d}.png" for n in range(PICTURES)], object)
-    empty = np.full(PICTURES, "", object)
-    classes = tuple(f"class {n}" for n in range(CLASSES))
-    catalog = Catalog(Path(), texts, labels, empty, empty, classes)
-    sizes = np.full((PICTURES, 2), 32, np.int32)
-    parts = Parts(out)
-    features = rows.astype(np.float16).reshape(PICTURES, *fingerprint.shape)
-    found = Activations(features, np.empty((PICTURES, 1, 1, 0), np.float16))
-    parts.write(found, digests, sizes.tolist(), fingerprint)
-    assemble(out, CacheRows(catalog, digests, sizes), [], fingerprint, parts=parts, old=None)
-    parts.remove()
 
 
 def plain(path: Path) -> dict[str, float]:
@@ -97,7 +69,7 @@ def main() -> None:
     scores: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "synthetic.h5"
-        synthetic(path)
+        synthetic(path, PICTURES, CLASSES, size=32, pooled=False)
 
         def run(what: str, call: Callable[[Path], dict[str, float]]) -> None:
             with measure.PeakMemory() as memory:

@@ -179,8 +179,9 @@ def _verdict(entry: "Entry", board: "CompareResult") -> str:
 
 
 def _chosen_settings(entry: "Entry") -> str:
-    """Return the settings that were chosen from the grid; others are the head's defaults."""
+    """Return the settings that were chosen; others are the head's defaults."""
     from ..heads.registry import HEADS
 
-    grid: Any = HEADS[entry.head].param_grid if entry.head in HEADS else entry.settings
+    head = HEADS.get(entry.head)
+    grid: Any = entry.settings if head is None or head.leaves_out else head.param_grid
     return ", ".join(f"{name}={value}" for name, value in entry.settings.items() if name in grid)

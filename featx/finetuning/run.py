@@ -75,7 +75,11 @@ class Outcome:
                 "The fine-tuned network is kept because it was asked for, and is no better: "
                 f"{self.comparison}"
             )
-        return f"The head stays as it was: {self.comparison}"
+        stays = f"The head stays as it was: {self.comparison}"
+        if self.chosen.best_epoch > 0:
+            return stays
+        # The figures are then those of the head as layers, which may be another than the model's.
+        return f"{stays} No epoch had a lower log loss than the network before the training."
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,11 +89,13 @@ def apply_layers(x: Any, names: Iterable[str], arrays: Arrays, dtype: Any) -> An
 
     See `layer_outputs`.
     """
-    return [x, *layer_outputs(x, names, arrays, dtype).values()][-1]
+    return list(layer_outputs(x, names, arrays, dtype).values())[-1]
 
 
 def layer_outputs(x: Any, names: Iterable[str], arrays: Arrays, dtype: Any) -> dict[str, Any]:
     """Send a Keras tensor through layers of VGG16 with these weights, and return what each gives.
+
+    The tensor itself is there too, as `INPUT`: a cut can be before the first layer.
 
     Parameters
     ----------
@@ -105,7 +107,7 @@ def layer_outputs(x: Any, names: Iterable[str], arrays: Arrays, dtype: Any) -> d
         Precision of the layers.
     """
     layers = backend.keras().layers
-    found = {}
+    found = {INPUT: x}
     for name in names:
         if name.endswith("_pool"):
             x = found[name] = layers.MaxPooling2D(2, name=name, dtype=dtype)(x)

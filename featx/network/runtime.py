@@ -176,8 +176,7 @@ def _compile_by_tensorflow(
     pixels = keras.Input((size, size, 3), dtype="uint8")
     x = normalize(keras.ops.cast(pixels, "float32"), fingerprint.preprocessing)
     names = layers_between(INPUT, deepest(fingerprint.cut, *pooled))
-    x = keras.ops.cast(x, precision)
-    outputs = {INPUT: x, **layer_outputs(x, names, arrays, precision)}
+    outputs = layer_outputs(keras.ops.cast(x, precision), names, arrays, precision)
     wanted = {name: outputs[name] for name in (fingerprint.cut, *pooled)}
     model = keras.Model(pixels, wanted, trainable=False)
 
