@@ -369,3 +369,45 @@ def test_a_system_without_semaphores_does_the_folds_in_one_process(
         assert [(entry.head, entry.score) for entry in found.entries] == [
             (entry.head, entry.score) for entry in expected.entries
         ]
+
+
+@pytest.mark.parametrize("head", ["ridge", "kernel-ridge"])
+def test_directions_are_found_on_the_images_that_are_trained_on(features: Path, head: str) -> None:
+    """Do by hand what rank does, for a view that is fitted: in each fold, without the others."""
+    found = featx.compare(features, heads=(head,), views=("covariance",), folds=4).entries
+    entry = next(one for one in found if one.head == head)
+    row = registry.HEADS[head]
+    with featx.Cache.open(features) as cache:
+        images, units = np.arange(40), splits.leakage_groups(cache.catalog, cache.digests)
+        for inside, outside in splits.folds(cache.labels, units, 4, 0):
+            view = make_view("covariance", cache.fingerprint)
+            view = view.fitted(some for _, some in cache.blocks(inside, 0, view))
+            data = crossval.examples_of(cache, view, images, units)
+            fitted = training.train(
+                row, data.take(inside), candidates=row.param_candidates({}),
+                metric=metrics.METRICS["accuracy"], seed=0,
+            )  # fmt: skip
+            with training.one_thread():
+                probabilities = fitted.classifier.predict_proba(data.originals[outside])
+            assert np.allclose(entry.out_of_fold[outside], probabilities, atol=1e-6)
+
+
+def test_a_planted_leak_does_not_flatter_left_out_images() -> None:
+    """Labels are random, and copies of an image look alike: left out alone, each is known."""
+    random = np.random.default_rng(0)
+    images, each = 60, 4
+    X = random.normal(size=(images, 1, 64)) + 0.1 * random.normal(size=(images, each, 64))
+    X = (X / np.linalg.norm(X, axis=2, keepdims=True)).astype(np.float32)
+    y = random.permutation(np.arange(images) % 2)
+    for name in ("ridge", "kernel-ridge"):
+        row = registry.HEADS[name]
+        accuracies = []
+        for units in (np.arange(images), np.arange(images) // 2):
+            data = training.Examples(X, y, units)
+            fitted = training.train(
+                row, data, candidates=row.param_candidates({}),
+                metric=metrics.METRICS["accuracy"], seed=0,
+            )  # fmt: skip
+            assert fitted.out_of_fold is not None and fitted.out_of_fold.shape == (images, 2)
+            accuracies.append((fitted.out_of_fold.argmax(axis=1) == y).mean())
+        assert max(accuracies) < 0.7  # chance, and the best of three strengths
