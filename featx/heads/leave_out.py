@@ -12,7 +12,12 @@ _BLOCK = 4096  # rows at a time
 
 
 def left_out(
-    gram: np.ndarray, targets: np.ndarray, noise: np.ndarray, groups: np.ndarray
+    gram: np.ndarray,
+    targets: np.ndarray,
+    noise: np.ndarray,
+    groups: np.ndarray,
+    *,
+    overwrite: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Solve ``(K + D) α = Y``, and predict every unit by the solution without it.
 
@@ -20,30 +25,33 @@ def left_out(
 
     Parameters
     ----------
-    gram : ndarray, shape (n, n)
-        Kernels K of the training rows; it is left as it is.
+    gram : ndarray of float64, shape (n, n)
+        Kernels K of the training rows.
     targets : ndarray, shape (n, classes)
     noise : ndarray, shape (n,)
         The diagonal of D: the strength over the weight of each row.
     groups : ndarray of int, shape (n,)
         Unit of each row.
+    overwrite : bool
+        Whether `gram` is given up: all is done in its memory.
 
     Returns
     -------
     duals, predictions : ndarray, shape (n, classes)
     """
-    lower = gram.copy()
-    lower[np.diag_indices_from(lower)] += noise.astype(gram.dtype)
+    lower = gram.T  # the same matrix, in the order that LAPACK works on in place
+    if not overwrite:
+        lower = lower.copy(order="F")
+    lower[np.diag_indices_from(lower)] += noise
     lower = cholesky(lower, lower=True, overwrite_a=True, check_finite=False)
-    duals = cho_solve((lower, True), targets.astype(gram.dtype), check_finite=False)
-    invert = lapack.dpotri if lower.dtype == np.float64 else lapack.spotri
-    inverse, _ = invert(lower, lower=1, overwrite_c=1)
+    duals = cho_solve((lower, True), targets, check_finite=False)
+    inverse, _ = lapack.dpotri(lower, lower=1, overwrite_c=1)
     residuals = duals / np.diag(inverse)[:, np.newaxis]
     for rows in _larger_units(groups):
         block = inverse[np.ix_(rows, rows)]
         block = np.tril(block) + np.tril(block, -1).T  # dpotri gives the lower half alone
         residuals[rows] = np.linalg.solve(block, duals[rows])
-    return duals.astype(np.float64), (targets - residuals).astype(np.float64)
+    return duals, targets - residuals
 
 
 def left_out_linear(

@@ -25,7 +25,6 @@ ALPHAS = (0.001, 0.01, 0.1)
 _CHOICE_ROWS = 2000  # rows that the strength is chosen by, at most
 _EXACT_ROWS = 20_000  # above, kernels are approximated by landmarks
 _LANDMARKS = 4000
-_DOUBLE_ROWS = 5000  # above, matrices of rows by rows are float32
 _MEDIAN_ROWS = 500  # rows that a bandwidth is found by, at most
 _BLOCK = 4096
 
@@ -101,10 +100,22 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
         self.widths_ = tuple(widths) or (X.shape[1],)
         targets = np.where(y[:, np.newaxis] == np.arange(len(self.classes_)), 1.0, -1.0)
         weights = self._weights(y)
-        self.alpha_ = self.alpha or self._chosen(
-            X, y, targets, weights, groups, originals, judge or _likelihood
-        )
-        self.left_out_ = self._fit(X, targets, weights, groups, self.alpha_)[originals]
+        rows = _some_units(groups, _CHOICE_ROWS, self.random_state)
+        grams: dict[str, np.ndarray] = {}
+        self.alpha_ = self.alpha
+        if not self.alpha:
+            judge = judge or _likelihood
+            asked = np.isin(rows, originals)
+
+            def worth(alpha: float) -> Any:
+                some = (X[rows], targets[rows], weights[rows], groups[rows])
+                return judge(self._fit(*some, alpha, grams)[asked], y[rows[asked]])
+
+            self.alpha_ = max(ALPHAS, key=worth)
+        if len(rows) < len(X):
+            grams = {}
+        found = self._fit(X, targets, weights, groups, self.alpha_, grams, last=True)
+        self.left_out_ = found[originals]
         for name in ("coef_", "duals_"):  # as they are kept in a file
             if hasattr(self, name):
                 setattr(self, name, getattr(self, name).astype(np.float32))
@@ -115,29 +126,6 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
             return np.ones(len(y))
         return (len(y) / (len(self.classes_) * np.bincount(y)))[y]
 
-    def _chosen(
-        self,
-        X: np.ndarray,
-        y: np.ndarray,
-        targets: np.ndarray,
-        weights: np.ndarray,
-        groups: np.ndarray,
-        originals: np.ndarray,
-        judge: Callable[[np.ndarray, np.ndarray], Any],
-    ) -> float:
-        """Return the strength that is judged best by left-out scores, on some of the rows."""
-        rows = _some_units(groups, _CHOICE_ROWS, self.random_state)
-        asked = np.isin(rows, originals)
-        trial = RidgeKernelClassifier(self.kernel, random_state=self.random_state)
-        trial.classes_, trial.widths_ = self.classes_, self.widths_
-        grams: dict[str, np.ndarray] = {}
-
-        def worth(alpha: float) -> Any:
-            found = trial._fit(X[rows], targets[rows], weights[rows], groups[rows], alpha, grams)
-            return judge(found[asked], y[rows[asked]])
-
-        return max(ALPHAS, key=worth)
-
     def _fit(
         self,
         X: np.ndarray,
@@ -145,10 +133,14 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
         weights: np.ndarray,
         groups: np.ndarray,
         alpha: float,
-        grams: dict[str, np.ndarray] | None = None,
+        grams: dict[str, np.ndarray],
+        *,
+        last: bool = False,
     ) -> np.ndarray:
-        """Fit with one strength, and return the scores of all rows, left out unit by unit."""
-        grams = {} if grams is None else grams
+        """Fit with one strength, and return the scores of all rows, left out unit by unit.
+
+        What does not depend on the strength is kept in `grams`, until the last one.
+        """
         noise = alpha / weights
         if self.kernel == "linear":
             if len(X) > X.shape[1]:
@@ -158,7 +150,7 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
                 return found
             if "linear" not in grams:
                 grams["linear"] = (X @ X.T).astype(np.float64) + 1
-            duals, found = left_out(grams["linear"], targets, noise, groups)
+            duals, found = left_out(grams["linear"], targets, noise, groups, overwrite=last)
             self.coef_, self.intercept_ = duals.T @ X, duals.sum(axis=0)
             return found
         if "medians" not in grams:
@@ -167,9 +159,8 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
         if len(X) <= _EXACT_ROWS:
             self._keep(X)
             if "rbf" not in grams:
-                dtype = np.float64 if len(X) <= _DOUBLE_ROWS else np.float32
-                grams["rbf"] = self._kernel(self._support).astype(dtype)
-            self.duals_, found = left_out(grams["rbf"], targets, noise, groups)
+                grams["rbf"] = self._kernel(self._support).astype(np.float64)
+            self.duals_, found = left_out(grams["rbf"], targets, noise, groups, overwrite=last)
             return found
         random = np.random.default_rng(self.random_state)
         landmarks = np.sort(random.choice(len(X), _LANDMARKS, replace=False))

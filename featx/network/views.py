@@ -1,10 +1,10 @@
 """Views: which row a head sees of an image, from its features and its layer pools.
 
 A row has length 1: what counts is the mix of features, not their amount. It consists of blocks of
-columns, of about equal lengths; most views have one. Sources: square roots
-before the length is set to 1, Perronnin, Sánchez and Mensink (2010); layers of all depths,
-Garcia-Gasulla et al. (2017); covariance of positions with a matrix square root, Lin, RoyChowdhury
-and Maji (2015) and Li et al. (2017).
+columns, of about equal lengths; most views have one. Sources: square roots before the length is set
+to 1, Perronnin, Sánchez and Mensink (2010); layers of all depths, Garcia-Gasulla et al. (2017);
+covariance of positions with a matrix square root, Lin, RoyChowdhury and Maji (2015) and Li et al.
+(2017).
 """
 
 import math
