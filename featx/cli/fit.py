@@ -147,7 +147,12 @@ def print_fitted(fitted: "FitResult") -> None:
 def _print_threshold(fitted: "FitResult") -> None:
     limit, test = fitted.threshold, fitted.threshold_test
     if limit is None or test is None:
-        say(f"Threshold: none; a precision of {fitted.target_precision:g} is not reached")
+        most = (fitted.train_images + 1) / (fitted.train_images + 2)
+        say_wrapped(
+            f"Threshold: none; a precision of {fitted.target_precision:g} is not reached. "
+            f"{fitted.train_images} images without an error would support {most:.4g}.",
+            "  ",
+        )
         return
     confidence = math.floor(limit.confidence * 1e6) / 1e6
     say_wrapped(
