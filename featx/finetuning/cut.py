@@ -19,7 +19,7 @@ from ..network.fingerprint import Fingerprint
 from ..network.runtime import choose_here
 from ..progress import Progress
 
-__all__ = ["cache_at", "check_trunk"]
+__all__ = ["cache_at", "check_pools", "check_trunk"]
 
 log = logging.getLogger("featx")
 
@@ -144,6 +144,32 @@ def _extract(
         cut, printable(path), each / 1e3, copies,
     )  # fmt: skip
     extract(source, path, settings, progress=progress)
+
+
+def check_pools(model: Model) -> None:
+    """Check that layers after a cut can give the layer pools that a model sees.
+
+    Raises
+    ------
+    InputError
+        When they are of more than one pass, of which there are no features at the cut, or when
+        layers are pooled after the last one that is trained.
+    """
+    if not model.view.kind.layers:
+        return
+    pooled = model.view.pooled
+    if len(pooled.passes) > 1:
+        raise InputError(
+            f"The model sees layers over {len(pooled.passes)} passes, at "
+            f"{' and '.join(map(str, pooled.passes))} pixels. Fine-tuned layers give those of one. "
+            "Extract at one size without mirrored images and fit again, or fit with --view "
+            "covariance or avg."
+        )
+    if layers.deepest(model.until, *pooled.names) != model.until:
+        raise InputError(
+            f"The model sees {pooled.names[-1]}, which comes after {model.until}, the last layer "
+            "that is trained. Extract with --cut block5_pool and fit again."
+        )
 
 
 def check_trunk(model: Model, cache: Cache, cut: str) -> None:

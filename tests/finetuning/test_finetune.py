@@ -192,11 +192,172 @@ def test_a_head_that_cannot_is_replaced_by_the_best_that_can(
     found = featx.finetune(tmp_path / "k.featx", tmp_path / "t.featx", made / "f.h5", force=True,
                            unfreeze=2, epochs=1)  # fmt: skip
     assert "The head knn on avgmax cannot become layers" in caplog.text
-    assert found.model.settings["tuned_from"] == "lda"
+    assert found.model.report["tuning"]["head"] == "lda"
     save(replace(knn, report={**report, "leaderboard": None}), tmp_path / "k.featx")
     other = featx.finetune(tmp_path / "k.featx", tmp_path / "x.featx", made / "f.h5", force=True,
                            unfreeze=2, epochs=1)  # fmt: skip
-    assert (other.model.settings["tuned_from"], other.model.view.name) == ("ridge", "avg")
+    assert other.model.report["tuning"]["head"] == "ridge"
+    assert (other.model.head_name, other.model.view.name) == ("knn", "avgmax")
+
+
+# Heads that cannot become layers ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("head", "view"),
+    [("kernel-ridge", "layers"), ("ridge", "layers"), ("kernel-ridge", "covariance")],
+)
+def test_a_head_that_cannot_be_layers_is_fitted_again_on_tuned_ones(
+    made: Path, tmp_path: Path, head: str, view: str
+) -> None:
+    before = featx.fit(made / "f.h5", tmp_path / "m.featx", head=head, view=view).model
+    out = tmp_path / "t.featx"
+    found = featx.finetune(tmp_path / "m.featx", out, made / "f.h5", force=True, **FAST)
+    assert found.reason.startswith(f"The head {head} on {view}, fitted again on the fine-tuned")
+    model = featx.load(out)
+    assert (model.head_name, model.view.name, model.settings) == (head, view, before.settings)
+    assert model.tail and model.report["tuning"]["head"] in LAYERED
+    assert model.tail.arrays.keys() == {"block5_conv1", "block5_conv2", "block5_conv3"}
+    if model.view.projection and before.view.projection:
+        assert not np.array_equal(model.view.projection.mean, before.view.projection.mean)
+    featx.score(model, made / "photos", tmp_path / "p.csv")
+    featx.score(model, found.cache, tmp_path / "c.csv")
+    assert (tmp_path / "p.csv").read_text() == (tmp_path / "c.csv").read_text()
+    scores = featx.evaluate(model, found.cache).scores.as_dict()
+    for name, value in model.report["test"].items():
+        if isinstance(value, float):
+            assert scores[name] == pytest.approx(value, abs=1e-5)
+    assert not featx.verify(out).problems
+    if head == "ridge":
+        assert featx.export(model, tmp_path / "m.keras").apart < 1e-3
+    else:
+        with pytest.raises(InputError, match="head kernel-ridge cannot become layers"):
+            featx.export(model, tmp_path / "m.keras")
+    further = featx.finetune(out, tmp_path / "u.featx", unfreeze=2, force=True, **FAST).model
+    assert further.head_name == head and further.tail
+    one, two = model.tail.arrays, further.tail.arrays
+    assert np.array_equal(one["block5_conv1"][0], two["block5_conv1"][0])
+    assert not np.array_equal(one["block5_conv3"][0], two["block5_conv3"][0])
+
+
+def test_a_head_that_is_no_better_on_tuned_layers_stays(made: Path, tmp_path: Path) -> None:
+    before = featx.fit(
+        made / "f.h5", tmp_path / "m.featx", head="kernel-ridge", view="layers"
+    ).model
+    found = featx.finetune(tmp_path / "m.featx", tmp_path / "t.featx", made / "f.h5",
+                           **{**FAST, "learning_rate": 0.03})  # fmt: skip
+    assert not found.kept and found.reason.startswith("The head stays as it was, and is not fitted")
+    kept = featx.load(tmp_path / "t.featx")
+    assert kept.tail is None and kept.report["test"] == before.report["test"]
+
+
+def test_pools_of_a_tail_are_those_of_the_whole_network() -> None:
+    from featx.network.activations import Activations
+    from featx.network.fingerprint import Fingerprint
+    from featx.network.trunk import Trunk
+    from featx.network.weights import Weights, resolve_weights
+
+    first = resolve_weights("random")
+    random = np.random.default_rng(0)
+    names = ("block4_conv2", "block5_conv1", "block5_conv3")
+    tuned = {
+        name: (kernel * random.uniform(0.9, 1.1, kernel.shape).astype(np.float32), bias + 0.01)
+        for name, (kernel, bias) in first.arrays().items()
+        if name.startswith("block5")
+    }
+
+    class Tuned(Weights):
+        def arrays(self) -> Any:
+            return {**first.arrays(), **tuned}
+
+    at = TrunkFingerprint(first.digest, first.preprocessing, "block4_pool", 64, "crop")
+    made = Fingerprint(at, 0, "", 0, "float32", "float32", layers=names)
+    pixels = random.integers(0, 256, (19, 64, 64, 3), np.uint8)
+    before = Trunk(first, made).activations([pixels])
+    whole = Trunk(Tuned(**vars(first)), replace(made, trunk=replace(at, cut="block5_pool")))
+    expected = whole.activations([pixels])
+    layers = tail.Tail("block4_pool", "block5_pool", at.shape, tuned)
+    found = layers.activations(before, made.pooled)
+    assert np.allclose(found.features, expected.features, rtol=1e-3, atol=1e-4)
+    assert np.allclose(found.pools, expected.pools, rtol=2e-3, atol=1e-4)
+    columns = made.pooled.columns
+    assert np.array_equal(found.pools[..., columns[names[0]]], before.pools[..., columns[names[0]]])
+    assert not np.allclose(found.pools, before.pools, rtol=2e-3, atol=1e-4)
+    some = layers.activations(Activations(before.features[17:], before.pools[17:]), made.pooled)
+    assert np.array_equal(some.pools, found.pools[17:])  # whatever is beside them
+    assert layers.activations(before.take(slice(0, 0)), made.pooled).pools.shape[0] == 0
+    with pytest.raises(ValueError, match="one pass, and not 2"):
+        layers.activations(before, replace(made, mirror=True).pooled)
+
+
+def test_batches_are_flipped_and_mixed_the_same_way_every_time(made: Path, tuned: Path) -> None:
+    from featx.finetuning.epochs import TrainingImages, epoch_of
+    from featx.finetuning.recipe import Recipe
+
+    with featx.Cache.open(made / "f.block4_pool.h5") as cache:
+        train, none = np.arange(12), np.empty(0, int)
+        training = TrainingImages(cache, train, train % 2, none, none, 2)
+        plain, same = (epoch_of(training, Recipe(batch_size=12), 3)[0] for _ in range(2))
+        assert np.array_equal(plain[0], same[0])
+        flipped, truth, _ = epoch_of(training, Recipe(batch_size=12, flip=True), 3)[0]
+        mirrored = (flipped == plain[0][:, :, ::-1]).all(axis=(1, 2, 3))
+        assert (
+            (flipped == plain[0]).all(axis=(1, 2, 3)) | mirrored
+        ).all() and 0 < mirrored.sum() < 12
+        assert np.array_equal(truth, plain[1])
+        features, truth, weights = epoch_of(training, Recipe(batch_size=12, mixup=1.0), 3)[0]
+        assert features.dtype == truth.dtype == weights.dtype == np.float32
+        assert np.allclose(truth.sum(axis=1), 1) and ((truth > 0) & (truth < 1)).any()
+        assert np.allclose(features.mean(), plain[0].mean(), rtol=1e-3)
+        assert not np.allclose(features, plain[0])
+
+
+def test_weights_stay_near_their_start_and_are_averaged(made: Path, tmp_path: Path) -> None:
+    start = featx.load(made / "m.featx").tail_after("block5_conv2").arrays["block5_conv3"][0]
+
+    def moved(**changes: Any) -> np.ndarray:
+        settings = {"unfreeze": 2, "epochs": 3, "patience": 3, "batch_size": 8, "validation": 0.3,
+                    "optimizer": "sgd", "learning_rate": 0.05, "force": True}  # fmt: skip
+        name = tmp_path / f"{'-'.join(changes)}.featx"
+        found = featx.finetune(made / "m.featx", name, **{**settings, **changes}).model
+        assert found.report["tuning"]["epochs"] > 0 and found.tail
+        return found.tail.arrays["block5_conv3"][0] - start
+
+    far = np.abs(moved()).mean()
+    assert 0 < np.abs(moved(l2_sp=5.0)).mean() < far
+    assert 0 < np.abs(moved(cosine=True)).mean()
+    assert 0 < np.abs(moved(average=3)).mean()
+
+
+def test_the_learning_rate_falls_like_half_a_cosine() -> None:
+    from types import SimpleNamespace
+
+    from featx.finetuning.epochs import _Batches
+    from featx.finetuning.recipe import Recipe
+
+    network = SimpleNamespace(optimizer=SimpleNamespace(learning_rate=None))
+    recipe = Recipe(epochs=4, learning_rate=1.0, warmup=0, cosine=True)
+    rates = []
+    for epoch in range(2):  # of the four that there may be
+        around = _Batches(network, recipe, epoch, batches=2, epochs=2, begun=0, progress=None)
+        for batch in range(2):
+            around._begin(batch)
+            rates.append(network.optimizer.learning_rate)
+    assert rates == pytest.approx((1 + np.cos(np.pi * np.arange(4) / 8)) / 2)
+
+
+def test_pools_that_no_tail_gives_are_refused(made: Path, tmp_path: Path) -> None:
+    featx.extract(made / "photos", tmp_path / "m.h5", mirror=True, **TINY)
+    featx.fit(tmp_path / "m.h5", tmp_path / "m.featx", head="kernel-ridge", view="layers")
+    with pytest.raises(InputError, match="over 2 passes, at 32 and 32 mirrored pixels"):
+        featx.finetune(tmp_path / "m.featx", tmp_path / "t.featx", **FAST)
+    featx.extract(
+        made / "photos", tmp_path / "4.h5", cut="block4_pool", layers=("block5_conv3",), **TINY
+    )
+    featx.fit(tmp_path / "4.h5", tmp_path / "4.featx", head="kernel-ridge", view="layers")
+    with pytest.raises(InputError, match="sees block5_conv3, which comes after block4_pool"):
+        featx.finetune(tmp_path / "4.featx", tmp_path / "t.featx", **FAST)
+    assert not (tmp_path / "t.featx").exists()
 
 
 def test_a_tuned_model_can_be_tuned_further(made: Path, tuned: Path, tmp_path: Path) -> None:
