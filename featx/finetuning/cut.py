@@ -57,7 +57,7 @@ def cache_at(
         See `extract.extract`.
     """
     if isinstance(source, Catalog):
-        path = out.with_name(f"{out.stem}.{cut}.h5")
+        path = _beside(out, cut, model)
         _extract(source, path, cut, model.fingerprint, model, progress)
         return path
     given = Path(source) if source is not None else Path(model.report["train"]["features"])
@@ -67,13 +67,13 @@ def cache_at(
             "a cache of them, after the model."
         )
     if not Cache.is_cache(given):
-        path = out.with_name(f"{out.stem}.{cut}.h5")
+        path = _beside(out, cut, model)
         _extract(given, path, cut, model.fingerprint, model, progress)
         return path
     with Cache.open(given) as first:
         if first.fingerprint.trunk.cut == cut:
             return given
-        path = given.with_name(f"{given.stem}.{cut}.h5")
+        path = _beside(given, cut, model)
         if Cache.is_cache(path):
             with Cache.open(path) as there:
                 if _is_at(there, first, cut) and _has_layers(there, model):
@@ -88,6 +88,12 @@ def cache_at(
             )
         _extract(first.catalog, path, cut, first.fingerprint, model, progress)
     return path
+
+
+def _beside(path: Path, cut: str, model: Model) -> Path:
+    """Return the name of the cache at the cut: one with layer pools has a name of its own."""
+    pooled = ".layers" if model.view.kind.layers else ""
+    return path.with_name(f"{path.stem}.{cut}{pooled}.h5")
 
 
 def _is_at(there: Cache, first: Cache, cut: str) -> bool:
