@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generated import TINY
+from generated import TINY, write_image
 
 import featx
 from featx.errors import InputError
@@ -75,3 +75,22 @@ def test_pools_that_no_tail_gives_are_refused(made: Path, tmp_path: Path) -> Non
     with pytest.raises(InputError, match="sees block5_conv3, which comes after block4_pool"):
         featx.finetune(tmp_path / "4.featx", tmp_path / "t.featx", **FAST)
     assert not (tmp_path / "t.featx").exists()
+
+
+def test_a_given_validation_split_compares_the_own_head_too(tmp_path: Path) -> None:
+    for start, (split, each) in enumerate((("train", 8), ("val", 4), ("test", 4))):
+        for hue, name in enumerate(("green", "red")):
+            for number in range(each):
+                path = tmp_path / "photos" / split / name / f"{number}.png"
+                write_image(path, 1000 * start + 100 * hue + number, hue)
+    featx.extract(tmp_path / "photos", tmp_path / "f.h5", **TINY)
+    featx.fit(tmp_path / "f.h5", tmp_path / "m.featx", head="kernel-ridge", view="layers")
+    found = featx.finetune(tmp_path / "m.featx", tmp_path / "t.featx", force=True, **FAST)
+    tuning = found.model.report["tuning"]
+    assert found.comparison.images == tuning["test"]["tuned"]["images"] == 8
+    assert found.model.head_name == "kernel-ridge" and not tuning["history"]["final"]
+    with featx.Cache.open(found.cache) as cache:
+        val = np.flatnonzero(cache.catalog.splits == "val")
+        paths = [cache.catalog.file(index) for index in val]
+        truth = np.maximum(found.model.predict_proba(paths)[np.arange(8), cache.labels[val]], 1e-15)
+    assert found.comparison.log_loss_after == pytest.approx(-np.log(truth).mean(), abs=1e-3)
