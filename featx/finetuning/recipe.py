@@ -29,8 +29,9 @@ class Recipe:
     label_smoothing : float
         Label smoothing factor, 0 to below 1.
     l2_sp : float
-        Strength of an L2 penalty on the distance of all trained weights from where they start, half
-        of its square (L2-SP, Li, Grandvalet and Davoine 2018). The loss in the curves has it too.
+        Strength of an L2 penalty on the distance of all trained weights from where they start:
+        half of its square times this (L2-SP, Li, Grandvalet and Davoine 2018), in place of an L2
+        penalty that the head itself has. The losses of training in the curves include it.
     cosine : bool
         Whether the learning rate falls to 0 over `epochs` like half a cosine (Loshchilov and Hutter
         2017).
@@ -40,7 +41,7 @@ class Recipe:
         Parameter a of Beta(a, a), by which pairs of maps and of labels are mixed (Zhang et al.
         2018); 0 mixes none.
     average : int
-        The weights of an epoch are the mean over it and those before it, so many in all.
+        The weights that count after an epoch are the mean over the last epochs, this many.
     patience : int
         Epochs without a lower validation loss before training stops.
     class_weight : {None, "balanced"}
