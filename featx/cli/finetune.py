@@ -108,6 +108,46 @@ def finetune(
             help="Label smoothing factor, 0 to below 1.",
         ),
     ] = None,
+    l2_sp: Annotated[
+        float | None,
+        typer.Option(
+            metavar="STRENGTH",
+            rich_help_panel=TRAINING,
+            help="L2 penalty on the distance of the trained weights from where they start.",
+        ),
+    ] = None,
+    cosine: Annotated[
+        bool,
+        typer.Option(
+            "--cosine",
+            rich_help_panel=TRAINING,
+            help="Let the learning rate fall to 0 over all epochs like half a cosine.",
+        ),
+    ] = False,
+    flip: Annotated[
+        bool,
+        typer.Option(
+            "--flip",
+            rich_help_panel=TRAINING,
+            help="Mirror half of the cached maps at random, left to right.",
+        ),
+    ] = False,
+    mixup: Annotated[
+        float | None,
+        typer.Option(
+            metavar="A",
+            rich_help_panel=TRAINING,
+            help="Mix pairs of maps and labels by shares from Beta(A, A); 0 mixes none.",
+        ),
+    ] = None,
+    average: Annotated[
+        int | None,
+        typer.Option(
+            metavar="EPOCHS",
+            rich_help_panel=TRAINING,
+            help="Take the mean of the weights over this many epochs, the last ones.",
+        ),
+    ] = None,
     patience: Annotated[
         int | None,
         typer.Option(

@@ -19,7 +19,7 @@ from ..network.fingerprint import Fingerprint
 from ..network.runtime import choose_here
 from ..progress import Progress
 
-__all__ = ["cache_at", "check_trunk"]
+__all__ = ["cache_at", "check_pools", "check_trunk"]
 
 log = logging.getLogger("featx")
 
@@ -57,7 +57,7 @@ def cache_at(
         See `extract.extract`.
     """
     if isinstance(source, Catalog):
-        path = out.with_name(f"{out.stem}.{cut}.h5")
+        path = _beside(out, cut, model)
         _extract(source, path, cut, model.fingerprint, model, progress)
         return path
     given = Path(source) if source is not None else Path(model.report["train"]["features"])
@@ -67,13 +67,13 @@ def cache_at(
             "a cache of them, after the model."
         )
     if not Cache.is_cache(given):
-        path = out.with_name(f"{out.stem}.{cut}.h5")
+        path = _beside(out, cut, model)
         _extract(given, path, cut, model.fingerprint, model, progress)
         return path
     with Cache.open(given) as first:
         if first.fingerprint.trunk.cut == cut:
             return given
-        path = given.with_name(f"{given.stem}.{cut}.h5")
+        path = _beside(given, cut, model)
         if Cache.is_cache(path):
             with Cache.open(path) as there:
                 if _is_at(there, first, cut) and _has_layers(there, model):
@@ -88,6 +88,12 @@ def cache_at(
             )
         _extract(first.catalog, path, cut, first.fingerprint, model, progress)
     return path
+
+
+def _beside(path: Path, cut: str, model: Model) -> Path:
+    """Return the name of the cache at the cut: one with layer pools has a name of its own."""
+    pooled = ".layers" if model.view.kind.layers else ""
+    return path.with_name(f"{path.stem}.{cut}{pooled}.h5")
 
 
 def _is_at(there: Cache, first: Cache, cut: str) -> bool:
@@ -144,6 +150,32 @@ def _extract(
         cut, printable(path), each / 1e3, copies,
     )  # fmt: skip
     extract(source, path, settings, progress=progress)
+
+
+def check_pools(model: Model) -> None:
+    """Check that layers after a cut can give the layer pools that a model sees.
+
+    Raises
+    ------
+    InputError
+        When they are of more than one pass, of which there are no features at the cut, or when
+        layers are pooled after the last one that is trained.
+    """
+    if not model.view.kind.layers:
+        return
+    pooled = model.view.pooled
+    if len(pooled.passes) > 1:
+        raise InputError(
+            f"The model sees layers over {len(pooled.passes)} passes, at "
+            f"{' and '.join(map(str, pooled.passes))} pixels. Fine-tuned layers give those of one. "
+            "Extract at one size without mirrored images and fit again, or fit with --view "
+            "covariance or avg."
+        )
+    if layers.deepest(model.until, *pooled.names) != model.until:
+        raise InputError(
+            f"The model sees {pooled.names[-1]}, which comes after {model.until}, the last layer "
+            "that is trained. Extract with --cut block5_pool and fit again."
+        )
 
 
 def check_trunk(model: Model, cache: Cache, cut: str) -> None:

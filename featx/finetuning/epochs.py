@@ -1,6 +1,7 @@
 """A network trained on cached features, epoch by epoch, with a checkpoint after each."""
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,6 +101,7 @@ def train_epochs(
         See `progress.Progress`; in batches of all epochs, the detail is the number of this run.
     """
     keras = backend.keras()
+    _pull_to_start(network, recipe.l2_sp)
     network.compile(
         optimizer=_optimizer(recipe),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
@@ -112,8 +114,9 @@ def train_epochs(
         _assign(network.variables, state.arrays["network"])
         _assign(network.optimizer.variables, state.arrays["optimizer"])
         best, values = state.arrays["best"], state.values
+        recent = [some for name, some in state.arrays.items() if name.startswith("recent")]
     else:
-        best = _values(network.variables)
+        best, recent = _values(network.variables), []
         values = {"phase": phase, "epoch": 0, "best_epoch": 0, "history": {}, "carried": carried}
         if len(training.validation):
             _record(values["history"], _validated(network, training))
@@ -125,6 +128,11 @@ def train_epochs(
         told = _Batches(network, recipe, epoch, batches, epochs, begun, progress)
         logs = network.fit(dataset, verbose=0, shuffle=False, callbacks=[told.callback()]).history
         _record(values["history"], {name: logs[name][0] for name in ("loss", "accuracy")})
+        trained = _values(network.trainable_variables)
+        recent = [*recent, trained][-recipe.average :]
+        _assign(
+            network.trainable_variables, [np.mean(some, 0) for some in zip(*recent, strict=True)]
+        )
         if len(training.validation):
             _record(values["history"], _validated(network, training))
         values["epoch"] = epoch + 1
@@ -132,10 +140,12 @@ def train_epochs(
         losses = values["history"].get("val_loss")
         if losses is None or losses[-1] < min(losses[:-1]):
             best, values["best_epoch"] = _values(network.variables), epoch + 1
+        _assign(network.trainable_variables, trained)
         arrays = {
             "network": _values(network.variables),
             "optimizer": _values(network.optimizer.variables),
             "best": best,
+            **{f"recent {number}": some for number, some in enumerate(recent)},
         }
         checkpoint.save(arrays, values)
     _assign(network.variables, best)
@@ -156,6 +166,19 @@ def _optimizer(recipe: Recipe) -> Any:
     if recipe.optimizer == "sgd":
         return optimizers.SGD(momentum=0.9, **common)
     return optimizers.Adam(**common)
+
+
+def _pull_to_start(network: Any, strength: float) -> None:
+    """Have the loss grow with the distance of the trained weights from those they have now."""
+    if not strength:
+        return
+    keras = backend.keras()
+
+    def penalty(start: Any) -> Any:
+        return lambda weights: strength / 2 * keras.ops.sum((weights - start) ** 2)
+
+    for variable in network.trainable_variables:
+        variable.regularizer = penalty(keras.Variable(variable.numpy(), trainable=False))
 
 
 def _is_over(values: dict[str, Any], recipe: Recipe) -> bool:
@@ -228,9 +251,24 @@ def epoch_of(training: TrainingImages, recipe: Recipe, epoch: int) -> Any:
             ]
             labels = training.y_train[chosen]
             truth = np.eye(training.classes, dtype=np.float32)[labels]
-            return np.stack(features).astype(np.float32), truth, weights[labels]
+            batch = (np.stack(features).astype(np.float32), truth, weights[labels])
+            return _varied(batch, recipe, np.random.default_rng([recipe.seed, epoch, number]))
 
     return Epoch()
+
+
+def _varied(
+    batch: tuple[np.ndarray, ...], recipe: Recipe, random: np.random.Generator
+) -> tuple[np.ndarray, ...]:
+    """Return a batch of maps, truth and weights with some maps mirrored, and pairs mixed."""
+    if recipe.flip:
+        flipped = random.random(len(batch[0])) < 0.5
+        batch[0][flipped] = batch[0][flipped, :, ::-1]
+    if recipe.mixup:
+        share = random.beta(recipe.mixup, recipe.mixup)
+        other = random.permutation(len(batch[0]))
+        return tuple(np.float32(share) * x + np.float32(1 - share) * x[other] for x in batch)
+    return batch
 
 
 def _class_weights(training: TrainingImages, recipe: Recipe) -> np.ndarray:
@@ -242,7 +280,7 @@ def _class_weights(training: TrainingImages, recipe: Recipe) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _Batches:
-    """What happens around the batches of an epoch: the warm-up, and the progress."""
+    """What happens around the batches of an epoch: the learning rate, and the progress."""
 
     network: Any
     recipe: Recipe
@@ -262,7 +300,10 @@ class _Batches:
     def _begin(self, batch: int) -> None:
         step = self.epoch * self.batches + batch + 1
         rise = min(1.0, step / max(1.0, self.recipe.warmup * self.batches))
-        self.network.optimizer.learning_rate = rise * self.recipe.learning_rate
+        fall = 1.0
+        if self.recipe.cosine:  # over the epochs that there may be, and not those that are run
+            fall = (1 + math.cos(math.pi * (step - 1) / (self.recipe.epochs * self.batches))) / 2
+        self.network.optimizer.learning_rate = rise * fall * self.recipe.learning_rate
 
     def _end(self, batch: int) -> None:
         if self.progress:

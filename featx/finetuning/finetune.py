@@ -14,13 +14,12 @@ from ..dataset.catalog import Catalog
 from ..errors import InputError, printable
 from ..metrics import Paired, Scores, compute_scores
 from ..model.file import load, lock_model, save
-from ..model.keras_network import tail_of
 from ..model.model import Model, library_versions
 from ..model.novelty import Novelty
 from ..network.tail import unfrozen
 from ..progress import Progress
 from ..storage.unfinished import Checkpoint
-from .cut import cache_at, check_trunk
+from .cut import cache_at, check_pools, check_trunk
 from .epochs import probabilities
 from .recipe import FinetuneChanges, FinetuneSettings
 from .run import FineTuning, Outcome
@@ -128,6 +127,7 @@ def finetune(
         weight = HeadKind.of(loaded).options.get("class_weight")
         settings = replace(settings, class_weight=weight)
     own = loaded.fingerprint.trunk.cut if loaded.tail else None
+    check_pools(loaded)
     layers = unfrozen(loaded.until, settings.unfreeze, settings.start, own)
     goes_on = Checkpoint(out, {}).path.exists()
     with lock_model(out, settings.overwrite or goes_on):
@@ -139,10 +139,11 @@ def finetune(
                 checkpoint.remove()
             run = FineTuning(loaded, cache, layers, settings, checkpoint, progress)
             outcome = run.run()
-            head_test, tuned_test = _tested(run, outcome)
+            tuned = run.refitted(outcome.network)[0] if run.refits else _network(run, outcome)
+            head_test, tuned_test = _tested(run, outcome, tuned)
             report = _report(run, outcome, head_test, tuned_test)
             made = (
-                _kept(run, outcome, tuned_test, report)
+                _kept(run, tuned, tuned_test, report)
                 if outcome.is_kept
                 else _unchanged(run, report)
             )
@@ -168,12 +169,15 @@ def _identity(model: Model, cache: Cache, settings: FinetuneSettings) -> dict[st
     return identity
 
 
-def _tested(run: FineTuning, outcome: Outcome) -> tuple[Scores, Scores]:
-    """Return the scores of the head and of the network on the test images."""
+def _tested(run: FineTuning, outcome: Outcome, tuned: Model) -> tuple[Scores, Scores]:
+    """Return the scores of the head and of the tuned model on the test images."""
     images = run.images
     rows = run.originals(run.before, images.test)
     head = compute_scores(images.y_test, run.before.predict_proba_rows(rows))
-    found = probabilities(outcome.network, run.cache, images.test)
+    if run.refits:
+        found = tuned.predict_proba_rows(run.originals(tuned, images.test))
+    else:
+        found = probabilities(outcome.network, run.cache, images.test)
     return head, compute_scores(images.y_test, found)
 
 
@@ -204,12 +208,11 @@ def _unchanged(run: FineTuning, report: dict[str, Any]) -> Model:
     return replace(run.model, digest="", report={**run.model.report, "tuning": report})
 
 
-def _kept(run: FineTuning, outcome: Outcome, test: Scores, report: dict[str, Any]) -> Model:
-    """Return the model with the weights that the network has now."""
-    before, train, kind, head = run.model, run.images.train, run.kind, outcome.head
+def _network(run: FineTuning, outcome: Outcome) -> Model:
+    """Return the model that is the network with the weights it has now."""
+    kind, head = run.kind, outcome.head
     options = {k: list(v) if isinstance(v, tuple) else v for k, v in kind.options.items()}
-    tail = tail_of(outcome.network, replace(run.tail, precision=run.cache.fingerprint.precision))
-    model = replace(
+    return replace(
         run.start,
         head=head,
         head_name="dense" if head.hidden else "softmax",
@@ -219,7 +222,15 @@ def _kept(run: FineTuning, outcome: Outcome, test: Scores, report: dict[str, Any
             "tuned_from": kind.name,
             **options,
         },
-        tail=tail,
+        tail=run.tail_in(outcome.network),
+    )
+
+
+def _kept(run: FineTuning, tuned: Model, test: Scores, report: dict[str, Any]) -> Model:
+    """Return a tuned model with what is reported of it, and what it knows of training images."""
+    before, train = run.model, run.images.train
+    model = replace(
+        tuned,
         versions=library_versions(),
         digest="",
         report={
@@ -233,5 +244,9 @@ def _kept(run: FineTuning, outcome: Outcome, test: Scores, report: dict[str, Any
     rows = run.originals(model, train)[:, 0]
     training = {name: model.training[name] for name in ("digests", "labels")}
     training["fitted"] = model.predict_proba_rows(rows).astype(np.float32)
-    novelty = Novelty.of(rows, run.groups[train], run.settings.seed)
+    view = model.view.for_novelty
+    if view is not model.view:
+        rows = run.originals(replace(model, view=view), train)[:, 0]
+    last = list(view.widths.values())[-1]
+    novelty = Novelty.of(rows, run.groups[train], run.settings.seed, last)
     return replace(model, training=training, novelty=novelty)

@@ -28,6 +28,20 @@ class Recipe:
         Decoupled weight decay, as in AdamW (Loshchilov and Hutter 2019).
     label_smoothing : float
         Label smoothing factor, 0 to below 1.
+    l2_sp : float
+        Strength of an L2 penalty on the distance of all trained weights from where they start:
+        half of its square times this (L2-SP, Li, Grandvalet and Davoine 2018), in place of an L2
+        penalty that the head itself has. The losses of training in the curves include it.
+    cosine : bool
+        Whether the learning rate falls to 0 over `epochs` like half a cosine (Loshchilov and Hutter
+        2017).
+    flip : bool
+        Whether half of the cached maps are mirrored at random, left to right.
+    mixup : float
+        Parameter a of Beta(a, a), by which pairs of maps and of labels are mixed (Zhang et al.
+        2018); 0 mixes none.
+    average : int
+        The weights that count after an epoch are the mean over the last epochs, this many.
     patience : int
         Epochs without a lower validation loss before training stops.
     class_weight : {None, "balanced"}
@@ -43,14 +57,20 @@ class Recipe:
     batch_size: int = 32
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    l2_sp: float = 0.0
+    cosine: bool = False
+    flip: bool = False
+    mixup: float = 0.0
+    average: int = 1
     patience: int = 2
     class_weight: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         require_one_of("optimizer", self.optimizer, OPTIMIZERS)
-        at_least_1 = dict.fromkeys(("epochs", "batch_size", "patience"), 1)
-        for name, least in (at_least_1 | {"warmup": 0, "weight_decay": 0}).items():
+        at_least = dict.fromkeys(("epochs", "batch_size", "patience", "average"), 1)
+        at_least |= dict.fromkeys(("warmup", "weight_decay", "l2_sp", "mixup"), 0)
+        for name, least in at_least.items():
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}. Expected {least} or more.")
         if not self.learning_rate > 0:
@@ -107,6 +127,11 @@ class FinetuneChanges(TypedDict, total=False):
     batch_size: int
     weight_decay: float
     label_smoothing: float
+    l2_sp: float
+    cosine: bool
+    flip: bool
+    mixup: float
+    average: int
     patience: int
     class_weight: str | None
     seed: int

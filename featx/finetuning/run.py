@@ -14,7 +14,7 @@ from ..errors import IncompatibleError, printable
 from ..heads.dense import DenseClassifier
 from ..heads.training import Examples
 from ..metrics import Paired, compare_paired
-from ..model.keras_network import build_network, head_as_network
+from ..model.keras_network import build_network, head_as_network, tail_of
 from ..model.model import Model
 from ..network.tail import Tail, Unfrozen
 from ..network.views import make_view
@@ -55,6 +55,9 @@ class Outcome:
         Whether the fine-tuned network is better there.
     is_kept : bool
         Whether it is kept: because it is better, or because that was asked for.
+    refitted : str
+        The head that is fitted again on the tuned layers, in words; "" where the tuned network is
+        the model.
     """
 
     head: DenseClassifier
@@ -64,22 +67,26 @@ class Outcome:
     comparison: Paired
     is_better: bool
     is_kept: bool
+    refitted: str = ""
 
     @property
     def reason(self) -> str:
         """Which model is kept and why, in words."""
+        tuned, stays = "The fine-tuned network", "The head stays as it was"
+        if self.refitted:
+            tuned = f"The head {self.refitted}, fitted again on the fine-tuned layers,"
+            stays = f"{stays}, and is not fitted again on the fine-tuned layers"
         if self.is_better:
-            return f"The fine-tuned network is kept: {self.comparison}"
+            return f"{tuned} is kept: {self.comparison}"
         if self.is_kept:
-            return (
-                "The fine-tuned network is kept because it was asked for, and is no better: "
-                f"{self.comparison}"
-            )
-        stays = f"The head stays as it was: {self.comparison}"
+            return f"{tuned} is kept because it was asked for, and is no better: {self.comparison}"
         if self.chosen.best_epoch > 0:
-            return stays
-        # The figures are then those of the head as layers, which may be another than the model's.
-        return f"{stays} No epoch had a lower log loss than the network before the training."
+            return f"{stays}: {self.comparison}"
+        # The comparison is then of what the network was before the training.
+        return (
+            f"{stays}: {self.comparison} No epoch had a lower log loss than the network before the "
+            "training."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +131,14 @@ class FineTuning:
         """The kind of head that is trained on: the model's own, or one that can be layers."""
         return self.own.or_layers(self.model)
 
+    @property
+    def refits(self) -> bool:
+        """Whether the model's own head is fitted again on what the tuned layers give.
+
+        So it is with a head that cannot become layers: the network is trained from another one.
+        """
+        return self.kind is not self.own
+
     @functools.cached_property
     def tail(self) -> Tail:
         """The layers from the cut to the view, as the model has them."""
@@ -143,7 +158,7 @@ class FineTuning:
     def run(self) -> "Outcome":
         """Choose the epochs on held-out images, compare, and train on all where that is better."""
         rows = self._examples(self.start)
-        if self.kind is self.own:
+        if not self.refits:
             head = head_as_network(self.model.head_name, self.model.head)
             expected = self.model.training["fitted"]
         else:
@@ -169,7 +184,37 @@ class FineTuning:
             everything = self._training_images(np.arange(len(rows.y)))
             epochs = chosen.best_epoch or self.settings.epochs
             final = self._train(network, everything, epochs, "final", carried)
-        return Outcome(head, network, chosen, final, comparison, better, kept)
+        refitted = f"{self.own.name} on {self.own.view}" if self.refits else ""
+        return Outcome(head, network, chosen, final, comparison, better, kept, refitted)
+
+    def tail_in(self, network: Any) -> Tail:
+        """Return the tail with the weights that its layers have in a network."""
+        return tail_of(network, replace(self.tail, precision=self.cache.fingerprint.precision))
+
+    def refitted(self, network: Any, chosen: np.ndarray | None = None) -> tuple[Model, Examples]:
+        """Return the model with its own view and head fitted again on a network's layers.
+
+        Parameters
+        ----------
+        network : keras.Model
+            See `Outcome`.
+        chosen : ndarray of int, optional
+            Which training images they are fitted on, by position; all by default.
+
+        Returns
+        -------
+        (Model, Examples)
+            The examples are all training images as the head sees them.
+        """
+        chosen = np.arange(len(self.images.train)) if chosen is None else chosen
+        view = replace(self.before.view, projection=None)
+        model = replace(self.before, view=view, tail=self.tail_in(network), novelty=None)
+        blocks = self.cache.blocks(self.images.train[chosen], 0, view)
+        view = view.fitted(model.after_tail(some.flat()).folded(1) for _, some in blocks)
+        model = replace(model, view=view)
+        examples = self._examples(model)
+        head = self.own.fitted(examples.take(chosen), self.settings.seed)
+        return replace(model, head=head), examples
 
     def originals(self, model: Model, images: np.ndarray, copies: int = 0) -> np.ndarray:
         """Return rows for the head of a model, (n, 1 + copies, d)."""
@@ -263,7 +308,11 @@ class FineTuning:
         rows = self.originals(self.before, training.validation)
         before = self.before.predict_proba_rows(rows)
         chosen = self._train(network, training, self.settings.epochs, "choose")
-        after = probabilities(network, self.cache, training.validation)
+        if self.refits:
+            model, _ = self.refitted(network)
+            after = model.predict_proba_rows(self.originals(model, training.validation))
+        else:
+            after = probabilities(network, self.cache, training.validation)
         return chosen, compare_paired(before, after, training.y_validation)
 
     def _chosen_inside(self, rows: Examples) -> tuple[TrainedEpochs, Paired]:
@@ -271,12 +320,16 @@ class FineTuning:
         share, seed = self.settings.validation, self.settings.seed
         inside, outside = splits.held_out(rows.y, rows.units, share, seed)
         training = self._training_images(inside, outside)
-        own_rows = rows if self.kind is self.own else self._examples(self.before)
+        own_rows = self._examples(self.before) if self.refits else rows
         fitted = self.own.fitted(own_rows.take(inside), seed)
         before = fitted.predict_proba(own_rows.originals[outside])
-        if self.kind is not self.own:
+        if self.refits:
             fitted = self.kind.fitted(rows.take(inside), seed)
         network = self._network(head_as_network(self.kind.name, fitted))
         chosen = self._train(network, training, self.settings.epochs, "choose")
-        after = probabilities(network, self.cache, training.validation)
+        if self.refits:
+            model, own_rows = self.refitted(network, inside)
+            after = model.predict_proba_rows(own_rows.originals[outside])
+        else:
+            after = probabilities(network, self.cache, training.validation)
         return chosen, compare_paired(before, after, training.y_validation)

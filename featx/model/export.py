@@ -179,9 +179,8 @@ def _network(model: Model, head: Any, precision: str) -> Any:
     trunk = model.fingerprint.trunk
     arrays = dict(model.trunk.weights.arrays())
     pooled = model.view.pooled.names if model.view.kind.layers else ()
-    names = layers.layers_between(layers.INPUT, layers.deepest(trunk.cut, *pooled))
+    names = layers.layers_between(layers.INPUT, layers.deepest(model.until, *pooled))
     if model.tail:
-        names += model.tail.layers
         arrays |= model.tail.arrays
     pixels = keras.Input((trunk.size, trunk.size, 3), dtype="uint8", name="images")
     # Layers of Keras alone: the order of the channels goes into the first kernel.

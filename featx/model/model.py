@@ -19,7 +19,7 @@ from ..images.inputs import Images, as_readable
 from ..images.reader import Read, Reader
 from ..images.sandbox import Job
 from ..network import layers
-from ..network.activations import Activations
+from ..network.activations import Activations, PooledLayers
 from ..network.downloads import PROVIDERS, find_weights
 from ..network.fingerprint import Fingerprint
 from ..network.runtime import choose_here
@@ -233,13 +233,17 @@ class Model:
 
     def rows(self, activations: Activations) -> np.ndarray:
         """Return what the trunk gives for n images as rows for the head, float32 (n, d)."""
-        return self.view.rows(self._after_tail(activations))
+        return self.view.rows(self.after_tail(activations))
 
-    def _after_tail(self, activations: Activations) -> Activations:
-        if not self._tail_here or self.view.kind.layers:
+    def after_tail(self, activations: Activations) -> Activations:
+        """Return what the view sees of n images: what the trunk gives, gone through the tail.
+
+        Layer pools that the view sees are the tail's own where they are of its layers.
+        """
+        if not self._tail_here:
             return activations
-        features = self._tail_here.features(activations.features)
-        return replace(activations, features=features)
+        pooled = self.view.pooled if self.view.kind.layers else PooledLayers()
+        return self._tail_here.activations(activations, pooled)
 
     @functools.cached_property
     def _tail_here(self) -> Tail | None:
@@ -285,7 +289,7 @@ class Model:
             return np.full(len(rows), np.nan)
         view = self.view.for_novelty
         if view is not self.view:
-            rows = view.rows(self._after_tail(activations))
+            rows = view.rows(self.after_tail(activations))
         return self.novelty.score(rows)
 
     def predict(self, images: Images) -> np.ndarray:

@@ -9,7 +9,8 @@ import numpy as np
 
 from .. import backend
 from ..errors import CorruptError, InputError, require_one_of
-from .layers import CONVOLUTIONS, INPUT, LAYERS, Arrays, apply_layers, layers_between
+from .activations import Activations, PooledLayers
+from .layers import CONVOLUTIONS, INPUT, LAYERS, Arrays, layer_outputs, layers_between
 
 __all__ = ["Tail", "Unfrozen", "unfrozen"]
 
@@ -113,44 +114,81 @@ class Tail:
         """The names of the layers."""
         return layers_between(self.cut, self.until)
 
-    def model(self, dtype: Any = None) -> Any:
-        """Return the layers as a Keras model of features at the cut, with these weights."""
-        keras = backend.keras()
-        features = keras.Input(self.shape, name="features")
-        out = apply_layers(features, self.layers, self.arrays, dtype or self.precision)
-        return keras.Model(features, out, name="tail")
-
     @functools.cached_property
-    def _compiled(self) -> Callable[[np.ndarray], Any]:
-        tf = backend.tensorflow()
-        model = self.model()
+    def _compiled(self) -> dict[tuple[str, ...], Callable[[np.ndarray], Any]]:
+        return {}
+
+    def _function(self, pooled: tuple[str, ...]) -> Callable[[np.ndarray], Any]:
+        """Return the function from a batch to features and pools, compiled once."""
+        if pooled not in self._compiled:
+            self._compiled[pooled] = self._compile(pooled)
+        return self._compiled[pooled]
+
+    def _compile(self, pooled: tuple[str, ...]) -> Callable[[np.ndarray], Any]:
+        keras, tf = backend.keras(), backend.tensorflow()
+        features = keras.Input(self.shape, name="features")
+        outputs = layer_outputs(features, self.layers, self.arrays, self.precision)
+        wanted = {name: outputs[name] for name in (self.until, *pooled)}
+        model = keras.Model(features, wanted, name="tail", trainable=False)
 
         @tf.function(input_signature=[tf.TensorSpec((_BATCH, *self.shape), tf.float32)])
-        def features(block: Any) -> Any:
-            return tf.cast(model(block, training=False), tf.float32)
+        def activations(block: Any) -> Any:
+            found = model(block, training=False)
+            exact = {name: tf.cast(x, tf.float32) for name, x in found.items()}
+            pools = [
+                reduce(exact[name], (1, 2))
+                for name in pooled
+                for reduce in (tf.reduce_mean, tf.reduce_max)
+            ]
+            return exact[self.until], tf.concat(pools, 1) if pools else tf.zeros((_BATCH, 0))
 
-        return features
+        return activations
+
+    def features(self, features: np.ndarray) -> np.ndarray:
+        """Return the features after the last of these layers; see `activations`."""
+        pools = np.empty((len(features), 1, 0), np.float16)
+        return self.activations(Activations(features, pools), PooledLayers()).features
 
     @backend.own_settings()
-    def features(self, features: np.ndarray) -> np.ndarray:
-        """Return the features after the last of these layers.
+    def activations(self, activations: Activations, pooled: PooledLayers) -> Activations:
+        """Return the features after the last of these layers, and the layer pools with theirs.
 
         Parameters
         ----------
-        features : ndarray of float, shape (n, *shape)
-            At the cut. Any n; the last batch is padded, so an image's bytes do not depend on it.
+        activations : Activations
+            Features of n images at the cut, and their layer pools. Any n; the last batch is padded,
+            so an image's bytes do not depend on it.
+        pooled : PooledLayers
+            The layers of the pools. Columns of those that are among these layers are replaced;
+            the others are kept.
 
         Returns
         -------
-        ndarray of float32, shape (n, height, width, channels)
+        Activations
+            Features float32 (n, height, width, channels).
+
+        Raises
+        ------
+        ValueError
+            When layers are pooled over more than one pass: features at the cut are of the first.
         """
-        found = []
-        for start in range(0, len(features), _BATCH):
-            block = features[start : start + _BATCH].astype(np.float32)
-            padding = np.zeros((_BATCH - len(block), *self.shape), np.float32)
-            found.append(self._compiled(np.concatenate([block, padding])).numpy()[: len(block)])
-        if found:
-            return np.concatenate(found)
+        if pooled.names and len(pooled.passes) > 1:
+            raise ValueError(f"layers after the cut have one pass, and not {len(pooled.passes)}")
+        here = tuple(name for name in pooled.names if name in self.layers)
+        function, count = self._function(here), len(activations)
         scale, channels = LAYERS[self.until]
         side = self.shape[0] * LAYERS[self.cut][0] // scale
-        return np.empty((0, side, side, channels), np.float32)
+        features = np.empty((count, side, side, channels), np.float32)
+        means = np.empty((count, sum(2 * LAYERS[name][1] for name in here)), np.float32)
+        for start in range(0, count, _BATCH):
+            block = activations.features[start : start + _BATCH].astype(np.float32)
+            padding = np.zeros((_BATCH - len(block), *self.shape), np.float32)
+            found = function(np.concatenate([block, padding]))
+            stop = start + len(block)
+            features[start:stop], means[start:stop] = (x.numpy()[: len(block)] for x in found)
+        if not here:
+            return Activations(features, activations.pools)
+        pools, own = activations.pools.copy(), PooledLayers(here, pooled.sizes).columns
+        for name, columns in own.items():
+            pools[:, 0, pooled.columns[name]] = means[:, columns]
+        return Activations(features, pools)

@@ -260,7 +260,10 @@ class CacheSource:
         """Return the rows of images with their copies, and the novelty of each image."""
         rows: list[np.ndarray] = []
         novelty = [_NONE]
-        for _, block in self._cache.blocks(images, self._copies, self._model.view):
+        # Layers after a tail are computed from features, and those before it are pools.
+        view = self._model.view
+        seen = None if self._model.tail and view.kind.layers else view
+        for _, block in self._cache.blocks(images, self._copies, seen):
             some = self._model.rows(block.flat())
             rows.append(some.reshape(len(block), 1 + self._copies, some.shape[1]))
             novelty.append(self._model.novelty_of(block.originals, rows[-1][:, 0]))

@@ -27,22 +27,6 @@ from featx.network.fingerprint import Fingerprint, TrunkFingerprint
 FAST = {"epochs": 1, "batch_size": 8, "learning_rate": 1e-4}
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with images, their cache and a model."""
-    root = tmp_path_factory.mktemp("tune")
-    class_folders(root / "photos", 12, lies=5)
-    featx.extract(root / "photos", root / "f.h5", copies=1, augment="flip", **TINY)
-    featx.fit(root / "f.h5", root / "m.featx", head="logreg")
-    return root
-
-
-@pytest.fixture(scope="module")
-def tuned(made: Path) -> Path:
-    featx.finetune(made / "m.featx", made / "t.featx", force=True, **FAST)
-    return made / "t.featx"
-
-
 LAYERED = [name for name, head in registry.HEADS.items() if head.layers]
 
 
@@ -192,11 +176,12 @@ def test_a_head_that_cannot_is_replaced_by_the_best_that_can(
     found = featx.finetune(tmp_path / "k.featx", tmp_path / "t.featx", made / "f.h5", force=True,
                            unfreeze=2, epochs=1)  # fmt: skip
     assert "The head knn on avgmax cannot become layers" in caplog.text
-    assert found.model.settings["tuned_from"] == "lda"
+    assert found.model.report["tuning"]["head"] == "lda"
     save(replace(knn, report={**report, "leaderboard": None}), tmp_path / "k.featx")
     other = featx.finetune(tmp_path / "k.featx", tmp_path / "x.featx", made / "f.h5", force=True,
                            unfreeze=2, epochs=1)  # fmt: skip
-    assert (other.model.settings["tuned_from"], other.model.view.name) == ("ridge", "avg")
+    assert other.model.report["tuning"]["head"] == "ridge"
+    assert (other.model.head_name, other.model.view.name) == ("knn", "avgmax")
 
 
 def test_a_tuned_model_can_be_tuned_further(made: Path, tuned: Path, tmp_path: Path) -> None:
