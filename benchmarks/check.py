@@ -57,7 +57,10 @@ PROMISES = (
             (_TORCH, "bfloat16", 1.2, True),
         )
     ),
-    Promise("recipe-hymenoptera", _EPOCHS, least=15),
+    Promise("recipe-hymenoptera", _EPOCHS, least=9, native=True),
+    Promise("recipe-flowers17", _EPOCHS, least=9, native=True),
+    Promise("recipe-flowers17", _MORE, least=0.01),
+    Promise("classes", "seconds of fit", most=60),
     Promise("recipe-hymenoptera", _MORE, least=0.01),
     Promise("memory", "peak memory of the most images against a tenth", most=1.1),
     Promise("memory", "peak GiB of the most images", most=3),
