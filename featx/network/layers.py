@@ -1,6 +1,6 @@
 """The layers of VGG16 (Simonyan and Zisserman 2014): names, shapes, and how to apply them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ __all__ = [
     "deepest",
     "layer_outputs",
     "layers_between",
+    "pool_channels",
 ]
 
 #: The weights of convolutions: layer → (kernel (3, 3, in, out) float32, bias (out,) float32).
@@ -118,3 +119,27 @@ def layer_outputs(x: Any, names: Iterable[str], arrays: Arrays, dtype: Any) -> d
         x = found[name] = layer(x)
         layer.set_weights(arrays[name])
     return found
+
+
+def pool_channels(outputs: Mapping[str, Any], names: Sequence[str], batch: int) -> Any:
+    """Return mean and maximum of each channel over the positions, layer by layer, side by side.
+
+    Parameters
+    ----------
+    outputs : mapping of str to Tensor, shape (batch, height, width, channels)
+        In any precision; sums are float32.
+    names : sequence of str
+        Which of them are pooled, in order.
+    batch : int
+
+    Returns
+    -------
+    Tensor of float32, shape (batch, columns)
+    """
+    tf = backend.tensorflow()
+    pools = [
+        reduce(tf.cast(outputs[name], tf.float32), (1, 2))
+        for name in names
+        for reduce in (tf.reduce_mean, tf.reduce_max)
+    ]
+    return tf.concat(pools, 1) if pools else tf.zeros((batch, 0))

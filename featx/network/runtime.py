@@ -10,7 +10,7 @@ from .. import backend
 from ..errors import one_of, require_one_of
 from . import hardware
 from .fingerprint import TrunkFingerprint
-from .layers import INPUT, Arrays, deepest, layer_outputs, layers_between
+from .layers import INPUT, Arrays, deepest, layer_outputs, layers_between, pool_channels
 from .openvino import compile_by_openvino
 from .openvino import has_bfloat16 as openvino_has_bfloat16
 from .preprocessing import normalize
@@ -183,13 +183,8 @@ def _compile_by_tensorflow(
     @tf.function(input_signature=[tf.TensorSpec((batch, size, size, 3), tf.uint8)])
     def activations(block: Any) -> Any:
         found = model(block, training=False)
-        exact = {name: tf.cast(x, tf.float32) for name, x in found.items()}
-        pools = [
-            reduce(exact[name], (1, 2))
-            for name in pooled
-            for reduce in (tf.reduce_mean, tf.reduce_max)
-        ]
-        return exact[fingerprint.cut], tf.concat(pools, 1) if pools else tf.zeros((batch, 0))
+        features = tf.cast(found[fingerprint.cut], tf.float32)
+        return features, pool_channels(found, pooled, batch)
 
     def network(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         features, pools = activations(block)

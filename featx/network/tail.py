@@ -10,7 +10,15 @@ import numpy as np
 from .. import backend
 from ..errors import CorruptError, InputError, require_one_of
 from .activations import Activations, PooledLayers
-from .layers import CONVOLUTIONS, INPUT, LAYERS, Arrays, layer_outputs, layers_between
+from .layers import (
+    CONVOLUTIONS,
+    INPUT,
+    LAYERS,
+    Arrays,
+    layer_outputs,
+    layers_between,
+    pool_channels,
+)
 
 __all__ = ["Tail", "Unfrozen", "unfrozen"]
 
@@ -134,13 +142,7 @@ class Tail:
         @tf.function(input_signature=[tf.TensorSpec((_BATCH, *self.shape), tf.float32)])
         def activations(block: Any) -> Any:
             found = model(block, training=False)
-            exact = {name: tf.cast(x, tf.float32) for name, x in found.items()}
-            pools = [
-                reduce(exact[name], (1, 2))
-                for name in pooled
-                for reduce in (tf.reduce_mean, tf.reduce_max)
-            ]
-            return exact[self.until], tf.concat(pools, 1) if pools else tf.zeros((_BATCH, 0))
+            return tf.cast(found[self.until], tf.float32), pool_channels(found, pooled, _BATCH)
 
         return activations
 
