@@ -2,7 +2,7 @@
 
 A model is fitted on each cache; its own images are those that it was not trained on.
 
-    python benchmarks/bench_novelty.py CACHE... [--head logreg] [--view avg]
+    python benchmarks/bench_novelty.py CACHE... [--head HEAD] [--view VIEW]
 """
 
 import argparse
@@ -19,7 +19,7 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("caches", nargs="+", type=Path)
-    parser.add_argument("--head", default="logreg")
+    parser.add_argument("--head", default="best")
     parser.add_argument("--view", default=None)
     options = parser.parse_args()
     print("| model of | images of | | novelty above 0.99 | mean | confidence above 0.9 |")
@@ -27,8 +27,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for own in options.caches:
-            featx.fit(own, folder / "m.featx", head=options.head, view=options.view)
-            model = featx.load(folder / "m.featx")
+            path = folder / "m.featx"
+            featx.fit(own, path, head=options.head, view=options.view, overwrite=True)
+            model = featx.load(path)
             trained = {row.tobytes().hex() for row in model.training["digests"]}
             for other in options.caches:
                 out = folder / "s.jsonl"
