@@ -92,7 +92,14 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
         judge : callable, optional
             (left-out scores, true columns) → how good a strength is; more is better. By default the
             log likelihood after calibration.
+
+        Raises
+        ------
+        ValueError
+            When alpha is negative.
         """
+        if not self.alpha >= 0:
+            raise ValueError(f"alpha is {self.alpha:g}, expected 0 (to choose it) or more")
         X = np.asarray(X, np.float32)
         self.classes_, y = np.unique(y, return_inverse=True)
         groups = np.arange(len(X)) if groups is None else np.unique(groups, return_inverse=True)[1]

@@ -155,6 +155,11 @@ def test_bytes_that_do_not_fit_are_refused(name: str, changed: object) -> None:
         RidgeKernelClassifier.from_bytes(save_tensors(kept), described)
 
 
+def test_a_negative_strength_is_refused() -> None:
+    with pytest.raises(ValueError, match="alpha is -1, expected 0"):
+        RidgeKernelClassifier(alpha=-1.0).fit(*rows())
+
+
 def test_rows_that_are_all_the_same_are_no_error() -> None:
     X = np.zeros((6, 4), np.float32)
     fitted = RidgeKernelClassifier(alpha=0.1).fit(X, np.array([0, 1] * 3))
