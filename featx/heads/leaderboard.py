@@ -283,6 +283,12 @@ def _tasks(
     for view in views:
         make_view(view, made)  # refuses one that the cache has not
     rows = {name: head for name, head in registry.HEADS.items() if name in ("dummy", *wanted)}
+    for name in settings.options:
+        if name not in rows:
+            raise InputError(
+                f"There are options of {name}, which is not compared. Add it to the heads: "
+                f"{','.join([*wanted, name])}."
+            )
     taken = sorted(set(more) & set(registry.HEADS))
     if taken:
         raise InputError(f"The name {taken[0]!r} is that of a head of the table. Choose another.")

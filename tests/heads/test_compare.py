@@ -340,6 +340,7 @@ def test_leaderboards_are_written(board: leaderboard.CompareResult, tmp_path: Pa
     [
         ({"heads": ("svm",)}, "Unknown head 'svm'"),
         ({"views": ("mean",)}, "Unknown view 'mean'"),
+        ({"options": {"logreg": {"C": 1.0}}}, "options of logreg, which is not compared"),
         ({"metric": "mse"}, "Unknown metric 'mse'"),
         ({"folds": 1}, "The number of folds is 1"),
         ({"repeats": 0}, "The number of repeats is 0"),
