@@ -36,13 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "print_leaderboard"]
 
-#: Which of the tied heads is chosen, by the preference.
-_PREFERRED = {
-    "best": "the one with the lowest log loss",
-    "small": "the smallest",
-    "fast": "the quickest to score with",
-}
-
 #: Metrics whose values are not within 0 and 1.
 _UNBOUNDED = ("log-loss",)
 
@@ -117,15 +110,18 @@ def compare(
 
 def print_leaderboard(board: "CompareResult") -> None:
     """Write the heads, best first, with the verdict last; a narrow terminal gets fewer columns."""
+    from ..heads.leaderboard import PREFERENCES
+
     say_wrapped(f"{board.images} images, {board.rule}")
     heads, rows = _columns(board)
     print_table("", heads, rows, left=["view", "chosen settings", "verdict"])
     for entry in board.entries:
         if entry.error:
             say_wrapped(f"{entry.head} on {entry.view} failed: {printable(entry.error)}", "  ")
+    choice, words = board.choice, PREFERENCES[board.prefer].words
     say_wrapped(
-        f"Tied heads are not significantly worse than the best; {_PREFERRED[board.prefer]} is "
-        f"chosen: {board.choice.head} on {board.choice.view}. ({board.seconds:.1f} s)"
+        f"Tied heads are not significantly worse than the best; {words} is chosen: "
+        f"{choice.head} on {choice.view}. ({board.seconds:.1f} s)"
     )
 
 

@@ -76,7 +76,7 @@ def cache_at(
         path = _beside(given, cut, model)
         if Cache.is_cache(path):
             with Cache.open(path) as there:
-                if _is_at(there, first, cut) and _has_layers(there, model):
+                if _is_at(there, first, cut) and model.view.is_seen_in(there.fingerprint):
                     return path
         root = first.catalog.root
         if not root.is_dir():
@@ -107,11 +107,6 @@ def _is_at(there: Cache, first: Cache, cut: str) -> bool:
         and np.array_equal(there.labels, first.labels)
         and np.array_equal(there.catalog.splits, first.catalog.splits)
     )
-
-
-def _has_layers(there: Cache, model: Model) -> bool:
-    """Tell whether a cache has the layer pools that the model sees, if any."""
-    return not model.view.kind.layers or there.fingerprint.pooled == model.view.pooled
 
 
 def _extract(

@@ -22,7 +22,7 @@ from .training import Examples, one_thread, train
 
 __all__ = ["Fold", "Outcome", "Task", "cross_validate", "examples_of"]
 
-_MOST_KEPT = 2 << 30  # bytes of features that are kept in memory, so as to read them once
+_MOST_KEPT = 2 << 30  # bytes of features, and of rows of folds, that are kept in memory
 
 log = logging.getLogger("featx")
 
@@ -190,6 +190,10 @@ def cross_validate(
         if key not in plain:
             view = view.fitted(read.originals(view, folds[task.fold][0]))
             plain[key] = examples_of(cache, view, images, units, read.blocks(view))
+            of_folds = [other for other in plain if other[1] >= 0]
+            if len(of_folds) > max(1, _MOST_KEPT // plain[key].X.nbytes):
+                for rows in (plain, reduced):  # the oldest are made again where they are needed
+                    rows.pop(of_folds[0], None)
         if not (task.head.distances and plain[key].is_wide):
             return plain[key]
         if key not in reduced:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,14 +17,14 @@ from ..dataset import splits
 from ..errors import InputError, require_one_of
 from ..metrics import METRICS, Metric, corrected_half_width, get_metric
 from ..network.fingerprint import Fingerprint
-from ..network.views import VIEWS, make_view
+from ..network.views import VIEWS, make_view, views_of
 from ..progress import Progress
 from . import registry
 from .crossval import Fold, Outcome, Task, cross_validate
 from .folds import possible_folds, repeated_folds
 from .settings import CompareSettings
 
-__all__ = ["PREFERENCES", "CompareResult", "Entry", "rank"]
+__all__ = ["PREFERENCES", "CompareResult", "Entry", "Preference", "rank"]
 
 log = logging.getLogger("featx")
 
@@ -158,12 +158,19 @@ class CompareResult:
         return text.getvalue()
 
 
-#: What is lowest in the tied head that is chosen, by the name of the preference.
-PREFERENCES: Mapping[str, Callable[[Entry], float]] = MappingProxyType(
+class Preference(NamedTuple):
+    """Which of the tied heads is chosen, in words, and what is lowest in it."""
+
+    words: str
+    cost: Callable[[Entry], float]
+
+
+#: Rules by which one of the tied heads is chosen, by name.
+PREFERENCES: Mapping[str, Preference] = MappingProxyType(
     {
-        "best": lambda entry: entry.log_loss,
-        "small": lambda entry: entry.size,
-        "fast": lambda entry: entry.score_seconds,
+        "best": Preference("the one with the lowest log loss", lambda entry: entry.log_loss),
+        "small": Preference("the smallest", lambda entry: entry.size),
+        "fast": Preference("the quickest to score with", lambda entry: entry.score_seconds),
     }
 )
 
@@ -254,7 +261,7 @@ def rank(
         choice=min(
             [entry for entry in real if entry.tied] or real[:1],
             key=lambda entry: (
-                PREFERENCES[settings.prefer](entry),
+                PREFERENCES[settings.prefer].cost(entry),
                 keys.index((entry.head, entry.view)),
             ),
         ),
@@ -279,7 +286,7 @@ def _tasks(
         registry.get_head(name)
     views = settings.views
     if views == ("all",):
-        views = tuple(name for name in VIEWS if made.layers or not VIEWS[name].layers)
+        views = views_of(made)
     for view in views:
         make_view(view, made)  # refuses one that the cache has not
     rows = {name: head for name, head in registry.HEADS.items() if name in ("dummy", *wanted)}
@@ -297,7 +304,7 @@ def _tasks(
     for name, head in rows.items():
         changes = head.overrides(settings.options.get(name, {}), settings.class_weight)
         candidates = head.param_candidates(changes)
-        own = views if views and name != "dummy" else head.views_of(made)
+        own = views if views and name != "dummy" else head.views_in(made)
         for view in sorted(own, key=list(VIEWS).index):
             tasks += [Task(name, head, view, fold, candidates) for fold in range(folds)]
     return tasks

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import InputError, one_of, require_one_of
 from ..network.fingerprint import Fingerprint
-from ..network.views import VIEWS
+from ..network.views import views_of
 
 __all__ = ["DEFAULT_HEADS", "HEADS", "Head", "from_estimator", "get_head"]
 
@@ -34,7 +34,7 @@ class Head:
     param_grid : mapping
         Values of parameters among which a choice is made on inner folds.
     views : tuple of str
-        The views that it is compared on by default, the first where there is one only.
+        The views that it is compared on by default.
     default : bool
         Whether it is compared by default: it can win, at a cost that is small beside the others'.
     calibrated : bool
@@ -76,9 +76,9 @@ class Head:
     by_rows: Callable[[int], dict[str, Any]] | None = None
     types: tuple[str, ...] = ()
 
-    def views_of(self, made: Fingerprint) -> tuple[str, ...]:
+    def views_in(self, made: Fingerprint) -> tuple[str, ...]:
         """Return the views that it is compared on by default, of those that a cache has."""
-        return tuple(name for name in self.views if made.layers or not VIEWS[name].layers)
+        return tuple(name for name in self.views if name in views_of(made))
 
     @property
     def has_arrays(self) -> bool:

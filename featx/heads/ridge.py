@@ -123,9 +123,6 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
             grams = {}
         found = self._fit(X, targets, weights, groups, self.alpha_, grams, last=True)
         self.left_out_ = found[originals]
-        for name in ("coef_", "duals_"):  # as they are kept in a file
-            if hasattr(self, name):
-                setattr(self, name, getattr(self, name).astype(np.float32))
         return self
 
     def _weights(self, y: np.ndarray) -> np.ndarray:
@@ -153,12 +150,12 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
             if len(X) > X.shape[1]:
                 rows = np.column_stack([X, np.ones(len(X), np.float32)])
                 coef, found = left_out_linear(rows, targets, noise, groups)
-                self.coef_, self.intercept_ = coef[:, :-1], coef[:, -1]
+                self.coef_, self.intercept_ = coef[:, :-1].astype(np.float32), coef[:, -1]
                 return found
             if "linear" not in grams:
                 grams["linear"] = (X @ X.T).astype(np.float64) + 1
             duals, found = left_out(grams["linear"], targets, noise, groups, overwrite=last)
-            self.coef_, self.intercept_ = duals.T @ X, duals.sum(axis=0)
+            self.coef_, self.intercept_ = (duals.T @ X).astype(np.float32), duals.sum(axis=0)
             return found
         if "medians" not in grams:
             grams["medians"] = np.array(_medians(X, self.widths_, self.random_state))
@@ -167,7 +164,8 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
             self._keep(X)
             if "rbf" not in grams:
                 grams["rbf"] = self._kernel(self._support).astype(np.float64)
-            self.duals_, found = left_out(grams["rbf"], targets, noise, groups, overwrite=last)
+            duals, found = left_out(grams["rbf"], targets, noise, groups, overwrite=last)
+            self.duals_ = duals.astype(np.float32)
             return found
         random = np.random.default_rng(self.random_state)
         landmarks = np.sort(random.choice(len(X), _LANDMARKS, replace=False))
@@ -182,7 +180,7 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
             ]
         )  # fmt: skip
         coef, found = left_out_linear(mapped, targets, noise, groups)
-        self.duals_ = solve_triangular(factor, coef.T, lower=True, trans=1)
+        self.duals_ = solve_triangular(factor, coef.T, lower=True, trans=1).astype(np.float32)
         return found
 
     def _keep(self, rows: np.ndarray) -> None:

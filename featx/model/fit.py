@@ -303,7 +303,7 @@ def _chosen(
     made = cache.fingerprint
     names = [settings.view] if settings.view else []
     if settings.head != BEST:
-        names = names or list(registry.get_head(settings.head).views_of(made))
+        names = names or list(registry.get_head(settings.head).views_in(made))
     if settings.head != BEST and len(names) == 1:
         return None, settings.head, make_view(names[0], made)
     board = _compared(cache, split, settings, progress)

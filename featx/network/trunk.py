@@ -110,7 +110,7 @@ class Trunk:
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
         """Return the features of images at the cut alone; see `activations`."""
-        return Trunk.activations(self._plain, [pixels]).features
+        return self._plain.activations([pixels]).features
 
     @functools.cached_property
     def _plain(self) -> "Trunk":

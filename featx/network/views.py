@@ -19,7 +19,7 @@ from .activations import Activations, PooledLayers
 from .covariance import Projection
 from .fingerprint import Fingerprint
 
-__all__ = ["VIEWS", "View", "ViewKind", "make_view"]
+__all__ = ["VIEWS", "View", "ViewKind", "make_view", "views_of"]
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,10 @@ class View:
         """Number of columns of a row."""
         return sum(self.widths.values())
 
+    def is_seen_in(self, made: Fingerprint) -> bool:
+        """Tell whether a cache has the layer pools that it sees, if it sees any."""
+        return not self.kind.layers or made.pooled == self.pooled
+
     @property
     def for_novelty(self) -> "View":
         """The view by which an image is told to be unlike others.
@@ -194,6 +198,11 @@ def _of_length_one(rows: np.ndarray) -> np.ndarray:
     usable = np.isfinite(lengths) & (lengths > 0)
     rows /= np.where(usable, lengths, 1)[:, np.newaxis]
     return rows
+
+
+def views_of(made: Fingerprint) -> tuple[str, ...]:
+    """Return the views that a cache has: all, or those that need no layer pools."""
+    return tuple(name for name, kind in VIEWS.items() if made.layers or not kind.layers)
 
 
 def make_view(

@@ -205,8 +205,7 @@ class CacheSource:
             advice="Score the images themselves, or extract them again with those settings.",
             where=str(cache.path),
         )
-        if model.view.kind.layers:
-            _require_layers(model, cache)
+        _require_layers(model, cache)
         if copies > cache.fingerprint.copies:
             raise InputError(
                 f"{printable(cache.path)} has {cache.fingerprint.copies} copies of each image, and "
@@ -288,9 +287,9 @@ class CacheSource:
 
 def _require_layers(model: Model, cache: Cache) -> None:
     """Check that a cache has the layer pools that a model sees."""
-    needed, there = model.view.pooled, cache.fingerprint.pooled
-    if needed == there:
+    if model.view.is_seen_in(cache.fingerprint):
         return
+    needed = model.view.pooled
     names, passes = ", ".join(needed.names), ", ".join(map(str, needed.passes))
     raise IncompatibleError(
         f"{printable(cache.path)} lacks what the model sees: pools of {names}, at {passes}. Score "

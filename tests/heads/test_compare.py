@@ -412,3 +412,12 @@ def test_a_planted_leak_does_not_flatter_left_out_images() -> None:
             assert fitted.out_of_fold is not None and fitted.out_of_fold.shape == (images, 2)
             accuracies.append((fitted.out_of_fold.argmax(axis=1) == y).mean())
         assert max(accuracies) < 0.7  # chance, and the best of three strengths
+
+
+def test_rows_of_folds_that_do_not_fit_into_memory_are_made_again(
+    features: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = {"heads": ("ridge", "kernel-ridge"), "views": ("covariance",), "folds": 3}
+    expected = [entry.score for entry in featx.compare(features, **both).entries]
+    monkeypatch.setattr(crossval, "_MOST_KEPT", 1)
+    assert [entry.score for entry in featx.compare(features, **both).entries] == expected
