@@ -14,7 +14,7 @@ import numpy as np
 
 from featx import backend
 from featx.network import weight_files
-from featx.network.fingerprint import TrunkFingerprint
+from featx.network.fingerprint import Fingerprint, TrunkFingerprint
 from featx.network.runtime import RUNTIMES, compile_network
 from featx.network.trunk import BATCH
 
@@ -30,12 +30,13 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     ratios = {}
     for size in SIZES:
-        fingerprint = TrunkFingerprint("", "caffe", "block5_pool", size, "crop")
+        trunk = TrunkFingerprint("", "caffe", "block5_pool", size, "crop")
         pixels = random.integers(0, 256, (BATCH, size, size, 3), dtype=np.uint8)
         calls, first, features = {}, {}, {}
         for by in RUNTIMES[1:]:
             begun = time.perf_counter()
-            network = compile_network(by, arrays, fingerprint, "float32", BATCH)
+            made = Fingerprint(trunk, 0, "", 0, "float32", "float32", by)
+            network = compile_network(arrays, made, BATCH)
             features[by], _ = network(pixels)
             first[by] = time.perf_counter() - begun
             calls[by] = functools.partial(network, pixels)

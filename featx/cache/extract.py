@@ -1,6 +1,7 @@
 """Stage 1: every image through the frozen trunk once, into a cache."""
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -8,14 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
+
 from ..dataset.catalog import Catalog
 from ..dataset.duplicates import EqualImages, find_equal
 from ..dataset.scan import Source, as_catalog
 from ..errors import InputError, printable
 from ..images.reader import Read, Reader
+from ..images.sandbox import Job
 from ..network.fingerprint import Fingerprint
+from ..network.openvino import calibrate
+from ..network.ranges import Ranges
 from ..network.trunk import Trunk
-from ..network.weights import resolve_weights
+from ..network.weights import Weights, resolve_weights
 from ..progress import Progress, ignore_progress
 from ..storage import locks
 from .file import Cache
@@ -28,6 +34,8 @@ from .structure import Removed, Skipped
 from .writer import assemble
 
 __all__ = ["ExtractResult", "ExtractSettings", "extract"]
+
+log = logging.getLogger("featx")
 
 
 @dataclass(frozen=True)
@@ -188,6 +196,8 @@ def extract(
             progress=download_progress,
         )
         plan = make_plan(settings, weights, len(listed), before)
+        if plan.fingerprint.precision == "int8" and plan.fingerprint.ranges is None:
+            plan = plan.with_ranges(_find_ranges(listed, plan, weights))
         if settings.overwrite and left != plan.fingerprint:
             parts.remove()
         elif not settings.overwrite:
@@ -257,6 +267,26 @@ def _require_compatible(wanted: Fingerprint, before: Fingerprint | None, where: 
             advice="Use those, give another output, or add --overwrite to make it anew.",
             where=str(where),
         )
+
+
+#: Images whose activations say what the integers of int8 stand for, where featx does not know.
+_CALIBRATION = 64
+
+
+def _find_ranges(listed: Catalog, plan: Plan, weights: Weights) -> Ranges:
+    """Return the ranges of int8 for these weights, by some images taken evenly from the list."""
+    every = max(1, len(listed) // _CALIBRATION)
+    chosen = [listed.file(index) for index in range(0, len(listed), every)][:_CALIBRATION]
+    job = Job(plan.job.size, plan.job.resize, bits=plan.job.bits)
+    with contextlib.closing(Reader(job).ahead(chosen, _CALIBRATION)) as reads:
+        pixels = [read.pixels for read in reads if len(read.pixels)]
+    if not pixels:
+        raise InputError(
+            f"None of the {len(chosen)} images that int8 would be calibrated by can be used. "
+            "Look at them with: featx check FOLDER"
+        )
+    log.info("Calibrating int8 for these weights by %d images.", len(pixels))
+    return calibrate(weights.arrays(), plan.fingerprint, np.concatenate(pixels))
 
 
 def _reads(listed: Catalog, plan: Plan, stamps: Stamps) -> Iterator[Read]:

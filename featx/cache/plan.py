@@ -11,6 +11,7 @@ from ..images import augment
 from ..images.sandbox import Job
 from ..network.fingerprint import DTYPES, Fingerprint, TrunkFingerprint
 from ..network.layers import CONVOLUTIONS, INPUT, LAYERS, layers_between
+from ..network.ranges import Ranges, known_ranges
 from ..network.runtime import choose_precision, choose_runtime
 from ..network.trunk import BATCH
 from ..network.weights import Weights
@@ -69,8 +70,8 @@ class ExtractSettings:
         "auto", "keras", "torchvision", "random", or a path. See `weights.resolve_weights`.
     preprocessing : {"caffe", "torch"}, optional
         For a weights file that is not a known one.
-    precision : {"auto", "float32", "bfloat16"}
-        Precision of the network; auto is bfloat16 where the hardware has it natively.
+    precision : {"auto", "float32", "bfloat16", "int8"}
+        Precision of the network; auto is that of `out`, else as `runtime.choose_precision` says.
     dtype : {"float16", "float32"}
         Data type of the cached features.
     runtime : {"auto", "tensorflow", "winograd", "openvino"}
@@ -166,6 +167,10 @@ class Plan:
         known.update({digest: (at.width, at.height) for digest, at in parts.items()})
         return replace(self, known=known)
 
+    def with_ranges(self, ranges: Ranges) -> "Plan":
+        """Return the plan with the ranges that int8 needs."""
+        return replace(self, fingerprint=replace(self.fingerprint, ranges=ranges))
+
     def missing(self, digests: Iterable[str]) -> Iterator[int]:
         """Yield the position of each digest that is not known; "" is never known."""
         return (index for index, digest in enumerate(digests) if digest not in self.known)
@@ -239,15 +244,19 @@ def _fingerprint(
     require_one_of("dtype", settings.dtype, DTYPES)
     if settings.batch < 1:
         raise InputError(f"The batch size is {settings.batch}. Expected 1 or more.")
-    precision, by = settings.precision, before.runtime if before else None
+    by = before.runtime if before else None
+    known = before.ranges if before else known_ranges(weights.digest)
+    precision = settings.precision
     if before and precision == "auto":
         precision = before.precision
         if choose_precision("auto", before.runtime, precision) != precision:
             log.warning(
-                "The cache was made in %s, which this processor emulates, several times slower "
-                "than float32. To compute in float32, give another output and --precision float32.",
+                "The cache was made in %s, which this processor %s. To compute in float32, give "
+                "another output and --precision float32.",
                 precision,
+                "lacks" if precision == "int8" else "emulates, several times slower than float32",
             )
+    precision = choose_precision(precision, settings.runtime, calibrated=known is not None)
     preset = one_of("quality", settings.quality, QUALITIES)
     wanted = preset.sizes if settings.size is None else settings.size
     size, *sizes = (wanted,) if isinstance(wanted, int) else wanted
@@ -274,9 +283,10 @@ def _fingerprint(
         augment=policy.as_json() if settings.copies else "",
         seed=settings.seed if settings.copies else 0,
         dtype=settings.dtype,
-        precision=choose_precision(precision, runtime),
+        precision=precision,
         runtime=runtime,
         layers=tuple(pooled),
         sizes=tuple(sizes),
         mirror=bool(pooled) and preset.mirror if settings.mirror is None else settings.mirror,
+        ranges=known if precision == "int8" else None,
     )

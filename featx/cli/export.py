@@ -26,9 +26,9 @@ def export(
         typer.Option(
             metavar="NAME",
             rich_help_panel=NETWORK,
-            help="The precision that the file computes in: one of {network.runtime.PRECISIONS}. "
-            "auto is the one that the model was made in; choose float32 for processors without "
-            "bfloat16.",
+            help="The precision that the file computes in: one of {model.export.PRECISIONS}. "
+            "auto is the one that the model was made in, or float32 if that is int8; choose "
+            "float32 for processors without bfloat16.",
         ),
     ] = "auto",
     weights: Weights = "auto",

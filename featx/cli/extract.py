@@ -151,7 +151,8 @@ def extract(
             metavar="NAME",
             rich_help_panel=NETWORK,
             help="The number format that the network computes with: one of "
-            "{network.runtime.PRECISIONS}. auto is bfloat16 where the processor supports it.",
+            "{network.runtime.PRECISIONS}. auto is the fastest that is as accurate and that "
+            "this processor supports: int8, bfloat16 or float32.",
         ),
     ] = None,
     batch: Annotated[

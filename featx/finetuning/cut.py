@@ -99,7 +99,7 @@ def _beside(path: Path, cut: str, model: Model) -> Path:
 def _is_at(there: Cache, first: Cache, cut: str) -> bool:
     """Tell whether a cache has the images of another, at the cut."""
     mine, other = (one.fingerprint.without_layers() for one in (first, there))
-    same = set(mine.differences(other)) <= {"cut", "precision", "runtime"}
+    same = set(mine.differences(other)) <= {"cut", "precision", "runtime", "ranges"}
     return (
         same
         and there.fingerprint.trunk.cut == cut

@@ -228,15 +228,16 @@ class FineTuning:
         return Examples(X, self.images.y_train, self.groups[self.images.train], widths=widths)
 
     def _network(self, head: DenseClassifier) -> Any:
-        bfloat16 = self.cache.fingerprint.precision == "bfloat16"
+        tail = replace(self.tail, precision=self.cache.fingerprint.precision)
+        policy = "mixed_bfloat16" if tail.dtype == "bfloat16" else "float32"
         return build_network(
-            self.tail,
+            tail,
             self.kind.view,
             head,
             trainable=self.layers.layers,
             dropout=self.settings.dropout,
             seed=self.settings.seed,
-            dtype=backend.keras().DTypePolicy("mixed_bfloat16" if bfloat16 else "float32"),
+            dtype=backend.keras().DTypePolicy(policy),
         )
 
     def _check_equal(self, network: Any, expected: np.ndarray) -> None:

@@ -16,16 +16,18 @@ from .. import backend
 from ..errors import InputError, printable, require_one_of
 from ..network import layers
 from ..network.preprocessing import normalization
-from ..network.runtime import PRECISIONS
 from ..plain import plain
 from ..storage import files, locks
 from .file import load
 from .keras_network import VIEW, apply_head, apply_view, head_as_network, require_layers
 from .model import Model
 
-__all__ = ["ExportResult", "export"]
+__all__ = ["PRECISIONS", "ExportResult", "export"]
 
 log = logging.getLogger("featx")
+
+#: Precisions that Keras computes in.
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 _METADATA = "metadata.json"
 _CHECKED = 4  # images
@@ -89,7 +91,8 @@ def export(
         Ends in ``.keras``.
     precision : {"auto", "float32", "bfloat16"}
         The precision that the file computes in; auto is the one that the model was made in, so
-        that the file gives the probabilities of `score`. Keras emulates bfloat16 on processors
+        that the file gives the probabilities of `score`, or float32 for one made in int8, which
+        Keras has not. Keras emulates bfloat16 on processors
         that lack it, several times slower than float32.
     overwrite : bool
         Replace an output that exists.
@@ -117,7 +120,8 @@ def export(
         "model_sha256": model.digest,
     }
     made_in = model.fingerprint.precision
-    precision = made_in if precision == "auto" else precision
+    if precision == "auto":
+        precision = made_in if made_in in PRECISIONS else "float32"
     network = _network(model, head, precision)
     apart = _check(network, model, precision)
     if made_in != precision:

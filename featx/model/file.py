@@ -100,7 +100,7 @@ def sealed(body: bytes) -> bytes:
 
 
 def _members(model: Model) -> dict[str, bytes]:
-    described = model.as_dict()
+    described = model.as_dict() | {"fingerprint": json.loads(model.fingerprint.as_json())}
     members = {}
     row = registry.HEADS[model.head_name]
     scaled = isinstance(model.head, TemperatureScaled)
@@ -160,7 +160,7 @@ def load(
         must be the weights that the model was fitted with. See `weights.resolve_weights`.
     runtime : {"auto", "tensorflow", "winograd", "openvino"}
         Runtime of the trunk; auto is the one that computed the features of the model's fit.
-    precision : {"auto", "float32", "bfloat16"}
+    precision : {"auto", "float32", "bfloat16", "int8"}
         Precision of the trunk; auto is the precision of those features where this machine has
         it natively, else float32.
     download_progress : callable, optional

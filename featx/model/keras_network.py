@@ -174,7 +174,7 @@ def build_network(
     """
     keras = backend.keras()
     features = keras.Input(tail.shape, name="features")
-    x = apply_layers(features, tail.layers, tail.arrays, dtype or tail.precision)
+    x = apply_layers(features, tail.layers, tail.arrays, dtype or tail.dtype)
     rows = apply_view(view, {tail.until: x})
     network = keras.Model(features, apply_head(rows, head, dropout=dropout, seed=seed))
     for layer in network.layers:

@@ -22,6 +22,7 @@ from ..network import layers
 from ..network.activations import Activations, PooledLayers
 from ..network.downloads import PROVIDERS, find_weights
 from ..network.fingerprint import Fingerprint
+from ..network.ranges import known_ranges
 from ..network.runtime import choose_here
 from ..network.tail import Tail
 from ..network.trunk import Trunk
@@ -79,7 +80,7 @@ class Model:
         Source of the trunk's weights, for `weights.resolve_weights`.
     runtime : {"auto", "tensorflow", "winograd", "openvino"}
         Runtime of the trunk; auto is the one that computed the features of the fit.
-    precision : {"auto", "float32", "bfloat16"}
+    precision : {"auto", "float32", "bfloat16", "int8"}
         Precision of the trunk; auto is the precision of those features where this machine has
         it natively, else float32.
     download_progress : callable, optional
@@ -185,7 +186,9 @@ class Model:
                 f"{needed}; {printable(self.weights)!r} has {chosen.digest}. Leave --weights out "
                 "for weights that featx knows, or give the very file that was extracted with."
             )
-        return Trunk(chosen, replace(self.fingerprint, precision=precision, runtime=runtime))
+        made = self.fingerprint
+        ranges = made.ranges or known_ranges(chosen.digest)
+        return Trunk(chosen, replace(made, precision=precision, runtime=runtime, ranges=ranges))
 
     def predict_proba(self, images: Images) -> np.ndarray:
         """Return the probability of each class for each image.

@@ -9,13 +9,14 @@ from ..errors import IncompatibleError, printable, require_one_of
 from ..images import augment, decode
 from . import layers
 from .activations import PooledLayers
+from .ranges import Ranges
 
 __all__ = ["DTYPES", "Fingerprint", "TrunkFingerprint"]
 
 DTYPES = ("float16", "float32")
 
 #: Fields that earlier versions did not have, with the value that is what they did.
-_LATER: dict[str, Any] = {"bits": 16, "layers": [], "sizes": [], "mirror": False}
+_LATER: dict[str, Any] = {"bits": 16, "layers": [], "sizes": [], "mirror": False, "ranges": ""}
 
 
 class _Comparable:
@@ -118,7 +119,7 @@ class Fingerprint(_Comparable):
     dtype : str
         "float16" or "float32".
     precision : str
-        "float32" or "bfloat16".
+        "float32", "bfloat16" or "int8".
     runtime : str
         The runtime, "tensorflow", "winograd" or "openvino": they differ in the last bits.
     layers : tuple of str
@@ -127,6 +128,8 @@ class Fingerprint(_Comparable):
         Further sizes, beside the trunk's, of which layer pools are kept.
     mirror : bool
         Whether layer pools of mirrored images are kept too.
+    ranges : Ranges, optional
+        With int8, what its integers stand for.
     """
 
     trunk: TrunkFingerprint
@@ -139,6 +142,7 @@ class Fingerprint(_Comparable):
     layers: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
     mirror: bool = False
+    ranges: Ranges | None = None
 
     def __post_init__(self) -> None:
         self.pooled  # noqa: B018 - refuses what cannot be
@@ -163,19 +167,21 @@ class Fingerprint(_Comparable):
         return (1 + self.copies, *self.trunk.shape)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all fields, the trunk's among them, as plain values."""
+        """Return all fields, the trunk's among them, as plain values; of ranges, their SHA-256."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)[1:]}
         own |= {"layers": list(self.layers), "sizes": list(self.sizes)}
+        own |= {"ranges": self.ranges.digest if self.ranges else ""}
         return {**self.trunk.as_dict(), **own}
 
     def as_json(self) -> str:
-        """Return `as_dict` as JSON with sorted keys; fields of later versions only if they differ.
+        """Return the fields as JSON with sorted keys; those of later versions only if they differ.
 
         So the fingerprint of a cache that an earlier featx made stays the same text.
         """
+        whole = self.as_dict() | {"ranges": self.ranges.text if self.ranges else ""}
         fields = {
             name: value
-            for name, value in self.as_dict().items()
+            for name, value in whole.items()
             if name not in _LATER or value != _LATER[name]
         }
         return json.dumps(fields, sort_keys=True)
@@ -194,4 +200,6 @@ class Fingerprint(_Comparable):
         own = {name: fields.pop(name) for name in names if name in fields}
         own["augment"] = augment.as_json(own["augment"])
         own |= {name: tuple(own[name]) for name in ("layers", "sizes") if name in own}
+        if "ranges" in own:
+            own["ranges"] = Ranges(own["ranges"])
         return cls(TrunkFingerprint(**fields), **own)

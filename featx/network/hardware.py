@@ -2,11 +2,15 @@
 
 import functools
 import os
+import sys
 from pathlib import Path
 
 from .. import backend
 
-__all__ = ["cpu_flags", "gpu_has_bfloat16", "has_bfloat16", "has_gpu"]
+__all__ = ["cpu_flags", "gpu_has_bfloat16", "has_bfloat16", "has_gpu", "has_int8"]
+
+#: What Linux has where a GPU is: by NVIDIA's driver, by AMD's, in Windows's subsystem.
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 
 def cpu_flags() -> frozenset[str]:
@@ -35,13 +39,22 @@ def has_bfloat16() -> bool:
     return not cpu_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
 
 
+def has_int8() -> bool:
+    """Return whether the processor adds up products of 8-bit integers natively (VNNI)."""
+    return not cpu_flags().isdisjoint({"avx512_vnni", "avx_vnni", "amx_int8"})
+
+
 def has_gpu() -> bool:
-    """Return whether TensorFlow sees a GPU."""
+    """Return whether TensorFlow sees a GPU. It is not asked where Linux has none."""
+    if sys.platform == "linux" and not any(map(os.path.exists, _GPU_DEVICES)):
+        return False
     return bool(backend.tensorflow().config.list_physical_devices("GPU"))
 
 
 def gpu_has_bfloat16() -> bool:
     """Return whether a GPU is there that multiplies bfloat16 natively."""
+    if not has_gpu():
+        return False
     config = backend.tensorflow().config
     for gpu in config.list_physical_devices("GPU"):
         details = config.experimental.get_device_details(gpu)

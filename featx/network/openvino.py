@@ -1,18 +1,30 @@
-"""The network computed by OpenVINO, an extra."""
+"""The network computed by OpenVINO."""
 
 import functools
-from collections.abc import Callable, Sequence
+import importlib.util
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from .. import backend
 from ..errors import InputError
-from .fingerprint import TrunkFingerprint
-from .layers import INPUT, Arrays, deepest, layers_between
+from . import hardware
+from .fingerprint import Fingerprint
+from .layers import CONVOLUTIONS, INPUT, Arrays, deepest, layers_between
 from .preprocessing import normalization
+from .quantization import find_ranges, quantize_kernel
+from .ranges import QUANTIZED, Ranges
 
-__all__ = ["compile_by_openvino", "has_bfloat16"]
+__all__ = ["calibrate", "compile_by_openvino", "has_bfloat16", "is_installed"]
+
+_BATCH = 8  # images at a time, with all that goes into every layer: 35 MB each at 224 pixels
+
+
+def is_installed() -> bool:
+    """Return whether OpenVINO is there."""
+    return importlib.util.find_spec("openvino") is not None
 
 
 def _import_openvino() -> Any:
@@ -44,49 +56,29 @@ def has_bfloat16() -> bool:
 
 
 def compile_by_openvino(
-    arrays: Arrays,
-    fingerprint: TrunkFingerprint,
-    precision: str,
-    batch: int,
-    pooled: Sequence[str],
+    arrays: Arrays, fingerprint: Fingerprint, batch: int
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Return the network from pixels to the cut and the pools; see `runtime.compile_network`."""
-    openvino = _import_openvino()
-    from openvino import opset13 as ops
-
-    if precision == "bfloat16" and not has_bfloat16():
+    if fingerprint.precision == "bfloat16" and not has_bfloat16():
         raise InputError(
             "OpenVINO computes in bfloat16 only on processors that have it, and this one has not. "
             "Use --runtime tensorflow, which emulates it, or --precision float32."
         )
+    if fingerprint.precision == "int8" and not hardware.has_int8():
+        raise InputError(
+            "int8 needs a processor with VNNI (avx512_vnni or avx_vnni), and this one has none: "
+            "its sums of 8-bit products overflow. Use --precision float32."
+        )
+    openvino = _import_openvino()
+    from openvino import opset13 as ops
 
-    order, scale, offset = normalization(fingerprint.preprocessing)
-    size = fingerprint.size
-    pixels = ops.parameter([batch, size, size, 3], np.uint8, name="pixels")
-    x = ops.convert(pixels, np.float32)
-    x = ops.add(ops.multiply(x, np.array(scale, np.float32)), np.array(offset, np.float32))
-    x = ops.transpose(x, [0, 3, 1, 2])
-    one, none = [1, 1], [0, 0]
-    outputs = {INPUT: x}
-    for name in layers_between(INPUT, deepest(fingerprint.cut, *pooled)):
-        if name.endswith("_pool"):
-            x = outputs[name] = ops.max_pool(x, [2, 2], one, none, none, [2, 2]).output(0)
-            continue
-        kernel, bias = arrays[name]
-        if name == "block1_conv1":
-            kernel = kernel[:, :, order]
-        kernel = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
-        x = ops.convolution(x, kernel, one, one, one, one)
-        x = outputs[name] = ops.relu(ops.add(x, bias.reshape(1, -1, 1, 1)))
-    found = [ops.transpose(outputs[fingerprint.cut], [0, 2, 3, 1])]
-    for name in pooled:
-        found += [reduce(outputs[name], [2, 3]) for reduce in (ops.reduce_mean, ops.reduce_max)]
-    model = openvino.Model(found, [pixels], "vgg16")
-    hints = {
-        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
-        "PERFORMANCE_HINT": "LATENCY",  # one batch at a time, by all cores
-    }
-    compiled = openvino.Core().compile_model(model, "CPU", hints)
+    names = layers_between(INPUT, deepest(fingerprint.trunk.cut, *fingerprint.layers))
+    pixels, outputs, _ = _graph(arrays, fingerprint, batch, names)
+    found = [ops.transpose(outputs[fingerprint.trunk.cut], [0, 2, 3, 1]).output(0)]
+    for name in fingerprint.layers:
+        for reduce in (ops.reduce_mean, ops.reduce_max):
+            found.append(reduce(outputs[name], [2, 3]).output(0))
+    compiled = _compile(openvino.Model(found, [pixels], "vgg16"), fingerprint.precision)
 
     def network(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         result = compiled(block)
@@ -94,3 +86,96 @@ def compile_by_openvino(
         return features, np.concatenate(pools, 1) if pools else np.zeros((batch, 0), np.float32)
 
     return network
+
+
+def calibrate(arrays: Arrays, fingerprint: Fingerprint, pixels: np.ndarray) -> Ranges:
+    """Return the ranges for weights that featx has none for, by some images.
+
+    Parameters
+    ----------
+    arrays : Arrays
+    fingerprint : Fingerprint
+        Its trunk's preprocessing and size are taken.
+    pixels : ndarray of uint8, shape (n, size, size, 3)
+        Some dozens of the images that the features are computed of.
+    """
+    openvino = _import_openvino()
+    exact = replace(fingerprint, precision="float32")
+    names = layers_between(INPUT, deepest(*CONVOLUTIONS))
+    given, _, inputs = _graph(arrays, exact, _BATCH, names)
+    model = openvino.Model([inputs[name] for name in QUANTIZED], [given], "vgg16")
+    compiled = _compile(model, "float32")
+
+    def batches() -> Iterator[dict[str, np.ndarray]]:
+        for start in range(0, len(pixels), _BATCH):
+            some = pixels[start : start + _BATCH]
+            padding = np.zeros((_BATCH - len(some), *some.shape[1:]), np.uint8)
+            result = compiled(np.concatenate([some, padding]))
+            yield {name: result[port][: len(some)] for port, name in enumerate(QUANTIZED)}
+
+    return find_ranges(batches())
+
+
+def _compile(model: Any, precision: str) -> Any:
+    hints = {
+        # What is not in integers of an int8 network is float32: the same on every processor.
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
+        "PERFORMANCE_HINT": "LATENCY",  # one batch at a time, by all cores
+    }
+    return _import_openvino().Core().compile_model(model, "CPU", hints)
+
+
+def _graph(
+    arrays: Arrays, fingerprint: Fingerprint, batch: int, names: Sequence[str]
+) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """Return the input, what each layer gives, and what goes into each convolution."""
+    from openvino import opset13 as ops
+
+    ranges = {}
+    if fingerprint.precision == "int8":
+        if fingerprint.ranges is None:
+            raise InputError(
+                "featx has no ranges of the activations for these weights, which int8 needs. "
+                "Extract with --precision int8, which finds them, or use --precision float32."
+            )
+        ranges = fingerprint.ranges.layers()
+    order, scale, offset = normalization(fingerprint.trunk.preprocessing)
+    size = fingerprint.trunk.size
+    pixels = ops.parameter([batch, size, size, 3], np.uint8, name="pixels")
+    x = ops.convert(pixels, np.float32)
+    x = ops.add(ops.multiply(x, np.array(scale, np.float32)), np.array(offset, np.float32))
+    x = ops.transpose(x, [0, 3, 1, 2]).output(0)
+    one, none = [1, 1], [0, 0]
+    outputs, inputs = {INPUT: x}, {}
+    after = dict(zip([*CONVOLUTIONS], [*CONVOLUTIONS][1:], strict=False))
+    exact = x
+    for name in names:
+        if name.endswith("_pool"):
+            # Rounding and taking the maximum commute, and integers are pooled sooner.
+            exact, x = (
+                ops.max_pool(some, [2, 2], one, none, none, [2, 2]).output(0) for some in (exact, x)
+            )
+            outputs[name] = exact
+            continue
+        inputs[name] = x
+        kernel, bias = arrays[name]
+        if name == "block1_conv1":
+            kernel = kernel[:, :, order]
+        weights = _weights(ops, kernel, ranges.get(name))
+        x = ops.add(ops.convolution(x, weights, one, one, one, one), bias.reshape(1, -1, 1, 1))
+        exact = x = outputs[name] = ops.relu(x).output(0)
+        following = after.get(name)
+        if following in ranges and following in names:
+            most = ranges[following].reshape(1, -1, 1, 1)
+            zero, whole = np.float32(0), np.float32(1)
+            x = ops.fake_quantize(x, zero, most, zero, whole, 256).output(0)
+    return pixels, outputs, inputs
+
+
+def _weights(ops: Any, kernel: np.ndarray, ranges: np.ndarray | None) -> Any:
+    """Return a kernel (3, 3, in, out) as OpenVINO has it, in integers where there are ranges."""
+    if ranges is None:
+        return ops.constant(np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)))
+    whole, step = quantize_kernel(kernel, ranges)
+    constant = ops.constant(np.ascontiguousarray(whole.transpose(3, 2, 0, 1)))
+    return ops.multiply(ops.convert(constant, np.float32), step.reshape(-1, 1, 1, 1))

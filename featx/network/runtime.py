@@ -1,18 +1,19 @@
 """Which runtime computes the frozen network, and in which precision."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import backend
-from ..errors import one_of, require_one_of
+from ..errors import InputError, one_of, require_one_of
 from . import hardware
-from .fingerprint import TrunkFingerprint
+from .fingerprint import Fingerprint
 from .layers import INPUT, Arrays, deepest, layer_outputs, layers_between, pool_channels
 from .openvino import compile_by_openvino
 from .openvino import has_bfloat16 as openvino_has_bfloat16
+from .openvino import is_installed as openvino_is_installed
 from .preprocessing import normalize
 from .winograd import compile_by_winograd
 
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 RUNTIMES = ("auto", "tensorflow", "winograd", "openvino")
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 
 #: uint8 (batch, size, size, 3) → float32 features at the cut (batch, height, width, channels), and
 #: float32 layer pools (batch, columns).
@@ -37,22 +38,23 @@ def choose_runtime(
     wanted: str,
     before: str | None = None,
     *,
-    precision: str = "auto",
+    precision: str = "float32",
     size: int = 224,
     images: float = math.inf,
 ) -> str:
     """Return "tensorflow", "winograd" or "openvino".
 
-    "auto" is what was used before. Else it is Winograd's algorithm where it was measured to be the
-    quickest: in float32 on a processor with AVX2, but without AVX-512 and a GPU, for 64 and more
-    images of 128 and more pixels a side; fewer do not pay for compiling. Else it is TensorFlow.
+    "auto" is what was used before. Else it is OpenVINO in int8; Winograd's algorithm where it was
+    measured to be the quickest: in float32 on a processor with AVX2, but without AVX-512 and a
+    GPU, for 64 and more images of 128 and more pixels a side, since fewer do not pay for compiling;
+    and TensorFlow for the rest.
 
     Parameters
     ----------
     wanted : str
         One of `RUNTIMES`.
     before : str, optional
-    precision : {"auto", "float32", "bfloat16"}
+    precision : {"float32", "bfloat16", "int8"}
     size : int
         Side of the images in pixels.
     images : float
@@ -68,25 +70,33 @@ def choose_runtime(
         return wanted
     if before:
         return before
+    if precision == "int8":
+        return "openvino"
     flags = hardware.cpu_flags()
     plain = "avx2" in flags and "avx512f" not in flags
-    pays = precision != "bfloat16" and size >= 128 and images >= 64
+    pays = precision == "float32" and size >= 128 and images >= 64
     return "winograd" if plain and pays and not hardware.has_gpu() else "tensorflow"
 
 
-def choose_precision(wanted: str, runtime: str = "tensorflow", made_in: str = "bfloat16") -> str:
-    """Return the precision to compute in, "float32" or "bfloat16".
+def choose_precision(
+    wanted: str, runtime: str = "auto", made_in: str | None = None, *, calibrated: bool = False
+) -> str:
+    """Return the precision to compute in, "float32", "bfloat16" or "int8".
 
-    "auto" is `made_in` where the hardware multiplies it natively, else float32: a processor without
-    bfloat16 emulates it, several times slower. OpenVINO runs on the processor, so a GPU does not
-    count for it, and it is asked itself; Winograd's algorithm is always float32.
+    "auto" is `made_in` where the hardware multiplies it natively, else float32: a processor
+    emulates what it lacks, several times slower. For new features it is the quickest that was
+    measured to be as accurate, if it is native: int8 where featx knows the weights and there is no
+    GPU, then bfloat16, then float32 (docs/decisions/0018-int8.md). OpenVINO runs on the processor,
+    so a GPU does not count for it, and it is asked itself; Winograd's algorithm is always float32.
 
     Parameters
     ----------
-    wanted : {"auto", "float32", "bfloat16"}
+    wanted : {"auto", "float32", "bfloat16", "int8"}
     runtime : {"auto", "tensorflow", "winograd", "openvino"}
-    made_in : {"float32", "bfloat16"}
-        The precision of the features that exist; for new ones, the one to prefer.
+    made_in : {"float32", "bfloat16", "int8"}, optional
+        The precision of the features that exist.
+    calibrated : bool
+        Whether featx has the ranges that int8 needs for the weights; see `ranges.known_ranges`.
 
     Raises
     ------
@@ -96,7 +106,9 @@ def choose_precision(wanted: str, runtime: str = "tensorflow", made_in: str = "b
     require_one_of("precision", wanted, PRECISIONS)
     if wanted != "auto":
         return wanted
-    return made_in if _is_native(made_in, runtime) else "float32"
+    new = ["int8", "bfloat16"] if calibrated and not hardware.has_gpu() else ["bfloat16"]
+    preferred = [made_in] if made_in else new
+    return next((one for one in preferred if _is_native(one, runtime)), "float32")
 
 
 def choose_here(
@@ -121,6 +133,8 @@ def choose_here(
 def _is_native(precision: str, runtime: str) -> bool:
     if precision == "float32":
         return True
+    if precision == "int8":
+        return runtime in ("auto", "openvino") and hardware.has_int8() and openvino_is_installed()
     if runtime == "winograd":
         return False
     if runtime == "openvino":
@@ -128,28 +142,18 @@ def _is_native(precision: str, runtime: str) -> bool:
     return hardware.has_bfloat16() or hardware.gpu_has_bfloat16()
 
 
-def compile_network(
-    chosen: str,
-    arrays: Arrays,
-    fingerprint: TrunkFingerprint,
-    precision: str,
-    batch: int,
-    pooled: Sequence[str] = (),
-) -> Network:
+def compile_network(arrays: Arrays, fingerprint: Fingerprint, batch: int) -> Network:
     """Return the network from pixels to the cut and the layer pools, for batches of one size.
 
     Parameters
     ----------
-    chosen : {"tensorflow", "winograd", "openvino"}
     arrays : Arrays
         The weights of the convolutions.
-    fingerprint : TrunkFingerprint
-    precision : {"float32", "bfloat16"}
-        Precision of the network. Means over positions are summed in float32 all the same.
+    fingerprint : Fingerprint
+        The runtime, the precision, the cut, and the layers whose channels are pooled, be they
+        before the cut or after it. The size is that of its trunk. Means over positions are summed
+        in float32 whatever the precision.
     batch : int
-    pooled : sequence of str
-        Layers whose channels are pooled, before the cut or after it; see
-        `activations.PooledLayers`.
 
     Raises
     ------
@@ -161,30 +165,29 @@ def compile_network(
         "winograd": compile_by_winograd,
         "openvino": compile_by_openvino,
     }
-    return one_of("runtime", chosen, makers)(arrays, fingerprint, precision, batch, pooled)
+    return one_of("runtime", fingerprint.runtime, makers)(arrays, fingerprint, batch)
 
 
-def _compile_by_tensorflow(
-    arrays: Arrays,
-    fingerprint: TrunkFingerprint,
-    precision: str,
-    batch: int,
-    pooled: Sequence[str],
-) -> Network:
+def _compile_by_tensorflow(arrays: Arrays, fingerprint: Fingerprint, batch: int) -> Network:
+    if fingerprint.precision == "int8":
+        raise InputError(
+            "The runtime tensorflow does not compute in int8. Leave --runtime out, or use "
+            "--precision bfloat16 or float32."
+        )
     tf, keras = backend.tensorflow(), backend.keras()
-    size = fingerprint.size
-    pixels = keras.Input((size, size, 3), dtype="uint8")
-    x = normalize(keras.ops.cast(pixels, "float32"), fingerprint.preprocessing)
-    names = layers_between(INPUT, deepest(fingerprint.cut, *pooled))
-    outputs = layer_outputs(keras.ops.cast(x, precision), names, arrays, precision)
-    wanted = {name: outputs[name] for name in (fingerprint.cut, *pooled)}
+    trunk, pooled = fingerprint.trunk, fingerprint.layers
+    pixels = keras.Input((trunk.size, trunk.size, 3), dtype="uint8")
+    x = normalize(keras.ops.cast(pixels, "float32"), trunk.preprocessing)
+    names = layers_between(INPUT, deepest(trunk.cut, *pooled))
+    x = keras.ops.cast(x, fingerprint.precision)
+    outputs = layer_outputs(x, names, arrays, fingerprint.precision)
+    wanted = {name: outputs[name] for name in (trunk.cut, *pooled)}
     model = keras.Model(pixels, wanted, trainable=False)
 
-    @tf.function(input_signature=[tf.TensorSpec((batch, size, size, 3), tf.uint8)])
+    @tf.function(input_signature=[tf.TensorSpec((batch, trunk.size, trunk.size, 3), tf.uint8)])
     def activations(block: Any) -> Any:
         found = model(block, training=False)
-        features = tf.cast(found[fingerprint.cut], tf.float32)
-        return features, pool_channels(found, pooled, batch)
+        return tf.cast(found[trunk.cut], tf.float32), pool_channels(found, pooled, batch)
 
     def network(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         features, pools = activations(block)

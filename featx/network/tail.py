@@ -19,6 +19,7 @@ from .layers import (
     layers_between,
     pool_channels,
 )
+from .runtime import choose_precision
 
 __all__ = ["Tail", "Unfrozen", "unfrozen"]
 
@@ -95,8 +96,8 @@ class Tail:
         Shape of the features at the cut, (height, width, channels).
     arrays : dict
         The kernels and biases of the convolutions among these layers.
-    precision : {"float32", "bfloat16"}
-        Precision of the layers.
+    precision : {"float32", "bfloat16", "int8"}
+        Precision of the features at the cut; see `dtype`.
     """
 
     cut: str
@@ -122,6 +123,13 @@ class Tail:
         """The names of the layers."""
         return layers_between(self.cut, self.until)
 
+    @property
+    def dtype(self) -> str:
+        """Precision of these layers, which Keras computes: after int8, the best it has here."""
+        return (
+            self.precision if self.precision != "int8" else choose_precision("auto", "tensorflow")
+        )
+
     @functools.cached_property
     def _compiled(self) -> dict[tuple[str, ...], Callable[[np.ndarray], Any]]:
         return {}
@@ -135,7 +143,7 @@ class Tail:
     def _compile(self, pooled: tuple[str, ...]) -> Callable[[np.ndarray], Any]:
         keras, tf = backend.keras(), backend.tensorflow()
         features = keras.Input(self.shape, name="features")
-        outputs = layer_outputs(features, self.layers, self.arrays, self.precision)
+        outputs = layer_outputs(features, self.layers, self.arrays, self.dtype)
         wanted = {name: outputs[name] for name in (self.until, *pooled)}
         model = keras.Model(features, wanted, name="tail", trainable=False)
 

@@ -50,14 +50,8 @@ class Trunk:
         """Return the network for images of one size, compiled once."""
         if size not in self._networks:
             made = self.fingerprint
-            self._networks[size] = compile_network(
-                made.runtime,
-                self.weights.arrays(),
-                replace(made.trunk, size=size),
-                made.precision,
-                self.batch,
-                made.layers,
-            )
+            one = replace(made, trunk=replace(made.trunk, size=size), sizes=())
+            self._networks[size] = compile_network(self.weights.arrays(), one, self.batch)
         return self._networks[size]
 
     def stream(

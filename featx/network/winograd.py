@@ -9,7 +9,7 @@ Convolutional Neural Networks" (2016), with their matrices for the points 0, ±1
 import functools
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import backend
 from ..errors import InputError
-from .fingerprint import TrunkFingerprint
+from .fingerprint import Fingerprint
 from .layers import INPUT, Arrays, deepest, layers_between
 from .preprocessing import normalize
 
@@ -111,30 +111,26 @@ _TILES = 256
 
 
 def compile_by_winograd(
-    arrays: Arrays,
-    fingerprint: TrunkFingerprint,
-    precision: str,
-    batch: int,
-    pooled: Sequence[str],
+    arrays: Arrays, fingerprint: Fingerprint, batch: int
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Return the network from pixels to the cut and the pools; see `runtime.compile_network`."""
-    if precision != "float32":
+    if fingerprint.precision != "float32":
         raise InputError(
-            f"The runtime winograd computes in float32 and not in {precision}. "
-            "Use --runtime tensorflow, or --precision float32."
+            f"The runtime winograd computes in float32 and not in {fingerprint.precision}. "
+            "Leave --runtime out, or use --precision float32."
         )
-    tf = backend.tensorflow()
+    tf, trunk, pooled = backend.tensorflow(), fingerprint.trunk, fingerprint.layers
     normalized, direct, quick, pool, reduce = (
         tf.function(function, jit_compile=True)
         for function in (
-            lambda x: normalize(tf.cast(x, tf.float32), fingerprint.preprocessing),
+            lambda x: normalize(tf.cast(x, tf.float32), trunk.preprocessing),
             lambda x, kernel, bias: tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "SAME") + bias),
             convolve,
             lambda x: tf.nn.max_pool2d(x, 2, 2, "VALID"),
             lambda x: tf.concat([tf.reduce_mean(x, (1, 2)), tf.reduce_max(x, (1, 2))], 1),
         )
     )
-    names = layers_between(INPUT, deepest(fingerprint.cut, *pooled))
+    names = layers_between(INPUT, deepest(trunk.cut, *pooled))
     layers: dict[str, Callable[[Any], Any]] = dict.fromkeys(names, pool)
     for name in layers.keys() & arrays.keys():
         kernel, bias = arrays[name]
@@ -152,7 +148,7 @@ def compile_by_winograd(
             x = layers[name](x)
             if name in pooled:
                 kept[f"pools of {name}"] = reduce(x)
-            if name in (fingerprint.cut, block[-1]):
+            if name in (trunk.cut, block[-1]):
                 kept[name] = x
         return kept
 
@@ -167,11 +163,11 @@ def compile_by_winograd(
             kept = {name: tf.concat([part[name] for part in done], 0) for name in done[0]}
             x = kept[block[-1]]
             found |= {name: kept[name] for name in kept if name != block[-1]}
-            if fingerprint.cut in kept:
-                found[fingerprint.cut] = kept[fingerprint.cut]
+            if trunk.cut in kept:
+                found[trunk.cut] = kept[trunk.cut]
         pools = [found[f"pools of {name}"].numpy() for name in pooled]
         empty = np.zeros((batch, 0), np.float32)
-        return found[fingerprint.cut].numpy(), np.concatenate([empty, *pools], 1)
+        return found[trunk.cut].numpy(), np.concatenate([empty, *pools], 1)
 
     return network
 

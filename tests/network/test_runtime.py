@@ -162,11 +162,12 @@ def test_openvino_tells_nobody(tmp_path: Path) -> None:
         "        told.append((event, values))\n"
         "sys.addaudithook(hook)\n"
         "from featx.network import runtime, weights\n"
-        "from featx.network.fingerprint import TrunkFingerprint\n"
+        "from featx.network.fingerprint import Fingerprint, TrunkFingerprint\n"
         "runtime.choose_runtime('openvino')\n"
         "one = TrunkFingerprint('', 'caffe', 'block1_pool', 32, 'crop')\n"
         "arrays = weights.resolve_weights('random').arrays()\n"
-        "runtime.compile_network('openvino', arrays, one, 'float32', 1)\n"
+        "made = Fingerprint(one, 0, '', 0, 'float32', 'float32', 'openvino')\n"
+        "runtime.compile_network(arrays, made, 1)\n"
         "if 'openvino_telemetry' in sys.modules or told: sys.exit(repr(told))"
     )
     run = subprocess.run(
