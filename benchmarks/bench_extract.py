@@ -3,7 +3,8 @@
 First the network alone, pixels in memory: featx's compiled function by each of its runtimes,
 PyTorch, ONNX Runtime. Then from files to features: `featx extract` by each, Keras's dataset of a
 directory with `predict`, and PyTorch with a DataLoader. All with the same weights, from building
-the network to the last feature; only imports are left out. All features are compared at the end.
+the network to the last feature; left out are imports, and the calibration of other tools' int8,
+which is done once. All features are compared at the end.
 
     python benchmarks/bench_extract.py SOURCE [--images 128] [--rounds 5] [--defaults]
 
@@ -12,6 +13,7 @@ With `--defaults` only what `featx extract` does by default, its function, and t
 
 import functools
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,9 @@ import numpy as np
 import featx
 from featx import backend
 from featx.images import decode
-from featx.network import weights
+from featx.network import hardware, weights
 from featx.network.fingerprint import Fingerprint, TrunkFingerprint
+from featx.network.ranges import known_ranges
 from featx.network.runtime import RUNTIMES, choose_precision, choose_runtime
 from featx.network.trunk import BATCH, Trunk
 
@@ -42,7 +45,8 @@ def main() -> None:
     options = parser.parse_args()
     chosen = weights.resolve_weights()
     fingerprint = TrunkFingerprint(chosen.digest, chosen.preprocessing, "block5_pool", SIZE, "crop")
-    native = choose_precision("auto")
+    by_default = choose_precision("auto", calibrated=True)
+    default = f"by {choose_runtime('auto', precision=by_default)}, {by_default}"
     found: dict[str, Any] = {}
     tf, keras = backend.tensorflow(), backend.keras()
     import torch
@@ -57,14 +61,31 @@ def main() -> None:
         )
 
         def bare(kind: str, by: str) -> None:
-            trunk = Trunk(chosen, Fingerprint(fingerprint, 0, "", 0, "float16", kind, by))
+            made = Fingerprint(fingerprint, 0, "", 0, "float16", kind, by)
+            if kind == "int8":
+                made = replace(made, ranges=known_ranges(chosen.digest))
+            trunk = Trunk(chosen, made)
             found[f"featx's function by {by}, {kind}"] = batches(trunk.features, pixels)
 
-        def torch_alone(kind: str) -> None:
-            found[f"PyTorch, {kind}"] = batches(networks.pytorch(chosen, kind), pixels)
+        @functools.cache
+        def calibrated(maker: Any) -> networks.Network:
+            return maker(chosen, pixels[:32])
 
-        def onnx() -> None:
-            found["ONNX Runtime, float32"] = batches(networks.onnxruntime(chosen), pixels)
+        def by_torch(kind: str) -> networks.Network:
+            if kind == "int8":
+                return calibrated(networks.pytorch_int8)
+            return networks.pytorch(chosen, kind)
+
+        def torch_alone(kind: str) -> None:
+            found[f"PyTorch, {kind}"] = batches(by_torch(kind), pixels)
+
+        def onnx(kind: str) -> None:
+            network = (
+                calibrated(networks.onnxruntime_int8)
+                if kind == "int8"
+                else networks.onnxruntime(chosen)
+            )
+            found[f"ONNX Runtime, {kind}"] = batches(network, pixels)
 
         def extract(kind: str, by: str) -> None:
             out = folder / "f.h5"
@@ -85,29 +106,35 @@ def main() -> None:
             data = torch.utils.data.DataLoader(
                 paths, BATCH, num_workers=2, collate_fn=_decoded, prefetch_factor=4
             )
-            network = networks.pytorch(chosen, kind)
+            network = by_torch(kind)
             rows = np.concatenate([network(batch) for batch in data])
             found[f"PyTorch and a DataLoader, {kind}"] = rows
 
-        kinds = ["float32"] if native == "float32" else ["float32", "bfloat16"]
+        kinds: dict[str, tuple[str, ...]] = {"float32": RUNTIMES[1:]}
+        if hardware.has_bfloat16():
+            kinds["bfloat16"] = ("tensorflow", "openvino")
+        if hardware.has_int8():
+            kinds["int8"] = ("openvino",)
+            calibrated(networks.pytorch_int8), calibrated(networks.onnxruntime_int8)
         calls: dict[str, Any] = {}
-        for kind in kinds:
-            for by in RUNTIMES[1:] if kind == "float32" else ("tensorflow", "openvino"):
+        for kind, runtimes in kinds.items():
+            for by in runtimes:
                 calls[f"featx's function by {by}, {kind}"] = functools.partial(bare, kind, by)
                 calls[f"featx extract by {by}, {kind}"] = functools.partial(extract, kind, by)
-            calls[f"PyTorch, {kind}"] = lambda kind=kind: torch_alone(kind)
-            calls[f"PyTorch and a DataLoader, {kind}"] = lambda kind=kind: loader(kind)
-        calls["ONNX Runtime, float32"] = onnx
+            calls[f"PyTorch, {kind}"] = functools.partial(torch_alone, kind)
+            calls[f"PyTorch and a DataLoader, {kind}"] = functools.partial(loader, kind)
+            if kind != "bfloat16":
+                calls[f"ONNX Runtime, {kind}"] = functools.partial(onnx, kind)
         calls["Keras dataset and predict, float32"] = dataset
-        ours = f"by {choose_runtime('auto', precision=native)}, {native}"
         if options.defaults:
+            kept = (default, "extract by tensorflow, bfloat16")
             calls = {
-                what: call for what, call in calls.items() if what.endswith(ours) or " and " in what
+                what: call for what, call in calls.items() if what.endswith(kept) or " and " in what
             }
         times = measure.in_turns(calls, options.rounds)
     found = {what: rows.reshape(len(rows), -1).astype(np.float32) for what, rows in found.items()}
-    function = "featx's function by tensorflow, float32"
-    truth = found[function if function in found else f"featx's function {ours}"]
+    exact = ("featx's function by tensorflow, float32", "PyTorch and a DataLoader, float32")
+    truth = next(found[what] for what in exact if what in found)
     rows = []
     for what in sorted(calls, key=lambda what: np.median(times[what])):
         off = np.linalg.norm(found[what] - truth, axis=1)
@@ -116,29 +143,28 @@ def main() -> None:
         rate = {"images/s": round(options.images / median, 2)}
         distance = {"features off by": f"{off:.1e}"}
         rows.append({"": what, **measure.spread(times[what]), **rate, **distance})
-    ratios = {}
-    for kind in kinds:
-        default = choose_runtime("auto", precision=kind)
-        for by in RUNTIMES[1:]:
-            ours = f"featx extract by {by}, {kind}"
-            if ours not in times:
-                continue
-            for what, other in (
-                ("its bare function", f"featx's function by {by}, {kind}"),
-                ("PyTorch and a DataLoader", f"PyTorch and a DataLoader, {kind}"),
-                ("Keras dataset and predict in float32", "Keras dataset and predict, float32"),
-            ):
-                figure = f"extract by {by} against {what}, {kind}"
-                ratios[figure] = measure.ratio(times, other, ours)
-                if by == default:
-                    ratios[f"extract against {what}, {kind}"] = ratios[figure]
-            first = f"featx's function by tensorflow, {kind}"
-            if by != "tensorflow" and first in times:
-                ratios[f"the function by {by} against by tensorflow, {kind}"] = measure.ratio(
-                    times, first, f"featx's function by {by}, {kind}"
-                )
+    ours = f"featx extract {default}"
+    others = {
+        "its bare function": f"featx's function {default}",
+        "Keras dataset and predict in float32": "Keras dataset and predict, float32",
+        "extract in bfloat16": "featx extract by tensorflow, bfloat16",
+        **{
+            f"PyTorch and a DataLoader in {kind}": f"PyTorch and a DataLoader, {kind}"
+            for kind in kinds
+        },
+    }
+    ratios = {
+        f"extract against {what}": measure.ratio(times, other, ours)
+        for what, other in others.items()
+        if other in times and other != ours
+    }
+    for what in times:
+        kind = what.rpartition(" ")[2]
+        first = f"featx's function by tensorflow, {kind}"
+        if what.startswith("featx's function") and first in times and what != first:
+            ratios[f"{what} against by tensorflow"] = measure.ratio(times, first, what)
     measure.tell("extract", options, rows, ratios, images=options.images,
-                 rounds=options.rounds, precision=native)  # fmt: skip
+                 rounds=options.rounds, precision=by_default)  # fmt: skip
 
 
 def _decoded(paths: list[str]) -> np.ndarray:

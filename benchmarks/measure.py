@@ -139,7 +139,7 @@ def machine() -> dict[str, Any]:
         "processor": cpu[0].partition(": ")[2] if cpu else platform.processor(),
         "cores": os.cpu_count(),
         "memory GiB": round(int(memory[0].split()[1]) / 2**20, 1) if memory else None,
-        "native bfloat16": runtime.choose_precision("auto") == "bfloat16",
+        "precision": runtime.choose_precision("auto", calibrated=True),
         "system": platform.platform(),
         "python": platform.python_version(),
         **versions,

@@ -3,7 +3,11 @@
 Each function returns one that takes a batch; what it does at first use is part of its start.
 """
 
+import tempfile
+import warnings
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +15,14 @@ from featx.network import layers as vgg16
 from featx.network.preprocessing import normalization
 from featx.network.weights import Weights
 
-__all__ = ["keras_model", "onnx_model", "onnxruntime", "pytorch"]
+__all__ = [
+    "keras_model",
+    "onnx_model",
+    "onnxruntime",
+    "onnxruntime_int8",
+    "pytorch",
+    "pytorch_int8",
+]
 
 Network = Callable[[np.ndarray], np.ndarray]
 _NAMES = vgg16.layers_between(vgg16.INPUT, "block5_pool")
@@ -38,12 +49,11 @@ def keras_model(weights: Weights, size: int) -> object:
     return keras.Model(pixels, network(keras.layers.Rescaling(scale, offset)(pixels)))
 
 
-def pytorch(weights: Weights, precision: str) -> Network:
-    """Return PyTorch's convolutions, channels last, in inference mode."""
+def _modules(weights: Weights) -> list[Any]:
+    """Return the layers as PyTorch's modules."""
     import torch
 
-    _, scale, offset = normalization(weights.preprocessing)
-    layers: list[torch.nn.Module] = []
+    layers: list[Any] = []
     arrays = _arrays(weights)
     for name in _NAMES:
         if name.endswith("pool"):
@@ -54,6 +64,15 @@ def pytorch(weights: Weights, precision: str) -> Network:
         layer.weight.data = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())
         layer.bias.data = torch.from_numpy(bias.copy())
         layers += [layer, torch.nn.ReLU(inplace=True)]
+    return layers
+
+
+def pytorch(weights: Weights, precision: str) -> Network:
+    """Return PyTorch's convolutions, channels last, in inference mode."""
+    import torch
+
+    _, scale, offset = normalization(weights.preprocessing)
+    layers = _modules(weights)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     network = torch.nn.Sequential(*layers).eval().to(dtype, memory_format=torch.channels_last)
     factor, shift = torch.tensor(scale), torch.tensor(offset)
@@ -63,6 +82,38 @@ def pytorch(weights: Weights, precision: str) -> Network:
             batch = torch.from_numpy(pixels).float() * factor + shift
             batch = batch.permute(0, 3, 1, 2).to(dtype, memory_format=torch.channels_last)
             return network(batch).float().permute(0, 2, 3, 1).numpy()
+
+    return features
+
+
+def pytorch_int8(weights: Weights, pixels: np.ndarray) -> Network:
+    """Return PyTorch's own static quantisation, calibrated by some images."""
+    import torch
+    from torch.ao import quantization
+
+    _, scale, offset = normalization(weights.preprocessing)
+    factor, shift = torch.tensor(scale), torch.tensor(offset)
+    torch.backends.quantized.engine = "onednn"
+    layers = [quantization.QuantStub(), *_modules(weights), quantization.DeQuantStub()]
+    network = torch.nn.Sequential(*layers).eval()
+    convolutions = [i for i, one in enumerate(layers) if isinstance(one, torch.nn.Conv2d)]
+    pairs = [[str(i), str(i + 1)] for i in convolutions]
+    network = quantization.fuse_modules(network, pairs)
+    network.qconfig = quantization.get_default_qconfig("onednn")
+
+    def prepared(some: np.ndarray) -> Any:
+        batch = torch.from_numpy(some).float() * factor + shift
+        return batch.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")
+        observed = quantization.prepare(network)
+        observed(prepared(pixels))
+        quantized = quantization.convert(observed)
+
+    def features(some: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return quantized(prepared(some)).permute(0, 2, 3, 1).numpy()
 
     return features
 
@@ -111,3 +162,26 @@ def onnxruntime(weights: Weights) -> Network:
 
     session = runtime.InferenceSession(onnx_model(weights), providers=["CPUExecutionProvider"])
     return lambda pixels: session.run(None, {"pixels": pixels.astype(np.float32)})[0]
+
+
+def onnxruntime_int8(weights: Weights, pixels: np.ndarray) -> Network:
+    """Return ONNX Runtime's own static quantisation, calibrated by some images."""
+    import onnxruntime as runtime
+    from onnxruntime import quantization
+
+    class Images(quantization.CalibrationDataReader):
+        def __init__(self) -> None:
+            self._left = iter(np.split(pixels.astype(np.float32), len(pixels) // 8))
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            some = next(self._left, None)
+            return None if some is None else {"pixels": some}
+
+    with tempfile.TemporaryDirectory() as folder:
+        given, made = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
+        given.write_bytes(onnx_model(weights))
+        quantization.quantize_static(
+            given, made, Images(), quant_format=quantization.QuantFormat.QDQ, per_channel=True
+        )
+        session = runtime.InferenceSession(made, providers=["CPUExecutionProvider"])
+    return lambda some: session.run(None, {"pixels": some.astype(np.float32)})[0]

@@ -78,7 +78,8 @@ def compile_by_openvino(
     for name in fingerprint.layers:
         for reduce in (ops.reduce_mean, ops.reduce_max):
             found.append(reduce(outputs[name], [2, 3]).output(0))
-    compiled = _compile(openvino.Model(found, [pixels], "vgg16"), fingerprint.precision)
+    model = openvino.Model(found, [pixels], "vgg16")
+    compiled = _compile(model, fingerprint.precision)
 
     def network(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         result = compiled(block)

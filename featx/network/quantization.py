@@ -87,16 +87,15 @@ def quantize_kernel(kernel: np.ndarray, ranges: np.ndarray) -> tuple[np.ndarray,
     """
     scaled = kernel * ranges[:, np.newaxis]
     step = np.maximum(np.abs(scaled).max((0, 1, 2)), np.float32(1e-30)) / WEIGHT_STEPS
-    exact = (scaled / step).reshape(9, *kernel.shape[2:])
+    exact = (scaled / step).reshape(9, -1)
     rounded = np.rint(exact)
     error = rounded - exact
-    while True:
-        total = error.sum(0)
-        sign = np.sign(total) * (np.abs(total) > 0.5)
-        if not sign.any():
-            break
-        at = (error * sign).argmax(0)[np.newaxis]
+    total = error.sum(0)
+    while len(patches := np.flatnonzero(np.abs(total) > 0.5)):
+        sign = np.sign(total[patches])
+        at = (error[:, patches] * sign).argmax(0)
         for array in (error, rounded):
-            np.put_along_axis(array, at, np.take_along_axis(array, at, 0) - sign, 0)
+            array[at, patches] -= sign
+        total[patches] -= sign
     whole = np.clip(rounded, -WEIGHT_STEPS, WEIGHT_STEPS).astype(np.int8)
     return whole.reshape(kernel.shape), step.astype(np.float32)

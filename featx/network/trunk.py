@@ -54,6 +54,11 @@ class Trunk:
             self._networks[size] = compile_network(self.weights.arrays(), one, self.batch)
         return self._networks[size]
 
+    @backend.own_settings()
+    def _compile(self) -> None:
+        for size in self.fingerprint.pooled.sizes:
+            self._network(size)
+
     def stream(
         self,
         reads: Iterable[Read],
@@ -81,6 +86,7 @@ class Trunk:
         pending: list[Read] = []
         for read in reads:
             if len(read.pixels):
+                self._compile()  # and more images are read meanwhile
                 pending.append(read)
             if len(pending) == together:
                 yield pending, self._activations_of(pending, advance)

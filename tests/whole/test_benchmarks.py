@@ -25,13 +25,16 @@ def test_a_benchmark_is_whole(path: Path) -> None:
 def test_what_falls_short_is_seen() -> None:
     check = SimpleNamespace(**runpy.run_path(str(BENCHMARKS / "check.py"), run_name="read"))
     fast = check.Promise("b", "times", least=2)
-    small = check.Promise("b", "GiB", most=3, native=True)
+    small = check.Promise("b", "GiB", most=3, on="int8")
 
-    def word(promise: Any, native: bool = True, **ratios: float) -> str:
-        found = {"machine": {"native bfloat16": native}, "ratios": ratios}
+    def word(promise: Any, precision: str = "int8", **ratios: float) -> str:
+        found = {"machine": {"precision": precision}, "ratios": ratios}
         return str(check.verdict(promise, found)[1])
 
     assert (word(fast, times=2.0), word(fast, times=1.9)) == ("ok", "falls short")
     assert (word(small, GiB=3.0), word(small, GiB=3.1)) == ("ok", "falls short")
-    assert (word(small, native=False, GiB=9.0), word(fast)) == ("does not apply", "not measured")
+    assert (word(small, precision="float32", GiB=9.0), word(fast)) == (
+        "does not apply",
+        "not measured",
+    )
     assert check.verdict(fast, None)[1] == "not measured"
