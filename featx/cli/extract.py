@@ -236,7 +236,10 @@ def print_extracted(done: "ExtractResult") -> None:
     copies = f", {fingerprint.copies} copies of each" if fingerprint.copies else ""
     pooled = fingerprint.pooled
     rate = f" ({done.computed / done.seconds:.1f} a second)" if done.computed else ""
-    say(f"{printable(done.out)}: {shape} features at {fingerprint.trunk.cut}{copies}")
+    say(
+        f"{printable(done.out)}: {shape} features at {fingerprint.trunk.cut}{copies}, "
+        f"in {fingerprint.precision} by {fingerprint.runtime}"
+    )
     if pooled.names:
         passes = ", ".join(map(str, pooled.passes))
         say(f"  mean and maximum of {len(pooled.names)} layers, at {passes} pixels")

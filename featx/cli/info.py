@@ -153,6 +153,7 @@ def _made(fingerprint: Mapping[str, Any]) -> Lines:
     return {
         "precision": fingerprint["precision"],
         "runtime": fingerprint["runtime"],
+        "ranges": f"SHA-256 {fingerprint['ranges'][:16]}…" if fingerprint["ranges"] else "",
         "augmented copies": augmented,
     }
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import __version__, backend
 from ..errors import IncompatibleError, StorageError, printable
+from ..heads.training import one_thread
 from ..images.inputs import Images, as_readable
 from ..images.reader import Read, Reader
 from ..images.sandbox import Job
@@ -223,7 +224,7 @@ class Model:
                 yield read
 
         batch = self.trunk.batch
-        with contextlib.closing(reader.ahead(given, 4 * batch)) as reads:
+        with contextlib.closing(reader.ahead(given, 4 * batch)) as reads, one_thread():
             rows = [
                 self.predict_proba_activations(found.flat())
                 for _, found in self.trunk.stream(usable(reads), batch)

@@ -15,6 +15,7 @@ from ..cache.file import Cache
 from ..dataset.catalog import Catalog
 from ..dataset.scan import Source, as_catalog
 from ..errors import IncompatibleError, InputError, printable
+from ..heads.training import one_thread
 from ..images import augment
 from ..images.decode import REASONS
 from ..images.reader import Read, Reader
@@ -125,8 +126,10 @@ class FileSource:
         """Yield the rows of each block of images, in order."""
         paths = (self.catalog.file(index) for block in blocks for index in block)
         reads = self._reader.ahead(paths, window=4 * self._trunk.batch)
-        for block in blocks:
-            yield self._block(block, reads, advance)
+        # Threads of BLAS keep their core for a while after each product: from the network.
+        with one_thread():
+            for block in blocks:
+                yield self._block(block, reads, advance)
 
     def picked(self, images: np.ndarray, known: Collection[str], advance: Advance) -> RowBlock:
         """Return the rows of images by their indices, without those that have a known digest."""

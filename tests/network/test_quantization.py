@@ -16,6 +16,7 @@ from featx.images.decode import decode
 from featx.network import hardware, layers, openvino, quantization, runtime, weights
 from featx.network.fingerprint import Fingerprint, TrunkFingerprint
 from featx.network.ranges import QUANTIZED, Ranges, known_ranges
+from featx.network.tail import Tail
 from featx.network.trunk import Trunk
 
 VNNI = "avx2 fma avx512f avx512_vnni"
@@ -297,3 +298,35 @@ def test_features_of_the_real_weights(
     report(f"int8, features of noise: {apart:.3f} from float32")
     assert apart < 0.15
     assert layers.cut_shape("block5_pool", 64) == found.shape[1:]
+
+
+def test_layers_after_int8_are_as_precise_as_keras_can_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arrays = {"block5_conv3": weights.resolve_weights("random").arrays()["block5_conv3"]}
+    after = Tail("block5_conv2", "block5_pool", (4, 4, 512), arrays, "int8")
+    assert after.dtype == "float32"
+    monkeypatch.setenv("FEATX_CPU_FLAGS", VNNI + " avx512_bf16")
+    assert after.dtype == "bfloat16"
+
+
+def test_a_model_made_in_int8_is_exported_in_float32(
+    in_int8: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = featx.load(in_int8 / "m.featx", weights="random")
+    written = featx.export(model, tmp_path / "m.keras")
+    assert (written.precision, written.made_in) == ("float32", "int8") and written.apart <= 1e-3
+    assert "in float32, and the model was made in int8: probabilities differ" in caplog.text
+    with pytest.raises(InputError, match="Unknown precision 'int8'"):
+        featx.export(model, tmp_path / "n.keras", precision="int8")
+
+
+def test_a_model_made_in_int8_can_be_tuned(in_int8: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"epochs": 1, "batch_size": 8, "learning_rate": 1e-4}
+    given = Path(shutil.copy(in_int8 / "f.h5", tmp_path))
+    found = featx.finetune(in_int8 / "m.featx", tmp_path / "t.featx", given, force=True, **settings)
+    tuned = featx.load(tmp_path / "t.featx", weights="random")
+    assert found.kept and tuned.tail
+    assert tuned.fingerprint.precision == "int8" and tuned.computing == ("openvino", "int8")
+    paths = sorted((in_int8 / "photos").rglob("*.png"))
+    assert np.isfinite(tuned.predict_proba(paths)).all()

@@ -1,5 +1,6 @@
 """Files of strangers: nothing of them runs, nothing outside is read, little memory is taken."""
 
+import base64
 import io
 import itertools
 import json
@@ -108,6 +109,16 @@ def npy(header: str, data: bytes = b"") -> bytes:
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
 
 
+#: Texts that are no ranges of int8.
+FALSE_RANGES: dict[str, object] = {
+    "short": base64.b64encode(bytes(7)).decode(),
+    "few": base64.b64encode(b"\0\x3c" * 5).decode(),
+    "zero": base64.b64encode(b"\0\0" * 3712).decode(),
+    "text": "../../canary",
+    "number": 3,
+}
+
+
 # Models -------------------------------------------------------------------------------------
 
 
@@ -175,6 +186,8 @@ def hostile_models(made: Path, out: Path) -> list[Path]:
     said("huge-images", fingerprint=trunk | {"size": 32 * 10**8})
     said("large-images", fingerprint=trunk | {"size": 4096}, view="flatten")
     said("no-such-cut", fingerprint=trunk | {"cut": "os"})
+    for name, ranges in FALSE_RANGES.items():
+        said(f"ranges-{name}", fingerprint=trunk | {"precision": "int8", "ranges": ranges})
     said("other-view", view="avgmax")
     said("a-tail", tail={"until": "block5_pool"})
     headed("skops-inner-bomb", **{coefficients.replace(".", "__"): bytes(200 << 20)})
@@ -260,6 +273,10 @@ def test_models(made: Path, tmp_path: Path) -> None:
 # Caches -------------------------------------------------------------------------------------
 
 
+def pools_bombed(file: h5py.File) -> None:
+    file["pools"].id.write_direct_chunk((0, 0, 0, 0), zlib.compress(bytes(200 << 20)))
+
+
 def hostile_caches(made: Path, out: Path) -> list[Path]:
     paths: list[Path] = []
     secret = str(made / "outside/secret.h5")
@@ -317,6 +334,21 @@ def hostile_caches(made: Path, out: Path) -> list[Path]:
     trunk = json.dumps({"size": 10**9})
     changed("huge-fingerprint", lambda file: file.attrs.update(fingerprint=trunk))
     changed("other-format", lambda file: file.attrs.update(format="other"))
+    with featx.Cache.open(made / "f.h5") as cache:
+        whole = json.loads(cache.fingerprint.as_json())
+        pools = cache.pools.shape
+    for name, ranges in FALSE_RANGES.items():
+        text = json.dumps(whole | {"precision": "int8", "ranges": ranges})
+        changed(f"ranges-{name}", lambda file, text=text: file.attrs.update(fingerprint=text))
+    packed = {"dtype": "f2", "chunks": (1, 1, *pools[2:])}
+    replaced("pools-unpacked", "pools", np.zeros(pools, np.float16))
+    replaced("pools-no-data", "pools", shape=pools, **packed, compression="gzip")
+    replaced("pools-many", "pools", shape=(1 << 40, *pools[1:]), **packed, compression="gzip")
+    replaced("pools-link", "pools", h5py.SoftLink("/features"))
+    wide = {"dtype": "f2", "chunks": (1, 1, 1, 9), "compression": "gzip"}
+    replaced("pools-narrow", "pools", data=np.zeros((15, 1, 1, 9), np.float16), **wide)
+    changed("pools-nan", lambda file: file["pools"].__setitem__(0, np.nan))
+    changed("pools-bomb", pools_bombed)
 
     def features(value: object) -> Callable[[h5py.File], object]:
         return lambda file: file["features"].__setitem__(0, value)
@@ -335,7 +367,7 @@ def hostile_caches(made: Path, out: Path) -> list[Path]:
 
 def test_caches(made: Path, tmp_path: Path) -> None:
     paths = hostile_caches(made, tmp_path)
-    seen_by_content = ("nan", "chunk-bomb")  # by verify; fit meets them as numbers
+    seen_by_content = ("nan", "bomb")  # by verify; fit meets them as numbers
     commands: list[list[object]] = [["verify", path] for path in paths]
     commands += [
         ["fit", path, "-o", tmp_path / "m.featx", "--head", "lda"]
