@@ -16,9 +16,9 @@ import numpy as np
 
 PROGRAM = """
 import sys
-from featx import cli
+from featx.cli import app
 try:
-    cli.main()
+    app.main()
 finally:
     print("tensorflow" in sys.modules, file=sys.stderr)
 """
@@ -50,7 +50,7 @@ def main() -> None:
             "featx --help": ["--help"],
             f"extract, {options.images:,} unchanged images": many,
             f"compare --heads {heads}": ["compare", cache, "--heads", heads],
-            "fit --head logreg": ["fit", cache, "-o", model, "--head", "logreg"],
+            "fit --head logreg": ["fit", cache, "-o", model, "--head", "logreg", "--overwrite"],
             "score from a cache": ["score", model, cache, "-o", folder / "s.csv", "--overwrite"],
         }
         run("fit", *commands["fit --head logreg"])

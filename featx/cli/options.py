@@ -74,10 +74,10 @@ Runtime = Annotated[
         metavar="NAME",
         rich_help_panel=NETWORK,
         help="The library that computes the network: {network.runtime.RUNTIMES}. winograd is "
-        "TensorFlow with fewer multiplications; openvino must be installed separately. auto uses "
-        "what computed the features before. Otherwise it chooses winograd for at least 64 images "
-        "of at least 128 pixels, in float32, on processors with AVX2 and without AVX-512; and "
-        "tensorflow for the rest.",
+        "TensorFlow with fewer multiplications; openvino computes int8 and comes along on Linux "
+        "with x86-64. auto uses what computed the features before. Otherwise it chooses openvino "
+        "for int8; winograd in float32 on processors with AVX2, for at least 128 pixels and 64 "
+        "images (192 with AVX-512); and tensorflow for the rest.",
     ),
 ]
 Precision = Annotated[
@@ -86,8 +86,8 @@ Precision = Annotated[
         metavar="NAME",
         rich_help_panel=NETWORK,
         help="The precision in which the network computes: one of {network.runtime.PRECISIONS}. "
-        "auto uses the precision that the model was made in, where this processor has it, or else "
-        "float32.",
+        "auto uses the precision that the model was made in, where this processor computes it "
+        "natively, or else float32.",
     ),
 ]
 Sources = Annotated[

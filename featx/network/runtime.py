@@ -45,9 +45,9 @@ def choose_runtime(
     """Return "tensorflow", "winograd" or "openvino".
 
     "auto" is what was used before. Else it is OpenVINO in int8; Winograd's algorithm where it was
-    measured to be the quickest: in float32 on a processor with AVX2, but without AVX-512 and a
-    GPU, for 64 and more images of 128 and more pixels a side, since fewer do not pay for compiling;
-    and TensorFlow for the rest.
+    measured to be the quickest: in float32 on a processor with AVX2 and no GPU, for images of 128
+    and more pixels a side, of which there are 64, or 192 with AVX-512, since fewer do not pay for
+    compiling; and TensorFlow for the rest.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ def choose_runtime(
     if precision == "int8":
         return "openvino"
     flags = hardware.cpu_flags()
-    plain = "avx2" in flags and "avx512f" not in flags
-    pays = precision == "float32" and size >= 128 and images >= 64
-    return "winograd" if plain and pays and not hardware.has_gpu() else "tensorflow"
+    least = 192 if "avx512f" in flags else 64
+    pays = precision == "float32" and size >= 128 and images >= least
+    return "winograd" if "avx2" in flags and pays and not hardware.has_gpu() else "tensorflow"
 
 
 def choose_precision(

@@ -168,7 +168,7 @@ def test_int8_needs_ranges_and_a_processor_that_has_it(
         (VNNI + " avx512_bf16", {"calibrated": True}, ("openvino", "int8")),
         ("avx2 avx_vnni", {"calibrated": True}, ("openvino", "int8")),
         (VNNI + " avx512_bf16", {}, ("tensorflow", "bfloat16")),
-        (VNNI, {}, ("tensorflow", "float32")),
+        (VNNI, {}, ("winograd", "float32")),
         ("avx2", {"calibrated": True}, ("winograd", "float32")),
         ("avx2 avx512f avx512_bf16", {"calibrated": True}, ("tensorflow", "bfloat16")),
         (VNNI, {"calibrated": True, "runtime": "tensorflow"}, ("tensorflow", "float32")),
@@ -203,7 +203,7 @@ def test_what_was_made_in_int8_is_computed_in_it_or_in_float32(
     assert runtime.choose_here("openvino", "int8", runtime="tensorflow")[1] == "float32"
     assert runtime.choose_here("tensorflow", "float32", precision="int8") == ("openvino", "int8")
     monkeypatch.setenv("FEATX_CPU_FLAGS", "avx2 avx512f avx512_bf16")
-    assert runtime.choose_here("openvino", "int8") == ("tensorflow", "float32")
+    assert runtime.choose_here("openvino", "int8") == ("winograd", "float32")
     monkeypatch.setenv("FEATX_CPU_FLAGS", "avx2")
     assert runtime.choose_here("openvino", "int8") == ("winograd", "float32")
 

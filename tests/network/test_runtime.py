@@ -191,7 +191,11 @@ def test_openvino_tells_nobody(tmp_path: Path) -> None:
         ("avx avx2", False, {"images": 64}, "winograd"),
         ("avx avx2", False, {"images": 63}, "tensorflow"),
         ("avx avx2", True, {}, "tensorflow"),
-        ("avx2 avx512f", False, {}, "tensorflow"),
+        ("avx2 avx512f", False, {}, "winograd"),
+        ("avx2 avx512f", False, {"images": 192}, "winograd"),
+        ("avx2 avx512f", False, {"images": 191}, "tensorflow"),
+        ("avx2 avx512f", False, {"precision": "bfloat16"}, "tensorflow"),
+        ("avx2 avx512f avx512_vnni", False, {"precision": "int8"}, "openvino"),
         ("", False, {}, "tensorflow"),
     ],
 )
