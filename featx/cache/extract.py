@@ -196,13 +196,13 @@ def extract(
             progress=download_progress,
         )
         plan = make_plan(settings, weights, len(listed), before)
-        if plan.fingerprint.precision == "int8" and plan.fingerprint.ranges is None:
-            plan = plan.with_ranges(_find_ranges(listed, plan, weights))
         if settings.overwrite and left != plan.fingerprint:
             parts.remove()
         elif not settings.overwrite:
             _require_compatible(plan.fingerprint, old.fingerprint if old else None, out)
             _require_compatible(plan.fingerprint, left, parts.folder)
+        if plan.fingerprint.precision == "int8" and plan.fingerprint.ranges is None:
+            plan = plan.with_ranges(_find_ranges(listed, plan, weights))
         plan = plan.knowing(old, parts.index())
         trunk = Trunk(weights, plan.fingerprint, batch=settings.batch)
         ledger = Ledger(listed, plan.known, max_bad=settings.max_bad, strict=settings.strict)
@@ -269,15 +269,15 @@ def _require_compatible(wanted: Fingerprint, before: Fingerprint | None, where: 
         )
 
 
-#: Images whose activations say what the integers of int8 stand for, where featx does not know.
-_CALIBRATION = 64
+#: How many images, of how many pixels a side at most, tell what the integers of int8 stand for.
+_CALIBRATION, _CALIBRATION_SIZE = 64, 224
 
 
 def _find_ranges(listed: Catalog, plan: Plan, weights: Weights) -> Ranges:
     """Return the ranges of int8 for these weights, by some images taken evenly from the list."""
     every = max(1, len(listed) // _CALIBRATION)
     chosen = [listed.file(index) for index in range(0, len(listed), every)][:_CALIBRATION]
-    job = Job(plan.job.size, plan.job.resize, bits=plan.job.bits)
+    job = Job(min(plan.job.size, _CALIBRATION_SIZE), plan.job.resize, bits=plan.job.bits)
     with contextlib.closing(Reader(job).ahead(chosen, _CALIBRATION)) as reads:
         pixels = [read.pixels for read in reads if len(read.pixels)]
     if not pixels:

@@ -245,7 +245,7 @@ def _fingerprint(
     if settings.batch < 1:
         raise InputError(f"The batch size is {settings.batch}. Expected 1 or more.")
     by = before.runtime if before else None
-    known = before.ranges if before else known_ranges(weights.digest)
+    known = (before.ranges if before else None) or known_ranges(weights.digest)
     precision = settings.precision
     if before and precision == "auto":
         precision = before.precision

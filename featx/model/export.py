@@ -92,8 +92,8 @@ def export(
     precision : {"auto", "float32", "bfloat16"}
         The precision that the file computes in; auto is the one that the model was made in, so
         that the file gives the probabilities of `score`, or float32 for one made in int8, which
-        Keras has not. Keras emulates bfloat16 on processors
-        that lack it, several times slower than float32.
+        Keras does not compute. It emulates bfloat16 on processors that lack it, several times
+        slower than float32.
     overwrite : bool
         Replace an output that exists.
 

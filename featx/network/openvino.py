@@ -96,12 +96,13 @@ def calibrate(arrays: Arrays, fingerprint: Fingerprint, pixels: np.ndarray) -> R
     ----------
     arrays : Arrays
     fingerprint : Fingerprint
-        Its trunk's preprocessing and size are taken.
+        Its trunk's preprocessing is taken.
     pixels : ndarray of uint8, shape (n, size, size, 3)
-        Some dozens of the images that the features are computed of.
+        Some dozens of the images that the features are computed of, at any size.
     """
     openvino = _import_openvino()
-    exact = replace(fingerprint, precision="float32")
+    trunk = replace(fingerprint.trunk, size=pixels.shape[1])
+    exact = replace(fingerprint, trunk=trunk, sizes=(), precision="float32")
     names = layers_between(INPUT, deepest(*CONVOLUTIONS))
     given, _, inputs = _graph(arrays, exact, _BATCH, names)
     model = openvino.Model([inputs[name] for name in QUANTIZED], [given], "vgg16")

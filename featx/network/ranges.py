@@ -27,6 +27,11 @@ class Ranges:
     ----------
     text : str
         Base64 of the ranges as little-endian float16: `QUANTIZED`'s layers one after the other.
+
+    Raises
+    ------
+    ValueError
+        When the text is anything else, or a range is not above 0.
     """
 
     text: str
