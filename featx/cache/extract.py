@@ -20,6 +20,7 @@ from ..images.sandbox import Job
 from ..network.fingerprint import Fingerprint
 from ..network.openvino import calibrate
 from ..network.ranges import Ranges
+from ..network.runtime import require_here
 from ..network.trunk import Trunk
 from ..network.weights import Weights, resolve_weights
 from ..progress import Progress, ignore_progress
@@ -202,6 +203,7 @@ def extract(
             _require_compatible(plan.fingerprint, old.fingerprint if old else None, out)
             _require_compatible(plan.fingerprint, left, parts.folder)
         if plan.fingerprint.precision == "int8" and plan.fingerprint.ranges is None:
+            require_here(plan.fingerprint.runtime, "int8")
             plan = plan.with_ranges(_find_ranges(listed, plan, weights))
         plan = plan.knowing(old, parts.index())
         trunk = Trunk(weights, plan.fingerprint, batch=settings.batch)
@@ -271,6 +273,7 @@ def _require_compatible(wanted: Fingerprint, before: Fingerprint | None, where: 
 
 #: How many images, of how many pixels a side at most, tell what the integers of int8 stand for.
 _CALIBRATION, _CALIBRATION_SIZE = 64, 224
+_FEW = 16  # which are too few to calibrate well by
 
 
 def _find_ranges(listed: Catalog, plan: Plan, weights: Weights) -> Ranges:
@@ -285,7 +288,8 @@ def _find_ranges(listed: Catalog, plan: Plan, weights: Weights) -> Ranges:
             f"None of the {len(chosen)} images that int8 would be calibrated by can be used. "
             "Look at them with: featx check FOLDER"
         )
-    log.info("Calibrating int8 for these weights by %d images.", len(pixels))
+    level = logging.INFO if len(pixels) >= _FEW else logging.WARNING
+    log.log(level, "Images that int8 is calibrated by for these weights: %d.", len(pixels))
     return calibrate(weights.arrays(), plan.fingerprint, np.concatenate(pixels))
 
 

@@ -251,10 +251,12 @@ def _fingerprint(
         precision = before.precision
         if choose_precision("auto", before.runtime, precision) != precision:
             log.warning(
-                "The cache was made in %s, which this processor %s. To compute in float32, give "
-                "another output and --precision float32.",
+                "The cache was made in %s, which %s. To compute in float32, give another output "
+                "and --precision float32.",
                 precision,
-                "lacks" if precision == "int8" else "emulates, several times slower than float32",
+                "is not to be had here"
+                if precision == "int8"
+                else "this processor emulates, several times slower than float32",
             )
     precision = choose_precision(precision, settings.runtime, calibrated=known is not None)
     preset = one_of("quality", settings.quality, QUALITIES)

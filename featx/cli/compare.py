@@ -160,7 +160,7 @@ def _score(entry: "Entry", metric: str) -> str:
     half = entry.ci95_half_width
     up, down = (half, half) if metric in _UNBOUNDED else (min(half, 1 - shown), min(half, shown))
     if up == down or math.isnan(half):
-        return f"{shown:.4f} ± {half:.4f}"
+        return f"{shown:.4f} ± {up:.4f}"
     return f"{shown:.4f} +{up:.4f} −{down:.4f}"
 
 

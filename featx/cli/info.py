@@ -148,12 +148,12 @@ def _network(fingerprint: Mapping[str, Any]) -> Lines:
 
 
 def _made(fingerprint: Mapping[str, Any]) -> Lines:
-    copies = fingerprint["copies"]
+    copies, ranges = fingerprint["copies"], fingerprint["ranges"]
     augmented = f"{copies} of each image, seed {fingerprint['seed']}" if copies else "none"
     return {
         "precision": fingerprint["precision"],
         "runtime": fingerprint["runtime"],
-        "ranges": f"SHA-256 {fingerprint['ranges'][:16]}…" if fingerprint["ranges"] else "",
+        "ranges": f"SHA-256 {ranges[:16]}…" if ranges != "none" else "",
         "augmented copies": augmented,
     }
 

@@ -1,5 +1,6 @@
 """How the last layers are trained: settings, checked when they are made."""
 
+import math
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -71,9 +72,9 @@ class Recipe:
         at_least = dict.fromkeys(("epochs", "batch_size", "patience", "average"), 1)
         at_least |= dict.fromkeys(("warmup", "weight_decay", "l2_sp", "mixup"), 0)
         for name, least in at_least.items():
-            if getattr(self, name) < least:
+            if not least <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} is {getattr(self, name)}. Expected {least} or more.")
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate < math.inf:
             raise InputError(f"learning_rate is {self.learning_rate}. Expected more than 0.")
         if self.class_weight is not None:
             require_one_of("class weight", self.class_weight, ("balanced",))

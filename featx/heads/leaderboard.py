@@ -284,7 +284,7 @@ def _tasks(
         wanted = tuple(registry.HEADS)
     for name in (*wanted, *settings.options):
         registry.get_head(name)
-    views = settings.views
+    views = tuple(dict.fromkeys(settings.views))
     if views == ("all",):
         views = views_of(made)
     for view in views:

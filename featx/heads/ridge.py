@@ -96,9 +96,9 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            When alpha is negative.
+            When alpha is negative or not finite.
         """
-        if not self.alpha >= 0:
+        if not 0 <= self.alpha < np.inf:
             raise ValueError(f"alpha is {self.alpha:g}, expected 0 (to choose it) or more")
         X = np.asarray(X, np.float32)
         self.classes_, y = np.unique(y, return_inverse=True)

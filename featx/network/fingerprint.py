@@ -16,7 +16,7 @@ __all__ = ["DTYPES", "Fingerprint", "TrunkFingerprint"]
 DTYPES = ("float16", "float32")
 
 #: Fields that earlier versions did not have, with the value that is what they did.
-_LATER: dict[str, Any] = {"bits": 16, "layers": [], "sizes": [], "mirror": False, "ranges": ""}
+_LATER: dict[str, Any] = {"bits": 16, "layers": [], "sizes": [], "mirror": False, "ranges": "none"}
 
 
 class _Comparable:
@@ -170,7 +170,7 @@ class Fingerprint(_Comparable):
         """Return all fields, the trunk's among them, as plain values; of ranges, their SHA-256."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)[1:]}
         own |= {"layers": list(self.layers), "sizes": list(self.sizes)}
-        own |= {"ranges": self.ranges.digest if self.ranges else ""}
+        own |= {"ranges": self.ranges.digest if self.ranges else "none"}
         return {**self.trunk.as_dict(), **own}
 
     def as_json(self) -> str:
@@ -178,7 +178,7 @@ class Fingerprint(_Comparable):
 
         So the fingerprint of a cache that an earlier featx made stays the same text.
         """
-        whole = self.as_dict() | {"ranges": self.ranges.text if self.ranges else ""}
+        whole = self.as_dict() | {"ranges": self.ranges.text if self.ranges else "none"}
         fields = {
             name: value
             for name, value in whole.items()

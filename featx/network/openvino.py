@@ -10,14 +10,13 @@ import numpy as np
 
 from .. import backend
 from ..errors import InputError
-from . import hardware
 from .fingerprint import Fingerprint
 from .layers import CONVOLUTIONS, INPUT, Arrays, deepest, layers_between
 from .preprocessing import normalization
 from .quantization import find_ranges, quantize_kernel
 from .ranges import QUANTIZED, Ranges
 
-__all__ = ["calibrate", "compile_by_openvino", "has_bfloat16", "is_installed"]
+__all__ = ["calibrate", "compile_by_openvino", "has_bfloat16", "is_installed", "require_openvino"]
 
 _BATCH = 8  # images at a time, with all that goes into every layer: 35 MB each at 224 pixels
 
@@ -27,15 +26,23 @@ def is_installed() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
-def _import_openvino() -> Any:
+def require_openvino() -> Any:
+    """Return the package.
+
+    Raises
+    ------
+    InputError
+        When it is not installed.
+    """
     try:
         # openvino_telemetry sends an event on import; block it.
         with backend.block_imports("openvino_telemetry"):
             import openvino
     except ImportError as error:
         raise InputError(
-            "The runtime openvino needs the package openvino, which is not installed. Install it "
-            "with: pip install 'featx[openvino]', or take the runtime tensorflow."
+            "The runtime openvino, which alone computes int8, needs the package openvino, which is "
+            "not installed. Install it with: pip install 'featx[openvino]'. Or use --precision "
+            "float32 and leave --runtime out, for what was not made by it."
         ) from error
     return openvino
 
@@ -51,7 +58,7 @@ def has_bfloat16() -> bool:
     InputError
         When it is not installed.
     """
-    openvino = _import_openvino()
+    openvino = require_openvino()
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
@@ -59,17 +66,7 @@ def compile_by_openvino(
     arrays: Arrays, fingerprint: Fingerprint, batch: int
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Return the network from pixels to the cut and the pools; see `runtime.compile_network`."""
-    if fingerprint.precision == "bfloat16" and not has_bfloat16():
-        raise InputError(
-            "OpenVINO computes in bfloat16 only on processors that have it, and this one has not. "
-            "Use --runtime tensorflow, which emulates it, or --precision float32."
-        )
-    if fingerprint.precision == "int8" and not hardware.has_int8():
-        raise InputError(
-            "int8 needs a processor with VNNI (avx512_vnni or avx_vnni), and this one has none: "
-            "its sums of 8-bit products overflow. Use --precision float32."
-        )
-    openvino = _import_openvino()
+    openvino = require_openvino()
     from openvino import opset13 as ops
 
     names = layers_between(INPUT, deepest(fingerprint.trunk.cut, *fingerprint.layers))
@@ -100,7 +97,7 @@ def calibrate(arrays: Arrays, fingerprint: Fingerprint, pixels: np.ndarray) -> R
     pixels : ndarray of uint8, shape (n, size, size, 3)
         Some dozens of the images that the features are computed of, at any size.
     """
-    openvino = _import_openvino()
+    openvino = require_openvino()
     trunk = replace(fingerprint.trunk, size=pixels.shape[1])
     exact = replace(fingerprint, trunk=trunk, sizes=(), precision="float32")
     names = layers_between(INPUT, deepest(*CONVOLUTIONS))
@@ -124,7 +121,7 @@ def _compile(model: Any, precision: str) -> Any:
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
         "PERFORMANCE_HINT": "LATENCY",  # one batch at a time, by all cores
     }
-    return _import_openvino().Core().compile_model(model, "CPU", hints)
+    return require_openvino().Core().compile_model(model, "CPU", hints)
 
 
 def _graph(

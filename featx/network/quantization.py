@@ -43,6 +43,8 @@ def find_ranges(inputs: Iterable[Mapping[str, np.ndarray]]) -> Ranges:
 
 def _ranges(x: np.ndarray) -> np.ndarray:
     """Return the range of each channel of activations, float32 (channels, positions)."""
+    if not np.isfinite(x).all():
+        return np.full(len(x), np.inf)
     own = np.array([_best_range(channel) for channel in x])
     own = np.maximum(own, 0.01 * own.max()) if own.max() > 0 else np.ones_like(own)
     relative = (own / np.exp(np.log(own).mean())) ** _EQUALIZATION
@@ -57,11 +59,11 @@ def _best_range(x: np.ndarray) -> float:
     if not len(x):
         return 0.0
     largest = float(x.max())
-    errors = []
+    relative, errors = x / np.float32(largest), []
     for share in _SHARES:
-        step = np.float32(largest * share / ACTIVATION_STEPS)
-        rounded = np.minimum(np.rint(x / step), ACTIVATION_STEPS) * step
-        errors.append(float(np.square(rounded - x).mean()))
+        step = np.float32(share / ACTIVATION_STEPS)
+        rounded = np.minimum(np.rint(relative / step), ACTIVATION_STEPS) * step
+        errors.append(float(np.square(rounded - relative).mean()))
     return largest * float(_SHARES[int(np.argmin(errors))])
 
 

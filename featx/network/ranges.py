@@ -9,6 +9,7 @@ from importlib import resources
 
 import numpy as np
 
+from ..errors import CorruptError
 from ..storage import files
 from .layers import CONVOLUTIONS
 
@@ -45,10 +46,20 @@ class Ranges:
 
     @classmethod
     def of(cls, found: Mapping[str, np.ndarray]) -> "Ranges":
-        """Return the ranges of layers: name → (channels,), each above 0."""
+        """Return the ranges of layers: name → (channels,), each above 0.
+
+        Raises
+        ------
+        CorruptError
+            When one is not a number that float16 has, which only odd weights give.
+        """
         whole = np.concatenate([found[name] for name in QUANTIZED])
-        smallest, largest = np.finfo(np.float16).tiny, np.finfo(np.float16).max
-        kept = np.clip(whole, smallest, largest).astype("<f2")
+        if not (whole <= np.finfo(np.float16).max).all():
+            raise CorruptError(
+                "The network's activations are too large for int8's ranges, or not finite: are "
+                "these VGG16's weights? Use --precision float32."
+            )
+        kept = np.maximum(whole, np.finfo(np.float16).tiny).astype("<f2")
         return cls(base64.b64encode(kept.tobytes()).decode())
 
     @property

@@ -11,7 +11,7 @@ from ..errors import InputError, one_of, require_one_of
 from . import hardware
 from .fingerprint import Fingerprint
 from .layers import INPUT, Arrays, deepest, layer_outputs, layers_between, pool_channels
-from .openvino import compile_by_openvino
+from .openvino import compile_by_openvino, require_openvino
 from .openvino import has_bfloat16 as openvino_has_bfloat16
 from .openvino import is_installed as openvino_is_installed
 from .preprocessing import normalize
@@ -24,6 +24,7 @@ __all__ = [
     "choose_precision",
     "choose_runtime",
     "compile_network",
+    "require_here",
 ]
 
 RUNTIMES = ("auto", "tensorflow", "winograd", "openvino")
@@ -142,6 +143,38 @@ def _is_native(precision: str, runtime: str) -> bool:
     return hardware.has_bfloat16() or hardware.gpu_has_bfloat16()
 
 
+def require_here(runtime: str, precision: str) -> None:
+    """Check that this machine computes in a precision by a runtime.
+
+    Raises
+    ------
+    InputError
+        When it does not; the message says what to do.
+    """
+    if precision == "int8" and runtime != "openvino":
+        raise InputError(
+            f"The runtime {runtime} does not compute in int8. Leave --runtime out, or use "
+            "--precision bfloat16 or float32."
+        )
+    if runtime == "winograd" and precision != "float32":
+        raise InputError(
+            f"The runtime winograd computes in float32 and not in {precision}. Leave --runtime "
+            "out, or use --precision float32."
+        )
+    if precision == "int8" and not hardware.has_int8():
+        raise InputError(
+            "int8 needs a processor with VNNI (avx512_vnni or avx_vnni), and this one has none: "
+            "its sums of 8-bit products overflow. Use --precision float32."
+        )
+    if runtime == "openvino":
+        require_openvino()
+        if precision == "bfloat16" and not openvino_has_bfloat16():
+            raise InputError(
+                "OpenVINO computes in bfloat16 only on processors that have it, and this one has "
+                "not. Use --runtime tensorflow, which emulates it, or --precision float32."
+            )
+
+
 def compile_network(arrays: Arrays, fingerprint: Fingerprint, batch: int) -> Network:
     """Return the network from pixels to the cut and the layer pools, for batches of one size.
 
@@ -160,6 +193,7 @@ def compile_network(arrays: Arrays, fingerprint: Fingerprint, batch: int) -> Net
     InputError
         When the runtime is not installed, or does not compute in that precision on this machine.
     """
+    require_here(fingerprint.runtime, fingerprint.precision)
     makers = {
         "tensorflow": _compile_by_tensorflow,
         "winograd": compile_by_winograd,
@@ -169,11 +203,6 @@ def compile_network(arrays: Arrays, fingerprint: Fingerprint, batch: int) -> Net
 
 
 def _compile_by_tensorflow(arrays: Arrays, fingerprint: Fingerprint, batch: int) -> Network:
-    if fingerprint.precision == "int8":
-        raise InputError(
-            "The runtime tensorflow does not compute in int8. Leave --runtime out, or use "
-            "--precision bfloat16 or float32."
-        )
     tf, keras = backend.tensorflow(), backend.keras()
     trunk, pooled = fingerprint.trunk, fingerprint.layers
     pixels = keras.Input((trunk.size, trunk.size, 3), dtype="uint8")

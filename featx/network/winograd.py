@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from .. import backend
-from ..errors import InputError
 from .fingerprint import Fingerprint
 from .layers import INPUT, Arrays, deepest, layers_between
 from .preprocessing import normalize
@@ -114,11 +113,6 @@ def compile_by_winograd(
     arrays: Arrays, fingerprint: Fingerprint, batch: int
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Return the network from pixels to the cut and the pools; see `runtime.compile_network`."""
-    if fingerprint.precision != "float32":
-        raise InputError(
-            f"The runtime winograd computes in float32 and not in {fingerprint.precision}. "
-            "Leave --runtime out, or use --precision float32."
-        )
     tf, trunk, pooled = backend.tensorflow(), fingerprint.trunk, fingerprint.layers
     normalized, direct, quick, pool, reduce = (
         tf.function(function, jit_compile=True)

@@ -21,6 +21,7 @@ from ..images.decode import REASONS
 from ..images.reader import Read, Reader
 from ..images.sandbox import Job
 from ..model.model import Model
+from ..network.runtime import require_here
 
 __all__ = ["KNOWN", "CacheSource", "FileSource", "RowBlock", "open_rows"]
 
@@ -83,6 +84,7 @@ class FileSource:
         self._copies = copies
         self._model = model
         self._trunk = model.trunk
+        require_here(self._trunk.fingerprint.runtime, self._trunk.fingerprint.precision)
         fingerprint = model.fingerprint
         policy = augment.POLICIES["none"]
         if copies:
@@ -234,9 +236,10 @@ class CacheSource:
 
     def rows(self, blocks: Sequence[range], advance: Advance) -> Iterator[RowBlock]:
         """Yield the rows of each block of images, in order."""
-        for block in blocks:
-            yield self._block(block)
-            advance(len(block))
+        with one_thread():  # so that scores are those of the images themselves, to the last bit
+            for block in blocks:
+                yield self._block(block)
+                advance(len(block))
 
     @property
     def catalog(self) -> Catalog:

@@ -72,6 +72,7 @@ def test_an_interval_is_within_0_and_1_or_symmetric() -> None:
     assert shown(0.9, 0.05) == "0.9000 ± 0.0500"
     assert shown(0.02, 0.05) == "0.0200 +0.0500 −0.0200"
     assert shown(1.0, 0.0) == "1.0000 ± 0.0000"
+    assert shown(0.5, 3.7) == "0.5000 ± 0.5000"
 
 
 def test_a_table_is_folded_on_a_terminal_only(
@@ -135,7 +136,7 @@ def test_info_is_in_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     fingerprint = {
         "weights": "ab" * 32, "preprocessing": "caffe", "cut": "block5_pool", "size": 224,
         "resize": "crop", "copies": 2, "augment": "{}", "seed": 3, "dtype": "float16",
-        "precision": "float32", "runtime": "winograd",
+        "precision": "float32", "runtime": "winograd", "ranges": "none",
     }  # fmt: skip
     model: dict[str, Any] = {
         "format": "featx-model", "version": 3, "featx": "0.1.0", "head": "lda", "view": "avg",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import featx
+from featx.errors import InputError
 from featx.finetuning.epochs import TrainingImages, _Batches, epoch_of
 from featx.finetuning.recipe import Recipe
 
@@ -58,3 +59,10 @@ def test_the_learning_rate_falls_like_half_a_cosine() -> None:
             around._begin(batch)
             rates.append(network.optimizer.learning_rate)
     assert rates == pytest.approx((1 + np.cos(np.pi * np.arange(4) / 8)) / 2)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -1.0])
+@pytest.mark.parametrize("name", ["l2_sp", "mixup", "weight_decay", "warmup", "learning_rate"])
+def test_settings_that_are_no_numbers_are_refused(name: str, number: float) -> None:
+    with pytest.raises(InputError, match=f"{name} is .* Expected"):
+        Recipe(**{name: number})

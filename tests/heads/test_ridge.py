@@ -189,3 +189,10 @@ def test_calibration_does_not_depend_on_the_scale_of_the_scores() -> None:
     one, other = (best_inverse_temperature(scale * scores + 5, y) for scale in (1, 1000))
     assert one == pytest.approx(1000 * other, rel=1e-3)
     assert best_inverse_temperature(np.zeros((4, 2)), np.array([0, 1, 0, 1])) == 1
+
+
+@pytest.mark.parametrize("alpha", [np.inf, np.nan])
+def test_a_strength_that_is_no_number_is_refused(alpha: float) -> None:
+    X, y = np.eye(6, dtype=np.float32), np.arange(6) % 2
+    with pytest.raises(ValueError, match="expected 0"):
+        RidgeKernelClassifier(alpha=alpha).fit(X, y)

@@ -11,13 +11,14 @@ import pytest
 from generated import TINY, class_folders
 
 import featx
-from featx.errors import IncompatibleError, InputError
+from featx.errors import CorruptError, IncompatibleError, InputError
 from featx.images.decode import decode
 from featx.network import hardware, layers, openvino, quantization, runtime, weights
 from featx.network.fingerprint import Fingerprint, TrunkFingerprint
 from featx.network.ranges import QUANTIZED, Ranges, known_ranges
 from featx.network.tail import Tail
 from featx.network.trunk import Trunk
+from featx.network.weight_files import to_safetensors
 
 VNNI = "avx2 fma avx512f avx512_vnni"
 INT8: dict[str, Any] = {**TINY, "precision": "int8"}
@@ -40,8 +41,10 @@ def test_ranges_are_kept_as_text() -> None:
     assert {name: len(kept) for name, kept in found.layers().items()} == dict(QUANTIZED)
     assert Ranges.of(found.layers()) == found == Ranges(found.text)
     assert found.digest != some_ranges(block3_conv1=2).digest
-    clipped = some_ranges(block3_conv1=1e9, block5_conv1=1e-9).layers()
-    assert clipped["block3_conv1"].max() == 65504 and clipped["block5_conv1"].min() > 0
+    assert some_ranges(block5_conv1=1e-9).layers()["block5_conv1"].min() > 0
+    for by in (1e9, np.nan, np.inf):
+        with pytest.raises(CorruptError, match="activations are too large for int8's ranges"):
+            some_ranges(block3_conv1=by)
 
 
 @pytest.mark.parametrize(
@@ -330,3 +333,28 @@ def test_a_model_made_in_int8_can_be_tuned(in_int8: Path, tmp_path: Path) -> Non
     assert tuned.fingerprint.precision == "int8" and tuned.computing == ("openvino", "int8")
     paths = sorted((in_int8 / "photos").rglob("*.png"))
     assert np.isfinite(tuned.predict_proba(paths)).all()
+
+
+def test_a_scoring_that_is_refused_leaves_nothing(
+    in_int8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEATX_CPU_FLAGS", "avx2 fma")
+    asked = featx.load(in_int8 / "m.featx", weights="random", precision="int8")
+    with pytest.raises(InputError, match="int8 needs a processor with VNNI"):
+        featx.score(asked, in_int8 / "photos", tmp_path / "s.csv")
+    assert not list(tmp_path.iterdir())
+    featx.score(featx.load(in_int8 / "m.featx", weights="random"), in_int8 / "photos",
+                tmp_path / "s.csv")  # fmt: skip
+
+
+def test_weights_that_int8_cannot_hold_are_refused(
+    in_int8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = weights.resolve_weights("random").arrays()
+    for factor in (3.0, 1e4):
+        large = {name: (kernel * factor, bias) for name, (kernel, bias) in arrays.items()}
+        path = tmp_path / "large.safetensors"
+        path.write_bytes(to_safetensors(large))
+        with pytest.raises(CorruptError, match="activations are too large for int8's ranges"):
+            featx.extract(in_int8 / "photos", tmp_path / "f.h5", preprocessing="torch",
+                          **{**INT8, "weights": str(path)})  # fmt: skip
