@@ -165,9 +165,11 @@ def rare_classes(
     rare = {name: count for name, count in counts.items() if count < least + more}
     if rare and len(counts) - len(rare) < 2:
         few = ", ".join(f"{printable(name)} ({count})" for name, count in list(rare.items())[:5])
+        held_out = f", {more} of them for the test" if more else ""
+        advice = "Add images, or lower --min-per-class." if least > 2 else "Add images."
         raise InputError(
-            f"2 classes or more need {least + more} different images each. Too few have: {few}. "
-            "Add images, or lower --min-per-class."
+            f"2 classes or more need {least + more} different images each{held_out}. Too few "
+            f"have: {few}. {advice}"
         )
     return rare
 

@@ -74,3 +74,14 @@ def test_equal_files_count_once_and_two_classes_are_needed(tmp_path: Path) -> No
         featx.fit(cache, tmp_path / "m.featx", head="lda")
     with pytest.raises(InputError, match="min per class is 0"):
         featx.fit(cache, tmp_path / "m.featx", head="lda", min_per_class=0)
+
+
+def test_advice_for_too_few_images_is_one_that_helps(tmp_path: Path) -> None:
+    class_folders(tmp_path / "photos", 2)
+    cache, model = tmp_path / "f.h5", tmp_path / "m.featx"
+    featx.extract(tmp_path / "photos", cache, **TINY)
+    with pytest.raises(InputError, match=r"3 different images each, 1 of them for the test\. .*"
+                                         r"blue \(2\).* Add images\.$"):  # fmt: skip
+        featx.fit(cache, model)
+    with pytest.raises(InputError, match=r"need 6 different images .* or lower --min-per-class"):
+        featx.fit(cache, model, min_per_class=5)
