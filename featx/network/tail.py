@@ -126,9 +126,9 @@ class Tail:
     @property
     def dtype(self) -> str:
         """Precision of these layers, which Keras computes: after int8, the best it has here."""
-        return (
-            self.precision if self.precision != "int8" else choose_precision("auto", "tensorflow")
-        )
+        if self.precision == "int8":
+            return choose_precision("auto", "tensorflow")
+        return self.precision
 
     @functools.cached_property
     def _compiled(self) -> dict[tuple[str, ...], Callable[[np.ndarray], Any]]:

@@ -86,7 +86,8 @@ class Trunk:
         pending: list[Read] = []
         for read in reads:
             if len(read.pixels):
-                self._compile()  # and more images are read meanwhile
+                if not self._networks:
+                    self._compile()  # and more images are read meanwhile
                 pending.append(read)
             if len(pending) == together:
                 yield pending, self._activations_of(pending, advance)
