@@ -26,7 +26,7 @@ from featx.finetuning.epochs import TrainingImages, epoch_of
 from featx.finetuning.recipe import Recipe
 from featx.heads.dense import DenseClassifier
 from featx.images import decode
-from featx.model.keras_network import apply_head, build_network
+from featx.model.keras_network import apply_head, apply_view, build_network
 from featx.network import layers as vgg16
 from featx.network.preprocessing import normalization
 
@@ -60,7 +60,7 @@ def network_of_pixels(model: featx.Model, augmented: bool, dtype: str) -> object
     head = DenseClassifier.of_softmax(
         np.zeros((512, len(model.classes))), np.zeros(len(model.classes))
     )
-    network = keras.Model(pixels, apply_head(x, "avg", head))
+    network = keras.Model(pixels, apply_head(apply_view("avg", {"features": x}), head))
     for layer in network.layers:
         if layer.name in names:
             layer.trainable = layer.name.startswith("block5")

@@ -57,7 +57,7 @@ def make(path: Path, count: int, seed: int) -> None:
     paths = np.array([f"camera/2026/{index:09d}.jpg" for index in range(count)], dtype=object)
     listed = Catalog(Path("/nowhere"), paths, labels, empty, empty, CLASSES)
     images = CacheRows(listed, np.array(digests, dtype=object), np.full((count, 2), 480, np.int32))
-    assemble(path, images, [], fingerprint(), parts=parts, old=None)
+    assemble(path, images, [], [], fingerprint(), parts=parts, old=None)
     parts.remove()
 
 
