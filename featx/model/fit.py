@@ -3,9 +3,9 @@
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -23,91 +23,16 @@ from ..heads.training import Examples, Trained, train
 from ..metrics import Scores, compute_scores, get_metric
 from ..network.views import View, make_view
 from ..network.weights import provider_of
+from ..plain import plain
 from ..progress import Progress
 from .file import lock_model, save
 from .model import Model, library_versions
 from .novelty import Novelty
+from .predictions import Mistake, Predictions
+from .settings import BEST, FitChanges, FitSettings
 from .threshold import Threshold, coverage_at, find_threshold
 
-__all__ = ["FitChanges", "FitResult", "FitSettings", "fit"]
-
-BEST = "best"
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How a head is chosen, trained and tested.
-
-    Attributes
-    ----------
-    head : str
-        A key of `registry.HEADS`, or "best": the one with the lowest log loss of the heads that
-        are not significantly worse than the best of a comparison on the training images. A head
-        with several views is compared on each, unless `view` names one.
-    heads : tuple of str
-        The heads that are compared, or "all"; by default those that can win at a small cost.
-    view : str, optional
-        A key of `views.VIEWS`, for all heads; by default each head has its own.
-    options : mapping
-        Parameters of the head that are set; they are removed from its grid.
-    class_weight : {None, "balanced"}
-        Balanced weights classes inversely to their frequency, as in scikit-learn.
-    metric : str
-        A key of `metrics.METRICS`: the metric that heads and parameters are chosen by.
-    folds, repeats : int
-        Folds and repeats of the cross-validation that compares heads.
-    min_per_class : int
-        Classes with fewer different images to train on are left out, with a warning.
-    prefer : {"best", "small", "fast"}
-        See `leaderboard.CompareSettings`.
-    budget : float, optional
-        Seconds after which the comparison starts no further fold.
-    test_size : float
-        Share of the images held out for the test, when the images are not split.
-    target_precision : float, optional
-        Find the lowest confidence above which this share of the labels is right, by
-        out-of-fold probabilities.
-    seed : int
-        Seed of the held-out images, of the folds and of the head.
-    overwrite : bool
-        Replace a model that exists.
-    """
-
-    head: str = BEST
-    heads: tuple[str, ...] = ()
-    view: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    class_weight: str | None = None
-    metric: str = "accuracy"
-    folds: int = 5
-    repeats: int = 1
-    min_per_class: int = 2
-    prefer: str = "best"
-    budget: float | None = None
-    test_size: float = 0.2
-    target_precision: float | None = None
-    seed: int = 0
-    overwrite: bool = False
-
-
-class FitChanges(TypedDict, total=False):
-    """The fields of `FitSettings` as keywords, for editors and type checkers."""
-
-    head: str
-    heads: tuple[str, ...]
-    view: str | None
-    options: Mapping[str, Any]
-    class_weight: str | None
-    metric: str
-    folds: int
-    repeats: int
-    min_per_class: int
-    prefer: str
-    budget: float | None
-    test_size: float
-    target_precision: float | None
-    seed: int
-    overwrite: bool
+__all__ = ["FitResult", "fit"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +64,11 @@ class FitResult:
         The confidence that reaches the target precision, with coverage and precision on the
         training images (out of fold) and on the test images; None when no precision was asked
         for or it cannot be reached.
+    tested : Predictions
+        The test images, one by one.
+    out_of_fold : Predictions or None
+        The training images, one by one, each by a classifier that was not trained on it; None
+        where such probabilities were not computed.
     out : Path
     seconds : float
     """
@@ -155,8 +85,20 @@ class FitResult:
     target_precision: float | None
     threshold: Threshold | None
     threshold_test: Threshold | None
+    tested: Predictions
+    out_of_fold: Predictions | None
     out: Path
     seconds: float
+
+    @property
+    def mistakes(self) -> list[Mistake]:
+        """Test images that the model gets wrong, the most confident first."""
+        return self.tested.mistakes()
+
+    @property
+    def training_mistakes(self) -> list[Mistake]:
+        """Training images that classifiers get wrong which were not trained on them."""
+        return self.out_of_fold.mistakes() if self.out_of_fold else []
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values, for JSON."""
@@ -172,6 +114,8 @@ class FitResult:
             "unlabelled": self.unlabelled,
             "leaderboard": self.model.report["leaderboard"],
             "threshold": self.model.report["threshold"],
+            "mistakes": plain(self.mistakes),
+            "training_mistakes": plain(self.training_mistakes),
             "out": str(self.out),
             "seconds": self.seconds,
         }
@@ -264,6 +208,9 @@ def fit(
         }
         model = replace(model, report=report)
         model = replace(model, digest=save(model, out))
+        tested = _predictions(cache, split.test, probabilities)
+        outside = trained.out_of_fold
+        out_of_fold = None if outside is None else _predictions(cache, split.train, outside)
     return FitResult(
         model=model,
         test=found,
@@ -277,6 +224,8 @@ def fit(
         target_precision=settings.target_precision,
         threshold=limit,
         threshold_test=limit_test,
+        tested=tested,
+        out_of_fold=out_of_fold,
         out=out,
         seconds=round(time.monotonic() - begun, 3),
     )
@@ -338,7 +287,8 @@ def _trained(examples: Examples, name: str, settings: FitSettings) -> Trained:
         candidates=head.param_candidates(head.overrides(settings.options, settings.class_weight)),
         metric=get_metric(settings.metric),
         seed=settings.seed,
-        out_of_fold=settings.target_precision is not None,
+        # A network is trained several times for it, which takes long, so only where it is needed.
+        out_of_fold=settings.target_precision is not None or not head.keras,
     )
 
 
@@ -356,6 +306,13 @@ def _threshold(y: np.ndarray, trained: Trained, precision: float | None) -> Thre
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings with lists for tuples, as they are after a round trip through JSON."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}
+
+
+def _predictions(cache: Cache, images: np.ndarray, probabilities: np.ndarray) -> Predictions:
+    catalog = cache.catalog
+    return Predictions(
+        catalog.classes, catalog.root, catalog.paths[images], catalog.labels[images], probabilities
+    )
 
 
 def _novelty(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__, backend
-from ..errors import IncompatibleError, StorageError, printable
+from ..errors import IncompatibleError, InputError, StorageError, printable
 from ..heads.training import one_thread
 from ..images.inputs import Images, as_readable
 from ..images.reader import Read, Reader
@@ -295,6 +295,36 @@ class Model:
         if view is not self.view:
             rows = view.rows(self.after_tail(activations))
         return self.novelty.score(rows)
+
+    def out_of_fold(self, digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what classifiers said of training images that they were not trained on.
+
+        Parameters
+        ----------
+        digests : ndarray of str, shape (n,)
+            SHA-256 of image files.
+
+        Returns
+        -------
+        (ndarray of int, ndarray of float64)
+            Positions in `digests` of the images that the model was trained on, shape (m,), and the
+            probabilities of the classes for each, shape (m, classes).
+
+        Raises
+        ------
+        InputError
+            When the model has no such probabilities.
+        """
+        if "probabilities" not in self.training:
+            raise InputError(
+                "The model has no out-of-fold probabilities of its training images: a fine-tuned "
+                "model has none, and a network head only with --target-precision. Give a model "
+                "that featx fit made of another head."
+            )
+        rows = {row.tobytes().hex(): at for at, row in enumerate(self.training["digests"])}
+        there = [at for at, digest in enumerate(digests) if digest in rows]
+        probabilities = self.training["probabilities"][[rows[digests[at]] for at in there]]
+        return np.array(there, np.int64), probabilities.astype(np.float64)
 
     def predict(self, images: Images) -> np.ndarray:
         """Return the name of the most probable class for each image; see `predict_proba`."""

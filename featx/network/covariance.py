@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 __all__ = ["Projection"]
 
@@ -56,7 +57,8 @@ class Projection:
             total = total + positions.sum(axis=0, dtype=np.float64)
             moment = moment + (positions.T @ positions).astype(np.float64)
         mean = total / max(count, 1)
-        _, vectors = np.linalg.eigh(moment / max(count, 1) - np.outer(mean, mean))
+        with threadpool_limits(1):  # several threads take ten times as long on a busy machine
+            _, vectors = np.linalg.eigh(moment / max(count, 1) - np.outer(mean, mean))
         directions = vectors[:, ::-1][:, :_DIRECTIONS]
         return cls(mean.astype(np.float32), directions.astype(np.float32))
 
@@ -70,8 +72,6 @@ class Projection:
         ----------
         features : ndarray of float, shape (n, height, width, channels)
         """
-        from threadpoolctl import threadpool_limits
-
         count, height, width, channels = features.shape
         positions = features.reshape(count, height * width, channels)
         blocks = [positions[start : start + _BLOCK] for start in range(0, len(positions), _BLOCK)]

@@ -1,27 +1,33 @@
 """A model tried on images whose labels are known: scores, intervals, mistakes."""
 
+import contextlib
 import os
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
 from .. import backend
+from ..cache.file import Cache
 from ..dataset.catalog import NO_LABEL, Catalog, split_of
-from ..dataset.scan import Source
+from ..dataset.scan import Source, as_catalog
 from ..errors import InputError, printable
+from ..images import decode
 from ..images.decode import SkippedImage
 from ..metrics import Scores, class_scores, compute_scores, intervals, share_interval
 from ..model.file import load
 from ..model.model import Model
+from ..model.predictions import Mistake, Predictions
 from ..plain import plain
 from ..progress import Progress
-from .rows import KNOWN, RowBlock, open_rows
+from ..storage import files
+from .rows import KNOWN, open_rows
 
-__all__ = ["EvaluateChanges", "EvaluateResult", "EvaluateSettings", "Mistake", "evaluate"]
+__all__ = ["EvaluateChanges", "EvaluateResult", "EvaluateSettings", "evaluate"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,9 @@ class EvaluateSettings:
     ----------
     split : {"train", "val", "test"}, optional
         By default the test images of a source that has a test split, else those of `val`, else
-        all. Images that the model was trained on are left out in any case.
+        all; images that the model was trained on are left out. "train" is the opposite: the images
+        that it was trained on, each with the probabilities by a classifier that was not trained on
+        it. They are kept in the model, so no network runs.
     tta : int
         See `scoring.ScoreSettings`.
     mistakes : int
@@ -56,16 +64,6 @@ class EvaluateChanges(TypedDict, total=False):
     seed: int
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """An image that was taken for another class, and how confidently."""
-
-    path: str
-    true: str
-    predicted: str
-    confidence: float
-
-
 @dataclass(frozen=True, eq=False)
 class EvaluateResult:
     """What `evaluate` found.
@@ -80,6 +78,8 @@ class EvaluateResult:
         See `metrics.class_scores`; in the order of `classes`.
     mistakes : list of Mistake
         The most confident ones.
+    predictions : Predictions
+        The images, one by one.
     rule : str
         A sentence that says which images these are.
     trained_on : int
@@ -97,6 +97,7 @@ class EvaluateResult:
     intervals: dict[str, tuple[float, float]]
     by_class: list[dict[str, float]]
     mistakes: list[Mistake]
+    predictions: Predictions
     rule: str
     trained_on: int
     unlabelled: int
@@ -125,7 +126,7 @@ class EvaluateResult:
 @backend.own_settings()
 def evaluate(
     model: Model | str | os.PathLike[str],
-    source: Source,
+    source: Source | Cache,
     settings: EvaluateSettings | None = None,
     *,
     progress: Progress | None = None,
@@ -138,7 +139,7 @@ def evaluate(
     Parameters
     ----------
     model : Model or path
-    source : path, several paths, or Catalog
+    source : path, several paths, Catalog, or Cache
         Class folders, a manifest with labels, or a cache made with the model's network.
     settings : EvaluateSettings, optional
     progress : callable, optional
@@ -157,6 +158,8 @@ def evaluate(
     begun = time.monotonic()
     if not isinstance(model, Model):
         model = load(model)
+    if split_of(settings.split or "") == "train":
+        return _evaluate_trained(model, source, settings, begun)
     trained = {row.tobytes().hex() for row in model.training["digests"]}
     with open_rows(model, source, copies=settings.tta, labelled=True) as opened:
         listed = opened.catalog
@@ -173,27 +176,76 @@ def evaluate(
             f"{rows.reasons.count(KNOWN)} were trained on, "
             f"{len(known) - rows.reasons.count(KNOWN)} cannot be read. Give others."
         )
-    y, probabilities = labels[ok], model.predict_proba_rows(rows.X)
     skipped = [
         SkippedImage(path, reason, detail)
         for path, reason, detail in zip(rows.paths, rows.reasons, rows.details, strict=True)
         if reason not in ("", KNOWN)
     ]
-    return EvaluateResult(
-        classes=model.classes,
-        scores=compute_scores(y, probabilities),
-        intervals={
-            **intervals(y, probabilities, settings.seed),
-            "accuracy": share_interval(int((probabilities.argmax(axis=1) == y).sum()), len(y)),
-        },
-        by_class=class_scores(y, probabilities),
-        mistakes=_mistakes(rows, model.classes, y, probabilities, settings.mistakes),
+    probabilities = model.predict_proba_rows(rows.X)
+    paths = listed.paths[known[ok]]
+    return _judged(
+        Predictions(model.classes, listed.root, paths, labels[ok], probabilities),
+        settings,
+        begun,
         rule=rule,
         trained_on=rows.reasons.count(KNOWN),
         unlabelled=len(chosen) - len(labelled),
         unknown=unknown,
         skipped=skipped,
+    )
+
+
+def _judged(
+    predictions: Predictions, settings: EvaluateSettings, begun: float, **counts: Any
+) -> EvaluateResult:
+    y, probabilities = predictions.y, predictions.probabilities
+    right = int((predictions.predicted == y).sum())
+    return EvaluateResult(
+        classes=predictions.classes,
+        scores=compute_scores(y, probabilities),
+        intervals={
+            **intervals(y, probabilities, settings.seed),
+            "accuracy": share_interval(right, len(y)),
+        },
+        by_class=class_scores(y, probabilities),
+        mistakes=predictions.mistakes(settings.mistakes),
+        predictions=predictions,
         seconds=round(time.monotonic() - begun, 3),
+        **counts,
+    )
+
+
+def _evaluate_trained(
+    model: Model, source: Source | Cache, settings: EvaluateSettings, begun: float
+) -> EvaluateResult:
+    """Return how well the images of the training are told by classifiers that lack them."""
+    if settings.tta:
+        raise InputError("The probabilities of training images are without copies: leave tta out.")
+    listed, digests = _digested(source)
+    labelled = np.flatnonzero(listed.labels != NO_LABEL)
+    known, unknown = _known(listed, labelled, model)
+    there, probabilities = model.out_of_fold(digests[known])
+    if not len(there):
+        raise InputError(
+            f"The model was trained on none of the {len(known)} labelled images here. Give the "
+            "cache or the folder that it was fitted on."
+        )
+    predictions = Predictions(
+        model.classes,
+        listed.root,
+        listed.paths[known[there]],
+        listed.labels_for(model.classes, known[there]),
+        probabilities,
+    )
+    return _judged(
+        predictions,
+        settings,
+        begun,
+        rule="the images that the model was trained on, each by a classifier that was not",
+        trained_on=0,
+        unlabelled=len(listed) - len(labelled),
+        unknown=unknown,
+        skipped=[],
     )
 
 
@@ -241,15 +293,20 @@ def _counted(progress: Progress | None, total: int) -> Callable[[int], None]:
     return advance
 
 
-def _mistakes(
-    rows: RowBlock, classes: tuple[str, ...], y: np.ndarray, probabilities: np.ndarray, most: int
-) -> list[Mistake]:
-    """Return the wrong predictions, the most confident first."""
-    paths = [path for path, reason in zip(rows.paths, rows.reasons, strict=True) if not reason]
-    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    wrong = np.flatnonzero(predicted != y)
-    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
-    return [
-        Mistake(paths[at], classes[y[at]], classes[predicted[at]], float(confidence[at]))
-        for at in worst.tolist()
-    ]
+def _digested(source: Source | Cache) -> tuple[Catalog, np.ndarray]:
+    """Return the images of a source, and the SHA-256 of each file; "" where it cannot be read."""
+    if isinstance(source, Cache):
+        return source.catalog, source.digests
+    if not isinstance(source, Catalog):
+        source = [source] if isinstance(source, str | os.PathLike) else list(source)
+        if len(source) == 1 and Cache.is_cache(Path(source[0])):
+            with Cache.open(source[0]) as cache:
+                return cache.catalog, cache.digests
+    listed = as_catalog(source)
+    digests = []
+    for index in range(len(listed)):
+        digest = ""
+        with contextlib.suppress(decode.Rejected):
+            digest = files.digest(decode.read(listed.file(index))[0])
+        digests.append(digest)
+    return listed, np.array(digests, dtype=object)

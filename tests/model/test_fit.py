@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generated import TINY, described, rewritten, without_pools, write_image
+from generated import TINY, class_folders, described, rewritten, without_pools, write_image
 from PIL import Image
 
 import featx
@@ -241,3 +241,18 @@ def test_an_output_that_cannot_be_written_shows_before_the_work(
 def test_missing_model() -> None:
     with pytest.raises(InputError, match=r"does not exist\. Make it with: featx fit"):
         model_file.load("nowhere.featx")
+
+
+def test_mistakes_are_those_of_the_scores(tmp_path: Path) -> None:
+    class_folders(tmp_path / "photos", 10, lies=5)
+    featx.extract(tmp_path / "photos", tmp_path / "f.h5", **TINY)
+    fitted = featx.fit(tmp_path / "f.h5", tmp_path / "m.featx", head="logreg")
+    assert len(fitted.mistakes) == fitted.test.images - fitted.test.confusion.trace()
+    assert fitted.out_of_fold is not None and len(fitted.out_of_fold) == fitted.train_images
+    assert len(fitted.mistakes) + len(fitted.training_mistakes) >= 4  # of six lies
+    for mistake in (*fitted.mistakes, *fitted.training_mistakes):
+        assert (tmp_path / "photos" / mistake.path).is_file()
+        assert mistake.path.startswith(mistake.true) and mistake.predicted != mistake.true
+    found = fitted.as_dict()
+    assert [m["path"] for m in found["mistakes"]] == [m.path for m in fitted.mistakes]
+    assert len(found["training_mistakes"]) == len(fitted.training_mistakes)

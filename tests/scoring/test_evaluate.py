@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from generated import TINY, write_image
 
@@ -60,8 +61,6 @@ def test_images_that_were_trained_on_are_left_out(made: Path, tmp_path: Path) ->
     assert (found.trained_on, found.scores.images) == (2, 18)
     with pytest.raises(InputError, match=r"No image is left .*24 were trained on"):
         featx.evaluate(model, made / "photos" / "train")
-    with pytest.raises(InputError, match=r"No image is left .*the train split"):
-        featx.evaluate(model, made / "f.h5", split="train")
 
 
 def test_a_held_out_share_is_found_again(made: Path, tmp_path: Path) -> None:
@@ -110,3 +109,45 @@ def test_fit_finds_the_threshold(made: Path, tmp_path: Path) -> None:
     assert kept["test"] == vars(fitted.threshold_test)
     with pytest.raises(InputError, match=r"target precision is 2\. Expected a share"):
         featx.fit(made / "f.h5", tmp_path / "m.featx", target_precision=2)
+
+
+def test_training_images_are_judged_by_classifiers_without_them(
+    made: Path, tmp_path: Path
+) -> None:
+    fitted = featx.fit(made / "f.h5", tmp_path / "m.featx", head="logreg")
+    assert fitted.out_of_fold is not None
+    model = featx.load(tmp_path / "m.featx")
+    cached = featx.evaluate(model, made / "f.h5", split="train")
+    folder = featx.evaluate(model, made / "photos", split="training")
+    split = featx.evaluate(model, made / "photos" / "train", split="train")
+    wrong = sorted(mistake.path for mistake in fitted.training_mistakes)
+    for found in (cached, folder, split):
+        assert (found.scores.images, found.trained_on) == (24, 0)
+        assert found.scores.as_dict() == cached.scores.as_dict()
+        assert "each by a classifier that was not" in found.rule
+        every = [mistake.path.removeprefix("train/") for mistake in found.predictions.mistakes()]
+        assert sorted(every) == [path.removeprefix("train/") for path in wrong]
+    # What classifiers say that were not trained on an image is not what the model says of it.
+    assert not np.allclose(
+        cached.predictions.probabilities, model.training["fitted"].astype(np.float64), atol=1e-3
+    )
+
+
+def test_why_training_images_cannot_be_judged(made: Path, tmp_path: Path) -> None:
+    model = featx.load(made / "m.featx")
+    with pytest.raises(InputError, match="trained on none of the 18 labelled images here"):
+        featx.evaluate(model, made / "photos" / "test", split="train")
+    with pytest.raises(InputError, match="leave tta out"):
+        featx.evaluate(model, made / "f.h5", split="train", tta=1)
+    featx.fit(made / "f.h5", tmp_path / "s.featx", head="softmax", options={"epochs": 1})
+    with pytest.raises(InputError, match="no out-of-fold probabilities of its training images"):
+        featx.evaluate(tmp_path / "s.featx", made / "f.h5", split="train")
+
+
+def test_every_image_has_its_prediction(made: Path) -> None:
+    found = featx.evaluate(made / "m.featx", made / "f.h5")
+    some = found.predictions
+    assert len(some) == 18 and some.root == made / "photos"
+    assert all((some.root / path).is_file() for path in some.paths)
+    assert found.mistakes == some.mistakes()
+    assert float((some.predicted == some.y).mean()) == found.scores.accuracy
