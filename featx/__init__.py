@@ -38,12 +38,16 @@ __version__ = "0.1.0"
 # The module of each public name, imported when the name is first used, so that `featx --help` needs
 # neither numpy nor TensorFlow.
 _HOMES = {
+    "AuditResult": "auditing.result",
+    "AuditSettings": "auditing.settings",
     "Cache": "cache.file",
     "CheckResult": "images.check",
     "Catalog": "dataset.catalog",
     "CompareResult": "heads.leaderboard",
     "CompareSettings": "heads.settings",
     "CorruptError": "errors",
+    "CurveResult": "heads.curve",
+    "CurveSettings": "heads.curve",
     "EvaluateResult": "scoring.evaluate",
     "EvaluateSettings": "scoring.evaluate",
     "ExportResult": "model.export",
@@ -54,20 +58,27 @@ _HOMES = {
     "FinetuneResult": "finetuning.finetune",
     "FinetuneSettings": "finetuning.finetune",
     "FitResult": "model.fit",
-    "FitSettings": "model.fit",
+    "FitSettings": "model.settings",
     "IncompatibleError": "errors",
     "InputError": "errors",
     "LockedError": "errors",
     "Model": "model.model",
+    "NextResult": "scoring.next",
+    "NextSettings": "scoring.next",
     "PreviewResult": "images.preview",
     "PreviewSettings": "images.preview",
+    "ReportResult": "reporting.report",
+    "ReportSettings": "reporting.report",
     "SampleResult": "dataset.sample",
     "ScoreResult": "scoring.score",
     "ScoreSettings": "scoring.score",
     "StorageError": "errors",
     "VerifyResult": "model.verify",
+    "audit": "auditing.audit",
     "check": "images.check",
+    "choose_next": "scoring.next",
     "compare": "heads.compare",
+    "curve": "heads.curve",
     "evaluate": "scoring.evaluate",
     "export": "model.export",
     "extract": "cache.extract",
@@ -75,6 +86,7 @@ _HOMES = {
     "fit": "model.fit",
     "load": "model.file",
     "preview": "images.preview",
+    "report": "reporting.report",
     "scan": "dataset.scan",
     "score": "scoring.score",
     "verify": "model.verify",
@@ -82,6 +94,9 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from .auditing.audit import audit
+    from .auditing.result import AuditResult
+    from .auditing.settings import AuditSettings
     from .cache.extract import ExtractResult, ExtractSettings, extract
     from .cache.file import Cache
     from .dataset.catalog import Catalog
@@ -97,26 +112,34 @@ if TYPE_CHECKING:
     )
     from .finetuning.finetune import FinetuneResult, FinetuneSettings, finetune
     from .heads.compare import compare
+    from .heads.curve import CurveResult, CurveSettings, curve
     from .heads.leaderboard import CompareResult
     from .heads.settings import CompareSettings
     from .images.check import CheckResult, check
     from .images.preview import PreviewResult, PreviewSettings, preview
     from .model.export import ExportResult, export
     from .model.file import load
-    from .model.fit import FitResult, FitSettings, fit
+    from .model.fit import FitResult, fit
     from .model.model import Model
+    from .model.settings import FitSettings
     from .model.verify import VerifyResult, verify
     from .network.fingerprint import Fingerprint
+    from .reporting.report import ReportResult, ReportSettings, report
     from .scoring.evaluate import EvaluateResult, EvaluateSettings, evaluate
+    from .scoring.next import NextResult, NextSettings, choose_next
     from .scoring.score import ScoreResult, ScoreSettings, score
 
 __all__ = [
+    "AuditResult",
+    "AuditSettings",
     "Cache",
     "Catalog",
     "CheckResult",
     "CompareResult",
     "CompareSettings",
     "CorruptError",
+    "CurveResult",
+    "CurveSettings",
     "EvaluateResult",
     "EvaluateSettings",
     "ExportResult",
@@ -132,15 +155,22 @@ __all__ = [
     "InputError",
     "LockedError",
     "Model",
+    "NextResult",
+    "NextSettings",
     "PreviewResult",
     "PreviewSettings",
+    "ReportResult",
+    "ReportSettings",
     "SampleResult",
     "ScoreResult",
     "ScoreSettings",
     "StorageError",
     "VerifyResult",
+    "audit",
     "check",
+    "choose_next",
     "compare",
+    "curve",
     "evaluate",
     "export",
     "extract",
@@ -148,6 +178,7 @@ __all__ = [
     "fit",
     "load",
     "preview",
+    "report",
     "scan",
     "score",
     "verify",

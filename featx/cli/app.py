@@ -7,17 +7,21 @@ import typer
 
 from .. import __version__
 from . import exits
+from .audit import audit
 from .check import check
 from .compare import compare
+from .curve import curve
 from .evaluate import evaluate
 from .export import export
 from .extract import extract
 from .finetune import finetune
 from .fit import fit
 from .info import info
+from .next import next as next_command
 from .pages import Group, command
 from .preview import preview
 from .quiet import quiet_backend
+from .report import report
 from .sample import sample
 from .score import score
 from .streams import flush_streams, open_streams
@@ -64,11 +68,23 @@ command(
 )(compare)
 command(
     app,
+    "featx audit",
+    "featx audit features.h5 -o audit.csv --groups groups.csv",
+    settings="auditing.settings.AuditSettings",
+)(audit)
+command(
+    app,
+    "featx curve",
+    "featx curve features.h5 --head ridge --view layers -o curve.csv",
+    settings="heads.curve.CurveSettings",
+)(curve)
+command(
+    app,
     "featx fit",
     "featx fit features.h5 -o bees.featx --head linear-svm --view avg",
     "featx fit --head dense --set hidden=256 --set dropout=0.5",
     "featx fit --target-precision 0.99",
-    settings="model.fit.FitSettings",
+    settings="model.settings.FitSettings",
 )(fit)
 command(
     app,
@@ -89,6 +105,17 @@ command(
     "featx evaluate model.featx features.h5 --split val --json",
     settings="scoring.evaluate.EvaluateSettings",
 )(evaluate)
+command(
+    app,
+    "featx next model.featx inbox -n 50 -o next.csv",
+    settings="scoring.next.NextSettings",
+)(next_command)
+command(
+    app,
+    "featx report model.featx -o report.html",
+    "featx report model.featx --skip curve,audit",
+    settings="reporting.report.ReportSettings",
+)(report)
 command(app, "featx export model.featx -o model.keras")(export)
 command(
     app,

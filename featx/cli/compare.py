@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import printable
+from .drawings import check_drawings, draw_leaderboard
 from .exits import exit_on_error
 from .meter import Meter
 from .options import (
+    OUTPUT,
     Budget,
     ClassWeight,
     Features,
@@ -21,6 +23,7 @@ from .options import (
     MinPerClass,
     Options,
     Overwrite,
+    Plot,
     Prefer,
     Quiet,
     Repeats,
@@ -70,6 +73,16 @@ def compare(
     options: Options = None,
     class_weight: ClassWeight = None,
     seed: Seed = None,
+    plot: Plot = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            rich_help_panel=OUTPUT,
+            help="Write the leaderboard as a page for a browser too: a .html file.",
+        ),
+    ] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -83,6 +96,8 @@ def compare(
         from ..heads.compare import compare as run
         from ..heads.compare import write_leaderboard
         from ..heads.settings import CompareSettings
+        from ..reporting.page import check_page
+        from ..reporting.report import report_leaderboard
         from ..storage.files import require_new
 
         settings = settings_from(
@@ -94,10 +109,16 @@ def compare(
         )
         if out:
             require_new(out, overwrite)
+        check_drawings(None, plot, overwrite)
+        if report:
+            check_page(report, overwrite)
         with Meter("Comparing heads", "folds", quiet=quiet) as progress:
             board = run(features, settings, progress=progress)
         if out:
             write_leaderboard(board, out, overwrite=overwrite)
+        draw_leaderboard(board, plot, overwrite)
+        if report:
+            report_leaderboard(board, report, overwrite=overwrite)
         if json:
             write_json(board.as_dict(), "compare")
             return

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import printable
+from .drawings import check_drawings, draw_predictions, draw_scores
 from .exits import exit_on_error
 from .meter import Meter
 from .options import (
@@ -12,17 +13,20 @@ from .options import (
     Json,
     Model,
     Outside,
+    Overwrite,
+    Plot,
     Precision,
     Quiet,
     Runtime,
     Seed,
+    Sheet,
     Tta,
     Verbose,
     Weights,
     sources,
 )
 from .pages import settings_from
-from .scores import print_confusion, print_reliability, print_scores
+from .scores import print_confusion, print_mistakes, print_reliability, print_scores
 from .terminal import (
     print_next,
     print_skipped,
@@ -54,7 +58,8 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The split to evaluate on: train, val or test.",
+            help="The split to evaluate on: test, val, or train, which are the images that the "
+            "model was trained on, each predicted by a classifier without it.",
             show_default="test; without one val; without both all images",
         ),
     ] = None,
@@ -69,6 +74,9 @@ def evaluate(
     columns: Columns = None,
     allow_outside: Outside = False,
     seed: Seed = None,
+    sheet: Sheet = None,
+    plot: Plot = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     json: Json = False,
@@ -83,6 +91,7 @@ def evaluate(
         from ..scoring.evaluate import EvaluateSettings
         from ..scoring.evaluate import evaluate as run
 
+        check_drawings(sheet, plot, overwrite)
         settings = settings_from(EvaluateSettings, locals())
         with (
             Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,
@@ -98,6 +107,9 @@ def evaluate(
             found = run(
                 loaded, sources(source, allow_outside, columns), settings, progress=progress
             )
+        what = "training images" if split == "train" else "images"
+        draw_predictions({what: found.predictions}, loaded, sheet, overwrite)
+        draw_scores(loaded.classes, found.scores, None, plot, overwrite)
         if json:
             write_json(found.as_dict(), "evaluate")
         else:
@@ -136,15 +148,7 @@ def print_evaluated(found: "EvaluateResult") -> None:
     print_table("Classes", ["class", "precision", "recall", "F1", "images"], rows)
     say()
     print_confusion(found.classes, scores.confusion.tolist())
-    if found.mistakes:
-        say()
-        rows = [
-            [printable(row.path), printable(row.true), printable(row.predicted),
-             f"{row.confidence:.3f}"]
-            for row in found.mistakes
-        ]  # fmt: skip
-        heads = ["path", "true", "predicted", "confidence"]
-        print_table("Most confident mistakes", heads, rows, left=["true", "predicted"])
+    print_mistakes("Most confident mistakes", found.mistakes)
     say()
     print_scores(scores, "images", found.intervals)
     print_reliability(scores)

@@ -16,6 +16,7 @@ from .options import (
     Json,
     Model,
     Outside,
+    Plot,
     Quiet,
     Seed,
     Verbose,
@@ -185,14 +186,7 @@ def finetune(
         ),
     ] = False,
     seed: Seed = None,
-    plot: Annotated[
-        bool,
-        typer.Option(
-            "--plot",
-            rich_help_panel=OUTPUT,
-            help="Plot the training curves to a .png file beside the model.",
-        ),
-    ] = False,
+    plot: Plot = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     json: Json = False,
@@ -207,14 +201,13 @@ def finetune(
     kept = "Finished epochs and extracted images are kept."
     with exit_on_error(json, quiet=quiet, verbose=verbose, resume=kept, without="--overwrite"):
         from ..dataset.scan import scan
-        from ..finetuning.curves import check_plot, draw
         from ..finetuning.finetune import FinetuneSettings
         from ..finetuning.finetune import finetune as run
-        from ..storage.files import require_new
+        from ..reporting.figures import check_out, write_figure
+        from ..reporting.plots import plot_tuning
 
         if plot:
-            check_plot()
-            require_new(out.with_suffix(".png"), overwrite)
+            check_out(plot, overwrite)
         settings = settings_from(FinetuneSettings, locals())
         with (
             Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download,
@@ -233,7 +226,8 @@ def finetune(
                 download_progress=download,
             )
         if plot:
-            draw(found.model.report["tuning"], out.with_suffix(".png"))
+            curves = plot_tuning(found.model.report["tuning"])
+            write_figure(curves, plot, overwrite=overwrite)
         if json:
             write_json(found.as_dict(), "finetune")
             return

@@ -8,6 +8,7 @@ import typer
 
 from ..errors import printable
 from .compare import print_leaderboard
+from .drawings import check_drawings, draw_predictions, draw_scores
 from .exits import exit_on_error
 from .meter import Meter
 from .options import (
@@ -22,21 +23,25 @@ from .options import (
     MinPerClass,
     Options,
     Overwrite,
+    Plot,
     Prefer,
     Quiet,
     Repeats,
     Seed,
+    Sheet,
     names,
     options_of,
 )
 from .pages import settings_from
-from .scores import print_confusion, print_reliability, print_scores
+from .scores import print_confusion, print_mistakes, print_reliability, print_scores
 from .terminal import print_next, quoted, say, say_wrapped, shortened, write_json
 
 if TYPE_CHECKING:
     from ..model.fit import FitResult
 
 __all__ = ["fit"]
+
+_MOST_MISTAKES = 5
 
 
 def fit(
@@ -90,6 +95,8 @@ def fit(
         ),
     ] = None,
     seed: Seed = None,
+    sheet: Sheet = None,
+    plot: Plot = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -99,18 +106,25 @@ def fit(
     by which it was chosen or on which it was trained is among them.
     """
     with exit_on_error(json, quiet=quiet):
-        from ..model.fit import FitSettings
         from ..model.fit import fit as run
+        from ..model.settings import FitSettings
 
         settings = settings_from(
             FitSettings, locals(), heads=names(heads), options=options_of(head, options or [])
         )
+        check_drawings(sheet, plot, overwrite)
         with Meter("Comparing heads", "folds", quiet=quiet) as progress:
             fitted = run(features, out, settings, progress=progress)
+        parts = {"test images": fitted.tested}
+        if fitted.out_of_fold:
+            parts["training images, each predicted without it"] = fitted.out_of_fold
+        draw_predictions(parts, fitted.model, sheet, overwrite)
+        draw_scores(fitted.model.classes, fitted.test, fitted.leaderboard, plot, overwrite)
         if json:
             write_json(fitted.as_dict(), "fit")
             return
         print_fitted(fitted)
+        print_looks(fitted, features, sheet, quiet=quiet)
         print_next(f"featx score {quoted(fitted.out)} FOLDER -o scores.csv", quiet=quiet)
 
 
@@ -136,12 +150,37 @@ def print_fitted(fitted: "FitResult") -> None:
         say("  on RANDOM weights: the scores mean nothing")
     say()
     print_confusion(model.classes, test.confusion.tolist())
-    say()
+    _print_wrong(fitted)
     print_scores(test, "test images", {})
     print_reliability(test)
     if fitted.target_precision is not None:
         _print_threshold(fitted)
     say(f"Model: {printable(fitted.out)} ({fitted.seconds:.1f} s)")
+
+
+def _print_wrong(fitted: "FitResult") -> None:
+    """List the most confident mistakes, on the test images and on those of the training."""
+    for what, mistakes in (
+        ("test images", fitted.mistakes),
+        ("training images, each predicted by a classifier without it", fitted.training_mistakes),
+    ):
+        few = "all" if len(mistakes) <= _MOST_MISTAKES else f"{_MOST_MISTAKES} of {len(mistakes)}"
+        print_mistakes(f"Mistakes on {what} ({few})", mistakes[:_MOST_MISTAKES])
+    say()
+
+
+def print_looks(fitted: "FitResult", features: Path, sheet: Path | None, *, quiet: bool) -> None:
+    """Name what is worth a look, and the commands that show it."""
+    if quiet:
+        return
+    model, cache = quoted(fitted.out), quoted(features)
+    say("Worth a look:")
+    if sheet:
+        say(f"  the images that are wrong             {printable(sheet)}")
+    else:
+        say(f"  everything, as a page for a browser   featx report {model} -o report.html")
+    say(f"  wrong labels, doubles and odd images  featx audit {cache} -o audit.csv")
+    say(f"  whether more images would help        featx curve {cache}")
 
 
 def _print_threshold(fitted: "FitResult") -> None:

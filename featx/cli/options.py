@@ -281,6 +281,27 @@ ClassWeight = Annotated[
 ]
 
 
+Plot = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        metavar="FILE",
+        rich_help_panel=OUTPUT,
+        help="Draw what was found as a plot: a .png, .svg or .pdf file.",
+    ),
+]
+Sheet = Annotated[
+    Path | None,
+    typer.Option(
+        "--sheet",
+        metavar="FILE",
+        rich_help_panel=OUTPUT,
+        help="Draw the images that are predicted wrong as a contact sheet, with their true and "
+        "predicted class and the confidence: a .png or .jpg file.",
+    ),
+]
+
+
 def names(text: str | None) -> tuple[str, ...]:
     """Return names separated by commas; none for nothing."""
     if text is None:

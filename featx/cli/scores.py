@@ -9,8 +9,9 @@ from .terminal import fits, print_table, say, say_wrapped
 
 if TYPE_CHECKING:
     from ..metrics import Scores
+    from ..model.predictions import Mistake
 
-__all__ = ["print_confusion", "print_reliability", "print_scores"]
+__all__ = ["print_confusion", "print_mistakes", "print_reliability", "print_scores"]
 
 _MOST_CLASSES = 12
 _MOST_PAIRS = 10
@@ -79,6 +80,20 @@ def print_reliability(scores: "Scores") -> None:
             f"have {_ENOUGH} images or more (--json lists all).",
             "  ",
         )
+
+
+def print_mistakes(title: str, mistakes: "Sequence[Mistake]") -> None:
+    """Write wrong predictions as a table, after an empty line; nothing where there are none."""
+    if not mistakes:
+        return
+    say()
+    rows = [
+        [printable(row.path), printable(row.true), printable(row.predicted),
+         f"{row.confidence:.3f}"]
+        for row in mistakes
+    ]  # fmt: skip
+    heads = ["path", "true", "predicted", "confidence"]
+    print_table(title, heads, rows, left=["true", "predicted"])
 
 
 def print_confusion(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> None:

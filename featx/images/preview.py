@@ -3,19 +3,19 @@
 import contextlib
 import io
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from ..dataset.scan import Source, as_catalog
 from ..errors import InputError, printable
 from ..plain import plain
 from ..storage import files, locks
 from . import augment, decode
+from .captions import caption
 from .decode import SkippedImage
 from .reader import Reader
 from .sandbox import Job
@@ -24,17 +24,6 @@ __all__ = ["PreviewResult", "PreviewSettings", "preview"]
 
 _GAP = 6
 _CAPTION = 19
-_FONT_SIZE = 12
-#: Fonts that systems have, tried where the one of Pillow lacks a letter.
-_FONTS = (
-    "DejaVuSans.ttf",
-    "NotoSansCJK-Regular.ttc",
-    "NotoSans-Regular.ttf",
-    "Arial Unicode.ttf",
-    "Hiragino Sans GB.ttc",
-    "msgothic.ttc",
-    "arial.ttf",
-)
 
 
 @dataclass(frozen=True)
@@ -153,31 +142,10 @@ def _sheet(rows: list[tuple[str, np.ndarray]], settings: PreviewSettings) -> Ima
     draw = ImageDraw.Draw(sheet)
     heading = f"augment {settings.augment}, copies {settings.copies}, seed {settings.seed}, "
     heading += f"{settings.size} px, {settings.resize}"
-    draw.text((_GAP, 2), heading, "black", ImageFont.load_default(_FONT_SIZE))
+    draw.text((_GAP, 2), *caption(heading))
     for row, (path, images) in enumerate(rows):
         top = _CAPTION + row * (_CAPTION + step)
-        draw.text((_GAP, top + 2), *_written(printable(path)))
+        draw.text((_GAP, top + 2), *caption(printable(path)))
         for column, pixels in enumerate(images):
             sheet.paste(Image.fromarray(pixels), (_GAP + column * step, top + _CAPTION))
     return sheet
-
-
-def _written(text: str) -> tuple[str, str, Any]:
-    """Return a text with its colour and a font that has its letters; without one, their numbers."""
-    for font in _fonts():
-        missing = _shape(font, "\uffff")  # never a letter
-        if all(_shape(font, letter) != missing for letter in set(text)):
-            return text, "black", font
-    return text.encode("ascii", "backslashreplace").decode(), "black", next(iter(_fonts()))
-
-
-def _fonts() -> Iterator[Any]:
-    yield ImageFont.load_default(_FONT_SIZE)
-    for name in _FONTS:
-        with contextlib.suppress(OSError):
-            yield ImageFont.truetype(name, _FONT_SIZE)
-
-
-def _shape(font: Any, letter: str) -> bytes:
-    mask = font.getmask(letter)
-    return bytes(f"{mask.size}", "ascii") + bytes(mask)

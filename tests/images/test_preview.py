@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from featx.cli import app
 from featx.errors import InputError
 from featx.images import augment, decode, sandbox
-from featx.images.preview import PreviewSettings, _shape, _written, preview
+from featx.images.captions import _shape, caption, fitting_caption
+from featx.images.preview import PreviewSettings, preview
 from featx.storage import files
 
 SMALL = PreviewSettings(images=4, augment="article", copies=3, seed=5, size=64)
@@ -64,7 +65,7 @@ def test_wrong_settings(photos: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["straße", "été", "Ωμέγα", "猫", "🐝"])
 def test_captions_have_no_boxes(name: str) -> None:
-    text, _, font = _written(name)
+    text, _, font = caption(name)
     missing = _shape(font, "\uffff")
     assert all(_shape(font, letter) != missing for letter in text)
     assert text == name or text.isascii()

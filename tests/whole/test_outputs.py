@@ -20,6 +20,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("fit {r}/f.h5 --head lda", "m2.featx"),
         ("compare {r}/f.h5 --heads lda --folds 2", "board.csv"),
+        ("audit {r}/f.h5 --heads lda", "audit.csv"),
         ("score {r}/lda.featx {r}/f.h5", "s.csv"),
         ("export {r}/lda.featx", "m.keras"),
         ("preview {r}/photos", "sheet.png"),

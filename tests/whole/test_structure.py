@@ -100,13 +100,17 @@ def test_help_names_every_row_of_the_tables() -> None:
 def test_options_that_are_left_out_have_the_defaults_of_the_library() -> None:
     from typer.main import get_command
 
+    from featx.auditing.settings import AuditSettings
     from featx.cache.extract import ExtractSettings
     from featx.cli.pages import settings_from
     from featx.finetuning.finetune import FinetuneSettings
+    from featx.heads.curve import CurveSettings
     from featx.heads.settings import CompareSettings
     from featx.images.preview import PreviewSettings
-    from featx.model.fit import FitSettings
+    from featx.model.settings import FitSettings
+    from featx.reporting.report import ReportSettings
     from featx.scoring.evaluate import EvaluateSettings
+    from featx.scoring.next import NextSettings
     from featx.scoring.score import ScoreSettings
 
     # Given as texts, or not at all; all of them mean the settings' default when left out.
@@ -115,10 +119,14 @@ def test_options_that_are_left_out_have_the_defaults_of_the_library() -> None:
         ("extract", ExtractSettings),
         ("preview", PreviewSettings),
         ("compare", CompareSettings),
+        ("audit", AuditSettings),
         ("fit", FitSettings),
         ("finetune", FinetuneSettings),
         ("score", ScoreSettings),
         ("evaluate", EvaluateSettings),
+        ("curve", CurveSettings),
+        ("next", NextSettings),
+        ("report", ReportSettings),
     ):
         given = {p.name: p.default for p in get_command(app.app).commands[name].params}
         assert set(vars(kind())) <= set(given), name

@@ -6,11 +6,15 @@ import typing
 import pytest
 
 import featx
+from featx.auditing.settings import AuditChanges
 from featx.cache.plan import ExtractChanges
 from featx.finetuning.recipe import FinetuneChanges
+from featx.heads.curve import CurveChanges
 from featx.heads.settings import CompareChanges
-from featx.model.fit import FitChanges
+from featx.model.settings import FitChanges
+from featx.reporting.report import ReportChanges
 from featx.scoring.evaluate import EvaluateChanges
+from featx.scoring.next import NextChanges
 from featx.scoring.score import ScoreChanges
 
 
@@ -19,10 +23,14 @@ from featx.scoring.score import ScoreChanges
     [
         (featx.ExtractSettings, ExtractChanges),
         (featx.CompareSettings, CompareChanges),
+        (featx.AuditSettings, AuditChanges),
         (featx.FitSettings, FitChanges),
         (featx.FinetuneSettings, FinetuneChanges),
         (featx.ScoreSettings, ScoreChanges),
         (featx.EvaluateSettings, EvaluateChanges),
+        (featx.CurveSettings, CurveChanges),
+        (featx.NextSettings, NextChanges),
+        (featx.ReportSettings, ReportChanges),
     ],
 )
 def test_keywords_are_the_fields_of_the_settings(settings: type, changes: type) -> None:

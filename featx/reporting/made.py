@@ -1,0 +1,86 @@
+"""How a model was made: settings, versions, digests and commands, as a model card has them."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from ..cache.file import Cache
+from ..errors import printable
+from ..model.model import Model
+
+__all__ = ["made_part"]
+
+
+def made_part(model: Model, cache: Cache, path: str, out: Path) -> dict[str, Any]:
+    """Return the last section of the report.
+
+    Parameters
+    ----------
+    model : Model
+    cache : Cache
+        That it was fitted on.
+    path : str
+        Where the model is; "" where that is not known.
+    out : Path
+        The page.
+    """
+    made = model.fingerprint.as_dict()
+    chosen = {key: value for key, value in model.settings.items() if key not in ("view", "seed")}
+    terms = [
+        ("Head", f"{model.head_name} on {model.view.name}"),
+        ("Settings", ", ".join(f"{key} {value}" for key, value in chosen.items()) or "none"),
+        ("Seed", str(model.settings.get("seed", ""))),
+        ("Trained on", f"{len(model.training['labels'])} images, {_rows(model)}"),
+        ("Images", str(cache.catalog.root)),
+        ("Cache", str(cache.path)),
+        ("Network", f"VGG16, weights by {model.provider}"),
+        *((_term(key), _words(value)) for key, value in made.items()),
+        ("Model", path or "not saved"),
+        ("SHA-256 of the model", model.digest or "not saved"),
+        *((name, version) for name, version in model.versions.items()),
+    ]
+    return {
+        "id": "made",
+        "title": "How was it made?",
+        "terms": [(term, printable(words)) for term, words in terms],
+        "commands": _commands(model, cache, path or "model.featx", out),
+        "limits": [
+            "The scores hold for images like these: of these classes, taken with the same cameras "
+            "at such places. The column novelty of featx score is near 1 for an image that is "
+            "unlike all training images, and then no confidence means anything.",
+            "featx computes features with a network that was trained on ImageNet, whose "
+            "photographs are mostly of things, animals and places in daylight. Whether the model "
+            "may decide about people is a question that no score on this page answers.",
+        ],
+    }
+
+
+def _rows(model: Model) -> str:
+    return f"{model.report['train']['rows']} rows with their copies"
+
+
+def _commands(model: Model, cache: Cache, path: str, out: Path) -> list[str]:
+    trunk, made = model.fingerprint.trunk, model.fingerprint
+    extract = ["featx", "extract", str(cache.catalog.root), "-o", str(cache.path)]
+    extract += ["--cut", trunk.cut, "--size", str(trunk.size), "--resize", trunk.resize]
+    extract += ["--precision", made.precision]
+    if made.copies:
+        extract += ["--copies", str(made.copies)]
+    fit = ["featx", "fit", str(cache.path), "-o", path, "--head", model.head_name]
+    fit += ["--view", model.view.name, "--seed", str(model.settings.get("seed", 0))]
+    lines = [extract, fit]
+    if model.tail:
+        lines.append(["featx", "finetune", path, "-o", path])
+    lines.append(["featx", "report", path, "-o", str(out)])
+    return [printable(shlex.join(line)) for line in lines]
+
+
+def _term(key: str) -> str:
+    """Return what a key of a fingerprint is called; the seed there is that of the copies."""
+    return "Seed of the copies" if key == "seed" else key.replace("_", " ").capitalize()
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value in (None, "") else str(value)
