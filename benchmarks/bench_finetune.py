@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import measure
@@ -28,7 +29,9 @@ from featx.heads.dense import DenseClassifier
 from featx.images import decode
 from featx.model.keras_network import apply_head, apply_view, build_network
 from featx.network import layers as vgg16
+from featx.network.hardware import has_bfloat16
 from featx.network.preprocessing import normalization
+from featx.network.runtime import choose_precision
 
 BATCH = 32
 #: The networks to compare with, and how each is compiled.
@@ -89,9 +92,12 @@ def main() -> None:
         )
         size = (folder / "f.h5").stat().st_size / 1e6
         with featx.Cache.open(folder / "f.h5") as cache:
-            dtype = "mixed_bfloat16" if cache.fingerprint.precision == "bfloat16" else "float32"
             fitted = featx.fit(folder / "f.h5", folder / "m.featx", head="nearest-centroid")
             model, y = fitted.model, cache.labels
+            computed = model.fingerprint.precision
+            if computed == "int8":  # what trains is computed by TensorFlow; see Tail.dtype
+                computed = choose_precision("auto", "tensorflow")
+            dtype = "mixed_bfloat16" if computed == "bfloat16" else "float32"
             whole = {
                 what: network_of_pixels(model, "augmentation" in what, dtype) for what in WHOLE
             }
@@ -104,7 +110,11 @@ def main() -> None:
             )
             ours = tail_network(model, dtype)
             truth = np.eye(len(model.classes), dtype=np.float32)[y]
-            for network, jit in ((ours, True), *zip(whole.values(), WHOLE.values(), strict=True)):
+            # featx has XLA compile its epochs where that is quicker; see epochs._pays_to_compile.
+            for network, jit in (
+                (ours, not has_bfloat16()),
+                *zip(whole.values(), WHOLE.values(), strict=True),
+            ):
                 network.compile(optimizer="adam", loss="categorical_crossentropy", jit_compile=jit)
             everything = np.arange(len(y))
             none = np.empty(0, int)
@@ -140,8 +150,6 @@ def main() -> None:
 
 def tail_network(model: featx.Model, dtype: str) -> object:
     """Return block 5 with a softmax."""
-    from dataclasses import replace
-
     trunk = replace(model.fingerprint.trunk, cut="block5_pool")
     moved = replace(model, fingerprint=replace(model.fingerprint, trunk=trunk))
     tail = moved.tail_after("block4_pool")

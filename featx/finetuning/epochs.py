@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import backend
 from ..cache.file import Cache
+from ..network.hardware import has_bfloat16
 from ..progress import Progress
 from ..storage.unfinished import Checkpoint
 from .recipe import Recipe
@@ -153,7 +154,13 @@ def train_epochs(
 
 
 def _pays_to_compile(images: int, shape: Sequence[int]) -> bool | str:
-    """Return whether XLA compiles the training: a half faster, but not worth it for little."""
+    """Return whether XLA compiles the training: not worth it for little.
+
+    On processors with AVX2 alone it is a half faster; on those that multiply bfloat16 natively,
+    TensorFlow's own kernels are (docs/performance.md).
+    """
+    if has_bfloat16():
+        return False
     return True if images * int(np.prod(shape)) > _WORTH_COMPILING else "auto"
 
 

@@ -78,3 +78,12 @@ def test_no_copies_need_no_other_option(photos: Path, tmp_path: Path) -> None:
         app.app, ["preview", str(photos), "-o", str(tmp_path / "s.png"), "--copies", "0"]
     )
     assert run.exit_code == 0
+
+
+def test_a_caption_is_cut_in_its_middle_to_fit() -> None:
+    text, color, font = fitting_caption(
+        "train/ants/a very long name of a photograph.jpg", 120, "red"
+    )
+    assert font.getlength(text) <= 120 and color == "red"
+    assert text.startswith("train") and text.endswith(".jpg") and "…" in text
+    assert fitting_caption("short.jpg", 120)[0] == "short.jpg"

@@ -111,9 +111,7 @@ def test_fit_finds_the_threshold(made: Path, tmp_path: Path) -> None:
         featx.fit(made / "f.h5", tmp_path / "m.featx", target_precision=2)
 
 
-def test_training_images_are_judged_by_classifiers_without_them(
-    made: Path, tmp_path: Path
-) -> None:
+def test_training_images_are_judged_by_classifiers_without_them(made: Path, tmp_path: Path) -> None:
     fitted = featx.fit(made / "f.h5", tmp_path / "m.featx", head="logreg")
     assert fitted.out_of_fold is not None
     model = featx.load(tmp_path / "m.featx")
