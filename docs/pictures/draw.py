@@ -15,6 +15,8 @@ from PIL import Image
 
 HERE = Path(__file__).parent
 PAGE = (1000, 5000)
+#: What is shown of it: how good the model is, and what it gets wrong.
+PARTS = ((0, 1250), (1820, 2420))
 BROWSER = (
     "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -55,8 +57,15 @@ def main() -> None:
         command = [program, *BROWSER[1:], f"--user-data-dir={folder / 'browser'}", size,
                    f"--screenshot={shot}", (folder / "report.html").as_uri()]  # fmt: skip
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=120)
-        page = Image.open(shot).crop((0, 0, PAGE[0], 1900))
-        small(page.resize((700, 1330), Image.Resampling.LANCZOS), HERE / "report.png")
+        page = Image.open(shot)
+        parts = [page.crop((0, start, PAGE[0], stop)) for start, stop in PARTS]
+        joined = Image.new("RGB", (PAGE[0], sum(part.height for part in parts)))
+        top = 0
+        for part in parts:
+            joined.paste(part, (0, top))
+            top += part.height
+        half = (joined.width * 7 // 10, joined.height * 7 // 10)
+        small(joined.resize(half, Image.Resampling.LANCZOS), HERE / "report.png", 128)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from ..errors import InputError, printable
 from ..progress import Progress
 from ..storage import files, locks
 from . import duplicates, labels, odd, table
-from .folded import OutOfFold, few_units, make_folds, out_of_fold, score_of, with_groups
+from .folded import MANY, OutOfFold, few_units, make_folds, out_of_fold, score_of, with_groups
 from .neighbours import NOBODY, Neighbours, nearest, nearest_apart
 from .pixels import Pixels, read_pixels
 from .result import AuditResult
@@ -225,7 +225,11 @@ def _odd_images(looked: _Looked, pixels: Pixels, suspects: set[str]) -> list[odd
     distance = odd.class_distances(looked.rows, y, looked.units)
     side = cache.sizes[images].min(axis=1)
     found = []
-    for kind, rows in odd.find_odd(odd.Measured(pixels, side, distance, y)).items():
+    alone = np.full(len(images), np.nan)
+    if len(images) <= MANY:
+        most = np.nan_to_num(cache.matrix("max", images=images, copies=0).X, copy=False)
+        alone = odd.class_distances(most, np.zeros(len(y), y.dtype), looked.units)
+    for kind, rows in odd.find_odd(odd.Measured(pixels, side, distance, alone, y)).items():
         for position, value, limit in zip(*(part.tolist() for part in rows), strict=True):
             path = str(cache.catalog.paths[images[position]])
             if kind == "outlier" and path in suspects:

@@ -49,6 +49,9 @@ class Measured(NamedTuple):
         The shorter side of each upright image, in pixels.
     distance : ndarray of float
         To the nearest images of its class; see `class_distances`.
+    alone : ndarray of float
+        The same to images of any class, in what channels have at most (the view "max"), which sees
+        a small thing that no other image has; not a number where that was not computed.
     y : ndarray of int
         Labels.
     """
@@ -56,6 +59,7 @@ class Measured(NamedTuple):
     pixels: Pixels
     side: np.ndarray
     distance: np.ndarray
+    alone: np.ndarray
     y: np.ndarray
 
 
@@ -110,16 +114,25 @@ def _noise(of: Measured) -> tuple[np.ndarray, np.ndarray]:
     return np.where(has_contrast, values, np.nan), np.full(len(values), max(0.7, 2 * usual))
 
 
-def _distance(of: Measured) -> tuple[np.ndarray, np.ndarray]:
-    limits = np.full(len(of.y), np.inf)
-    for label in np.unique(of.y):
-        own = of.y == label
-        some = of.distance[own & np.isfinite(of.distance)]
+def _outlier(of: Measured) -> tuple[np.ndarray, np.ndarray]:
+    return _far(of.distance, of.y)
+
+
+def _unlike(of: Measured) -> tuple[np.ndarray, np.ndarray]:
+    return _far(of.alone, np.zeros(len(of.alone)))
+
+
+def _far(distance: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return distances, and how far is far in each class, by a robust rule."""
+    limits = np.full(len(y), np.inf)
+    for label in np.unique(y):
+        own = y == label
+        some = distance[own & np.isfinite(distance)]
         if len(some) > _NEAREST:
             middle = np.median(some)
             spread = max(_MAD * np.median(np.abs(some - middle)), _LEAST_SPREAD * middle)
             limits[own] = middle + _DEVIATIONS * spread
-    return of.distance, limits
+    return distance, limits
 
 
 #: The ways in which an image is odd, the plainest first: an image is named once, so a black one is
@@ -131,7 +144,8 @@ ODD: Mapping[str, Kind] = MappingProxyType(
         "small": Kind("the image has few pixels", _side, is_low=True),
         "blurred": Kind("the image has no fine detail", _blur, is_low=True),
         "noise": Kind("the image is mostly noise", _noise),
-        "outlier": Kind("the image is far from all others of its class", _distance),
+        "unlike": Kind("the image is unlike all others, of any class", _unlike),
+        "outlier": Kind("the image is far from all others of its class", _outlier),
     }
 )
 

@@ -140,7 +140,8 @@ def print_fitted(fitted: "FitResult") -> None:
     )
     say_wrapped(f"  {fitted.rule}", "  ")
     if fitted.left_out:
-        say(f"  {fitted.left_out} training images left out: they equal test images")
+        same = "they equal test images or are in their group"
+        say(f"  {fitted.left_out} training images left out: {same}")
     if fitted.left_out_classes:
         few = shortened(fitted.left_out_classes)
         say_wrapped(f"  classes left out, with too few images to train on: {few}", "  ")

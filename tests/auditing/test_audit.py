@@ -77,7 +77,7 @@ def test_without_pixels_only_nearly_equal_features_are_reported(planted: Path) -
     kinds = {pair.kind for group in found.duplicates for pair in group.pairs}
     assert kinds <= {"equal", "unconfirmed"} and "equal" in kinds
     assert found.unreadable == 0
-    assert {odd.kind for odd in found.odd} <= {"small", "outlier"}
+    assert {odd.kind for odd in found.odd} <= {"small", "unlike", "outlier"}
 
 
 def test_files_that_are_gone_or_changed_are_counted(planted: Path, tmp_path: Path) -> None:
@@ -97,7 +97,11 @@ def test_files_that_are_gone_or_changed_are_counted(planted: Path, tmp_path: Pat
 
 
 def test_rubbish_is_odd_and_photographs_are_not(found: featx.AuditResult) -> None:
-    odd = {Path(image.path).name: image.kind for image in found.odd if image.kind != "outlier"}
+    odd = {
+        Path(image.path).name: image.kind
+        for image in found.odd
+        if image.kind not in ("outlier", "unlike")
+    }
     assert odd == {"black.png": "dark", "tiny.png": "small", "blur.png": "blurred",
                    "noise.png": "noise"}  # fmt: skip
     for image in found.odd:

@@ -19,7 +19,7 @@ def measured(count: int = 40) -> Measured:
         detail=random.uniform(0.12, 0.4, count),
     )
     distance = random.normal(0.8, 0.04, count)
-    return Measured(pixels, np.full(count, 375), distance, np.arange(count) % 2)
+    return Measured(pixels, np.full(count, 375), distance, distance.copy(), np.arange(count) % 2)
 
 
 def named(of: Measured) -> dict[str, list[int]]:
@@ -38,8 +38,10 @@ def test_each_kind_is_named() -> None:
     of.pixels.detail[6] = 0.01
     of.pixels.detail[7] = 0.95
     of.distance[8] = 1.25
+    of.alone[9] = 1.25
     assert named(of) == {
         "empty": [3], "dark": [4], "small": [5], "blurred": [6], "noise": [7], "outlier": [8],
+        "unlike": [9],
     }  # fmt: skip
     assert set(named(of)) == set(ODD)
 
@@ -63,6 +65,7 @@ def test_a_set_of_small_dark_images_is_not_odd_as_a_whole() -> None:
 def test_what_was_not_measured_is_not_judged() -> None:
     of = measured()
     of = of._replace(pixels=Pixels.unread(40), distance=np.full(40, np.nan))
+    of = of._replace(alone=of.distance)
     assert named(of) == {}
 
 
