@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import HOSTILE, Browser
+from browsers import HOSTILE, Browser
 
 import featx
 from featx.network.weights import Weights
