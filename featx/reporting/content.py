@@ -303,8 +303,8 @@ def odd_part(shown: Shown, found: AuditResult, most: int) -> Part:
     words = f"{found.images} labelled images were looked at, whatever their split."
     if found.score_before is not None and found.score_after is not None:
         words += (
-            f" With near duplicates kept on one side of every fold, the accuracy is "
-            f"{found.score_after:.4f}; without that it seems to be {found.score_before:.4f}."
+            f" In cross-validation the accuracy is {found.score_after:.4f} with near duplicates "
+            f"kept on one side of every fold, and {found.score_before:.4f} without that."
         )
     words += " featx changes nothing: featx audit writes a list that you can edit."
     title = "What is odd about the images?"
