@@ -1,8 +1,9 @@
 """How long work tells its caller how far it is."""
 
+from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["Progress", "ignore_progress"]
+__all__ = ["Progress", "adding_up", "ignore_progress"]
 
 
 class Progress(Protocol):
@@ -23,3 +24,16 @@ class Progress(Protocol):
 
 def ignore_progress(done: int, total: int, detail: int | str | None = None, /) -> None:
     """Do nothing: for work that nobody watches."""
+
+
+def adding_up(progress: Progress | None, total: int) -> Callable[[int], None]:
+    """Return a function that is called with the units finished since its last call."""
+    told, done = progress or ignore_progress, 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        told(done, total)
+
+    advance(0)
+    return advance

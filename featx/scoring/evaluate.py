@@ -4,7 +4,6 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -23,7 +22,7 @@ from ..model.file import load
 from ..model.model import Model
 from ..model.predictions import Mistake, Predictions
 from ..plain import plain
-from ..progress import Progress
+from ..progress import Progress, adding_up
 from ..storage import files
 from .rows import KNOWN, open_rows
 
@@ -167,7 +166,7 @@ def evaluate(
         labelled = chosen[listed.labels[chosen] != NO_LABEL]
         known, unknown = _known(listed, labelled, model)
         labels = listed.labels_for(model.classes, known)
-        rows = opened.picked(known, trained, _counted(progress, len(known)))
+        rows = opened.picked(known, trained, adding_up(progress, len(known)))
     ok = rows.is_ok
     if not ok.any():
         raise InputError(
@@ -278,19 +277,6 @@ def _known(listed: Catalog, images: np.ndarray, model: Model) -> tuple[np.ndarra
             f"knows {', '.join(map(printable, model.classes))}."
         )
     return images[is_known], dict(sorted(names.items()))
-
-
-def _counted(progress: Progress | None, total: int) -> Callable[[int], None]:
-    done = 0
-
-    def advance(more: int) -> None:
-        nonlocal done
-        done += more
-        if progress:
-            progress(done, total)
-
-    advance(0)
-    return advance
 
 
 def _digested(source: Source | Cache) -> tuple[Catalog, np.ndarray]:

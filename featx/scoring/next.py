@@ -3,7 +3,6 @@
 import io
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -19,7 +18,7 @@ from ..images.decode import SkippedImage
 from ..model.file import load
 from ..model.model import Model
 from ..plain import plain
-from ..progress import Progress
+from ..progress import Progress, adding_up
 from ..storage import files, locks
 from .candidates import Candidates, choose
 from .rows import KNOWN, RowBlock, open_rows
@@ -189,7 +188,7 @@ def choose_next(
                 f"All {listed} images have labels. Give images that are still to be labelled: a "
                 "folder, or a manifest without labels."
             )
-        advance = _counted(progress, len(images))
+        advance = adding_up(progress, len(images))
         for start in range(0, len(images), _BLOCK):
             block = opened.picked(images[start : start + _BLOCK], known, advance)
             found = found.joined(_candidates(model, block)).most_uncertain(settings.n)
@@ -229,19 +228,6 @@ def _check(source: Source | Cache, out: Path, settings: NextSettings) -> None:
     given = [source] if isinstance(source, str | os.PathLike) else source
     if isinstance(given, list | tuple) and out.resolve() in (Path(one).resolve() for one in given):
         raise InputError(f"{printable(out)} is the source itself. Give another output.")
-
-
-def _counted(progress: Progress | None, total: int) -> Callable[[int], None]:
-    done = 0
-
-    def advance(more: int) -> None:
-        nonlocal done
-        done += more
-        if progress:
-            progress(done, total)
-
-    advance(0)
-    return advance
 
 
 def _candidates(model: Model, block: RowBlock) -> Candidates:
