@@ -278,6 +278,9 @@ class _Examined:
         folded = out_of_fold(
             with_groups(view, together), chosen, folds, settings.heads, settings.seed, progress
         )
+        if folded.is_chance:
+            log.warning("Labels are not judged: no head can be told from one that ignores images.")
+            return cls([], nothing, nothing, agree, names)
         scores: tuple[float | None, float | None] = (None, None)
         if len(np.unique(looked.units[kept])) < len(np.unique(looked.before[kept])):
             apart = make_folds(ours, looked.before[kept], settings.folds, settings.seed)

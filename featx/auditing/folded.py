@@ -42,6 +42,11 @@ class OutOfFold:
     board: CompareResult
     heads: tuple[str, ...]
 
+    @property
+    def is_chance(self) -> bool:
+        """Whether no head can be told from one that ignores the images."""
+        return any(entry.tied and entry.head == "dummy" for entry in self.board.entries)
+
 
 def with_groups(cache: Cache, groups: np.ndarray) -> Cache:
     """Return a view of the same file in which the images have other groups."""

@@ -89,7 +89,7 @@ command(
 command(
     app,
     "featx finetune model.featx -o tuned.featx",
-    "featx finetune model.featx --from block5_conv2 --epochs 20 --plot",
+    "featx finetune model.featx --from block5_conv2 --epochs 20 --plot curves.png",
     settings="finetuning.finetune.FinetuneSettings",
 )(finetune)
 command(
@@ -139,6 +139,7 @@ def main() -> None:
         exits.ignore_signals()  # TensorFlow's own end can take seconds
         code = exits.code_after(end.code, flush_streams())
         if code in exits.AT_ONCE:
+            exits.end_workers()
             os._exit(int(code))
         raise SystemExit(code) from end
 

@@ -54,7 +54,8 @@ def audit(
     overwrite: Overwrite = False,
     heads: Heads = None,
     most: Annotated[
-        int, typer.Option("--most", metavar="N", help="Number of images to print of each kind.")
+        int,
+        typer.Option("--most", min=0, metavar="N", help="Number of images to print of each kind."),
     ] = 10,
     pixels: Annotated[
         bool,
@@ -68,6 +69,8 @@ def audit(
     folds: Annotated[
         int | None,
         typer.Option(
+            min=2,
+            max=1000,
             metavar="N",
             rich_help_panel=TRAINING,
             help="Number of folds of the cross-validation over all labelled images.",

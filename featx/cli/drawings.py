@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import InputError, printable
+
 if TYPE_CHECKING:
     from ..heads.curve import CurveResult
     from ..heads.leaderboard import CompareResult
@@ -23,6 +25,8 @@ def check_drawings(sheet: Path | None, plot: Path | None, overwrite: bool) -> No
         check_sheet(sheet, overwrite)
     if plot:
         check_out(plot, overwrite)
+    if sheet and plot and sheet.resolve() == plot.resolve():
+        raise InputError(f"{printable(plot)} is given for the sheet and the plot. Give two files.")
 
 
 def draw_predictions(

@@ -65,7 +65,9 @@ def evaluate(
     ] = None,
     mistakes: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Number of mistakes to list, the most confident first."),
+        typer.Option(
+            min=0, metavar="N", help="Number of mistakes to list, the most confident first."
+        ),
     ] = None,
     tta: Tta = None,
     weights: Weights = "auto",

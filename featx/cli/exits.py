@@ -16,7 +16,14 @@ import typer
 from ..errors import FeatxError, StorageError, printable
 from . import terminal
 
-__all__ = ["AT_ONCE", "PIPE_CLOSED", "code_after", "exit_on_error", "ignore_signals"]
+__all__ = [
+    "AT_ONCE",
+    "PIPE_CLOSED",
+    "code_after",
+    "end_workers",
+    "exit_on_error",
+    "ignore_signals",
+]
 
 _SIGNALS = {signal.SIGINT: ("Interrupted.", 130), signal.SIGTERM: ("Terminated.", 143)}
 _GRACE = 0.5  # seconds
@@ -35,6 +42,14 @@ def code_after(code: Any, error: OSError | None) -> Any:
         return PIPE_CLOSED
     terminal.warn(f"featx: standard output: {error.strerror or error}")
     return StorageError.exit_code
+
+
+def end_workers() -> None:
+    """Kill the processes of a comparison: they would wait for minutes for one that is gone."""
+    loky = sys.modules.get("joblib.externals.loky.reusable_executor")
+    for worker in list(getattr(getattr(loky, "_executor", None), "_processes", None) or ()):
+        with suppress(OSError):
+            os.kill(worker, signal.SIGKILL)
 
 
 def ignore_signals() -> None:
@@ -122,6 +137,7 @@ def _leaving_at_once(json: bool, resume: str) -> Iterator[None]:
                 if sys.stderr.isatty():
                     terminal.warn("\x1b[?25h")  # a progress bar hides the cursor
                 _say_by(number[0], resume, json)
+                end_workers()
                 os._exit(_SIGNALS[signal.Signals(number[0])][1])
 
     thread = threading.Thread(target=wait, name="featx-signals", daemon=True)

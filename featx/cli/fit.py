@@ -176,10 +176,9 @@ def print_looks(fitted: "FitResult", features: Path, sheet: Path | None, *, quie
         return
     model, cache = quoted(fitted.out), quoted(features)
     say("Worth a look:")
-    if sheet:
+    if sheet and (fitted.mistakes or fitted.training_mistakes):
         say(f"  the images that are wrong             {printable(sheet)}")
-    else:
-        say(f"  everything, as a page for a browser   featx report {model} -o report.html")
+    say(f"  everything, as a page for a browser   featx report {model} -o report.html")
     say(f"  wrong labels, doubles and odd images  featx audit {cache} -o audit.csv")
     say(f"  whether more images would help        featx curve {cache}")
 

@@ -148,7 +148,11 @@ Bits = Annotated[
 Seed = Annotated[
     int | None,
     typer.Option(
-        metavar="N", rich_help_panel=ADVANCED, help="Seed of the random number generator."
+        min=0,
+        max=2**32 - 1,
+        metavar="N",
+        rich_help_panel=ADVANCED,
+        help="Seed of the random number generator.",
     ),
 ]
 Augment = Annotated[
@@ -231,6 +235,7 @@ MetricName = Annotated[
 Folds = Annotated[
     int | None,
     typer.Option(
+        max=1000,
         metavar="N",
         rich_help_panel=TRAINING,
         help="Number of folds of the cross-validation over images.",
@@ -239,6 +244,7 @@ Folds = Annotated[
 Repeats = Annotated[
     int | None,
     typer.Option(
+        max=1000,
         metavar="N",
         rich_help_panel=TRAINING,
         help="Number of times the cross-validation is repeated, each time with new folds.",

@@ -1,4 +1,4 @@
-"""The log lines of TensorFlow and joblib stay off the terminal, unless an import fails."""
+"""What TensorFlow, joblib and matplotlib log stays off the terminal, unless an import fails."""
 
 import logging
 import os
@@ -18,6 +18,10 @@ def quiet_backend() -> None:
     # `crossval` says so itself.
     warnings.filterwarnings("ignore", ".*joblib will operate in serial mode", UserWarning)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # joblib's process that clears up after an interrupted run says what it clears up.
+    ignored = ["ignore:resource_tracker:UserWarning", os.environ.get("PYTHONWARNINGS", "")]
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, ignored))
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its list of fonts
     backend.during_import = _without_error_stream
 
 

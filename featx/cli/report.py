@@ -39,7 +39,7 @@ def report(
     ] = None,
     most: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Number of images at most in each list of images."),
+        typer.Option(min=1, metavar="N", help="Number of images at most in each list of images."),
     ] = None,
     overwrite: Overwrite = False,
     seed: Seed = None,

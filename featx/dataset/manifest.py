@@ -21,8 +21,14 @@ log = logging.getLogger("featx")
 _DELIMITERS = ",;\t"
 _NAMED = 5  # columns in a message
 _A_NAME = re.compile(r"\.\w{3,4}$")  # of a file
-#: The first columns of a file that `featx score` wrote.
-_SCORES = ["path", "status", "label", "confidence"]
+#: Columns of tables that featx writes, in which a text that a spreadsheet would take for a formula
+#: has an apostrophe before it: of `score`, of `audit` with its groups, and of `next`.
+_GUARDED = (
+    ["path", "status", "label", "confidence"],
+    ["path", "label", "split", "group"],
+    ["path", "label", "predicted", "confidence"],
+)
+_FORMULA = re.compile(r"'[=+\-@\t\r\n']")
 
 #: A row of a manifest: its line, and its values by the names of the columns.
 Row = tuple[int, dict[str, Any]]
@@ -117,7 +123,7 @@ def _table(file: Path, given: Mapping[str, str], delimiter: str = "") -> Iterato
             header = [name.strip() for name in next(reader, [])]
             roles = find_columns(header, given, printable(file))
             _tell(file, header, roles)
-            is_scores = header[: len(_SCORES)] == _SCORES
+            is_guarded = header[:4] in _GUARDED
             for fields in reader:
                 if not fields:
                     continue
@@ -129,11 +135,15 @@ def _table(file: Path, given: Mapping[str, str], delimiter: str = "") -> Iterato
                     )
                 row = dict(zip(header, fields, strict=False))
                 found = {role: row.get(name) for role, name in roles.items()}
-                if is_scores:  # texts that look like formulas have an apostrophe there
-                    found = {role: (value or "").removeprefix("'") for role, value in found.items()}
+                if is_guarded:
+                    found = {role: _unguarded(value or "") for role, value in found.items()}
                 yield reader.line_num, found
         except csv.Error as error:
             raise InputError(f"{printable(file)}, line {reader.line_num}: {error}.") from error
+
+
+def _unguarded(text: str) -> str:
+    return text[1:] if _FORMULA.match(text) else text
 
 
 def _delimiter(header: str) -> str:

@@ -1,9 +1,12 @@
 """Heads trained and tried on folds, on all cores, with the matrices made once and shared."""
 
+import contextlib
+import errno
 import logging
 import multiprocessing
 import os
 import pickle
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..cache.file import Cache
-from ..errors import FeatxError, InputError, printable
+from ..errors import FeatxError, InputError, StorageError, printable
 from ..metrics import Metric
 from ..network.activations import Activations
 from ..network.views import View, make_view
@@ -217,17 +220,39 @@ def cross_validate(
     # Networks use all cores by themselves, and TensorFlow is not loaded in every worker.
     light = [task for task in tasks if not task.head.keras]
     heavy = [task for task in tasks if task.head.keras]
-    if _has_semaphores():
-        with joblib.parallel_config("loky", inner_max_num_threads=1):
+    if not _has_semaphores():
+        log.warning("This system has no semaphores (see /dev/shm), so one process does all folds.")
+        heavy = list(tasks)
+    elif light:
+        with joblib.parallel_config("loky", inner_max_num_threads=1), _room_for_rows():
             workers = joblib.Parallel(
                 n_jobs=min(os.cpu_count() or 1, len(light)), return_as="generator_unordered"
             )
             collect(workers(in_time(light)))
-    else:
-        log.warning("This system has no semaphores (see /dev/shm), so one process does all folds.")
-        heavy = list(tasks)
     collect(joblib.Parallel(n_jobs=1, return_as="generator_unordered")(in_time(heavy)))
     return found
+
+
+@contextlib.contextmanager
+def _room_for_rows() -> Iterator[None]:
+    """Say what is wrong where the matrices that processes share find no room.
+
+    Raises
+    ------
+    StorageError
+        When the folder for them is full.
+    """
+    try:
+        yield
+    except pickle.PicklingError as error:
+        full = "|".join(map(str, (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)))
+        if not re.search(rf"Errno ({full})\b", str(error.__cause__)):
+            raise
+        raise StorageError(
+            "There is no room for the rows that the processes of a comparison share. Free space "
+            "in /dev/shm and in the folder for temporary files, or name another folder: "
+            "JOBLIB_TEMP_FOLDER=FOLDER."
+        ) from error
 
 
 def _has_semaphores() -> bool:

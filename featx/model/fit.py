@@ -311,7 +311,12 @@ def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _predictions(cache: Cache, images: np.ndarray, probabilities: np.ndarray) -> Predictions:
     catalog = cache.catalog
     return Predictions(
-        catalog.classes, catalog.root, catalog.paths[images], catalog.labels[images], probabilities
+        catalog.classes,
+        catalog.root,
+        catalog.paths[images],
+        cache.digests[images],
+        catalog.labels[images],
+        probabilities,
     )
 
 

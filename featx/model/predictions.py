@@ -28,6 +28,8 @@ class Predictions:
     root : Path
         What the paths are relative to.
     paths : ndarray of str, shape (n,)
+    digests : ndarray of str, shape (n,)
+        SHA-256 of each file that was predicted.
     y : ndarray of int, shape (n,)
         True labels, as indices into `classes`.
     probabilities : ndarray of float, shape (n, classes)
@@ -37,6 +39,7 @@ class Predictions:
     classes: tuple[str, ...]
     root: Path
     paths: np.ndarray
+    digests: np.ndarray
     y: np.ndarray
     probabilities: np.ndarray
 
@@ -69,9 +72,8 @@ class Predictions:
 
     def take(self, chosen: np.ndarray) -> "Predictions":
         """Return those of some images, by their positions."""
-        return Predictions(
-            self.classes, self.root, self.paths[chosen], self.y[chosen], self.probabilities[chosen]
-        )
+        columns = (self.paths, self.digests, self.y, self.probabilities)
+        return Predictions(self.classes, self.root, *(column[chosen] for column in columns))
 
     def mistakes(self, most: int | None = None) -> list[Mistake]:
         """Return the wrong predictions, the most confident first; at most so many."""

@@ -1,5 +1,6 @@
 """What the report says, section by section, as plain values for its template."""
 
+import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +19,13 @@ from .figures import as_svg
 from .plots import plot_curve, plot_leaderboard, plot_reliability
 
 __all__ = ["Shown", "board_part", "good_part", "headline", "more_part", "odd_part", "wrong_part"]
-__all__ += ["believe_part", "map_part"]
+__all__ += ["believe_part", "failed_part", "image_rows", "map_part", "odd_paths"]
 
 _LIMITS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 _MOST_MATRIX = 60  # classes
 _TOP = 3
+
+_TITLES = {"more": "Would more images help?", "odd": "What is odd about the images?"}
 
 Part = dict[str, Any]
 
@@ -39,11 +42,14 @@ class Shown:
         What the images of each part are called.
     evidence : dict of int to str
         Image → a data URI of where a classifier looked.
+    others : tuple of str
+        Paths of further images, which are in no part; they are numbered after those.
     """
 
     parts: list[Predictions]
     names: tuple[str, ...]
     evidence: Mapping[int, str] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))
@@ -59,6 +65,7 @@ class Shown:
             start + part.wrong[:most] for part, start in zip(self.parts, self.starts, strict=True)
         ]
         chosen.append(self.parts[0].least_certain[: _few(most)])
+        chosen.append(len(self) + np.arange(len(self.others)))
         return np.unique(np.concatenate(chosen))
 
     def card(self, part: int, at: int) -> dict[str, Any]:
@@ -90,9 +97,13 @@ class Shown:
         }
 
     @property
+    def paths(self) -> list[str]:
+        """Paths of all images, by their numbers."""
+        return [*(str(path) for part in self.parts for path in part.paths), *self.others]
+
+    @functools.cached_property
     def _numbers(self) -> dict[str, int]:
-        paths = (str(path) for part in self.parts for path in part.paths)
-        return {path: index for index, path in enumerate(paths)}
+        return {path: index for index, path in enumerate(self.paths)}
 
 
 def _few(most: int) -> int:
@@ -110,7 +121,7 @@ def headline(scores: Scores, what: str) -> str:
     )
 
 
-def good_part(shown: Shown, scores: Sequence[Scores]) -> Part:
+def good_part(shown: Shown, scores: Sequence[Scores], notes: Sequence[str]) -> Part:
     """Return how good the model is: sentences, a bar for each class, confusion matrices."""
     first, classes = scores[0], shown.parts[0].classes
     chance = math.log(len(classes))
@@ -118,6 +129,7 @@ def good_part(shown: Shown, scores: Sequence[Scores]) -> Part:
         f"Balanced accuracy, with every class counting equally, is {first.balanced_accuracy:.3f}; "
         f"macro F1 is {first.macro_f1:.3f}. The log loss is {first.log_loss:z.3f}, where 0 is best "
         f"and giving all classes the same probability has {chance:.3f}.",
+        *notes,
     ]
     totals = first.confusion.sum(axis=1)
     bars = []
@@ -224,8 +236,9 @@ def _board_row(entry: Mapping[str, Any], choice: Mapping[str, str]) -> Part:
     }
 
 
-def believe_part(some: Predictions, scores: Scores) -> Part:
+def believe_part(shown: Shown, scores: Scores) -> Part:
     """Return how far confidence can be believed, and what abstaining costs."""
+    some = shown.parts[0]
     right = some.predicted == some.y
     table = []
     for limit in _LIMITS:
@@ -262,13 +275,25 @@ def more_part(curve: CurveResult) -> Part:
     ]
     return {
         "id": "more",
-        "title": "Would more images help?",
+        "title": _TITLES["more"],
         "sentence": curve.sentence,
         "chart": as_svg(plot_curve(curve), "curve"),
         "alt": "; ".join(f"{row['images']} images: {row['accuracy']}" for row in rows),
         "rows": rows,
         "rule": f"{curve.head} on {curve.view}, {curve.rule}",
     }
+
+
+def failed_part(name: str, problem: str) -> Part:
+    """Return a section that could not be made, and why."""
+    return {"id": name, "title": _TITLES[name], "problem": problem}
+
+
+def odd_paths(found: AuditResult, most: int) -> set[str]:
+    """Return the paths of the images that `odd_part` shows."""
+    doubles = [path for group in found.duplicates for path in group.paths]
+    issues = [issue.path for issue in found.label_issues]
+    return {*issues[:most], *doubles[:most], *(one.path for one in found.odd[:most])}
 
 
 def odd_part(shown: Shown, found: AuditResult, most: int) -> Part:
@@ -307,8 +332,7 @@ def odd_part(shown: Shown, found: AuditResult, most: int) -> Part:
             f"kept on one side of every fold, and {found.score_before:.4f} without that."
         )
     words += " featx changes nothing: featx audit writes a list that you can edit."
-    title = "What is odd about the images?"
-    return {"id": "odd", "title": title, "words": words, "groups": groups}
+    return {"id": "odd", "title": _TITLES["odd"], "words": words, "groups": groups}
 
 
 def _double_note(number: int, group: Any, at: int) -> str:
@@ -372,5 +396,5 @@ def image_rows(shown: Shown) -> Iterable[Part]:
                 "part": number,
                 "true": int(part.y[at]),
                 "predicted": int(predicted[at]),
-                "confidence": round(float(confidence[at]), 4),
+                "confidence": round(float(confidence[at]), 9),
             }

@@ -10,8 +10,21 @@ from ..model.model import Model
 
 __all__ = ["made_part"]
 
+_TERMS = {
+    "seed": "Seed of the copies",
+    "decoding": "Version of the decoding rules",
+    "bits": "Bits of grey 16-bit images",
+    "mirror": "Mirrored images too",
+    "size": "Pixels a side",
+    "layers": "Layers that are pooled",
+    "weights": "SHA-256 of the weights",
+    "dtype": "Type of the features",
+}
 
-def made_part(model: Model, cache: Cache, path: str, out: Path) -> dict[str, Any]:
+
+def made_part(
+    model: Model, cache: Cache, path: str, given: str | None, out: Path
+) -> dict[str, Any]:
     """Return the last section of the report.
 
     Parameters
@@ -21,6 +34,8 @@ def made_part(model: Model, cache: Cache, path: str, out: Path) -> dict[str, Any
         That it was fitted on.
     path : str
         Where the model is; "" where that is not known.
+    given : str, optional
+        The cache as it was given.
     out : Path
         The page.
     """
@@ -43,8 +58,10 @@ def made_part(model: Model, cache: Cache, path: str, out: Path) -> dict[str, Any
         "id": "made",
         "title": "How was it made?",
         "terms": [(term, printable(words)) for term, words in terms],
-        "commands": _commands(model, cache, path or "model.featx", out),
+        "commands": _commands(model, cache, path or "model.featx", given, out),
         "limits": [
+            "The commands show the way, not all of it: a manifest, columns, weights of one's own, "
+            "class weights, classes that were left out and single settings are not in them.",
             "The scores hold for images like these: of these classes, taken with the same cameras "
             "at such places. The column novelty of featx score is near 1 for an image that is "
             "unlike all training images, and then no confidence means anything.",
@@ -59,7 +76,8 @@ def _rows(model: Model) -> str:
     return f"{model.report['train']['rows']} rows with their copies"
 
 
-def _commands(model: Model, cache: Cache, path: str, out: Path) -> list[str]:
+def _commands(model: Model, cache: Cache, path: str, given: str | None, out: Path) -> list[str]:
+    """Return the commands as far as they can be told from the model and the cache."""
     trunk, made = model.fingerprint.trunk, model.fingerprint
     extract = ["featx", "extract", str(cache.catalog.root), "-o", str(cache.path)]
     extract += ["--cut", trunk.cut, "--size", str(trunk.size), "--resize", trunk.resize]
@@ -70,14 +88,15 @@ def _commands(model: Model, cache: Cache, path: str, out: Path) -> list[str]:
     fit += ["--view", model.view.name, "--seed", str(model.settings.get("seed", 0))]
     lines = [extract, fit]
     if model.tail:
-        lines.append(["featx", "finetune", path, "-o", path])
-    lines.append(["featx", "report", path, "-o", str(out)])
+        lines[1][5] = "head.featx"
+        lines.append(["featx", "finetune", "head.featx", "-o", path])
+    lines.append(["featx", "report", path, "-o", str(out), *(["--cache", given] if given else [])])
     return [printable(shlex.join(line)) for line in lines]
 
 
 def _term(key: str) -> str:
-    """Return what a key of a fingerprint is called; the seed there is that of the copies."""
-    return "Seed of the copies" if key == "seed" else key.replace("_", " ").capitalize()
+    """Return what a key of a fingerprint is called."""
+    return _TERMS.get(key, key.replace("_", " ").capitalize())
 
 
 def _words(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import InputError, printable
-from ..storage import files, locks
+from ..storage import files
 
 __all__ = ["check_page", "render", "write_page"]
 
@@ -26,6 +26,8 @@ def check_page(out: str | os.PathLike[str], overwrite: bool) -> Path:
         When the name does not end in .html, or the file exists and may not be replaced.
     """
     path = Path(out)
+    if path.is_dir():
+        raise InputError(f"{printable(path)} is a folder. Expected the name of a .html file.")
     if path.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{printable(path)}: expected a name that ends in .html.")
     files.require_new(path, overwrite)
@@ -73,7 +75,7 @@ def render(template: str, data: Mapping[str, Any], **content: Any) -> str:
 
 
 def write_page(text: str, out: Path, *, overwrite: bool = False) -> None:
-    """Write a page atomically.
+    """Write a page atomically. The caller holds its path with `locks.lock_output`.
 
     Raises
     ------
@@ -82,6 +84,5 @@ def write_page(text: str, out: Path, *, overwrite: bool = False) -> None:
     StorageError
         When the file cannot be written.
     """
-    with locks.lock_output(out):
-        check_page(out, overwrite)
-        files.write_bytes(out, text.encode("utf-8"))
+    check_page(out, overwrite)
+    files.write_bytes(out, text.encode("utf-8"))

@@ -1,7 +1,7 @@
 """The images of a report: thumbnails of all, and where a classifier looked in some."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ from .content import Shown
 from .evidence import Evidence, find_evidence
 from .thumbnails import encode, read_thumbnails
 
-__all__ = ["Pictures", "draw_pictures"]
+__all__ = ["Pictures", "draw_pictures", "places_of"]
 
 #: Images at most → pixels a side, and quality of the WebP files.
 _SIDES = ((400, 176, 60), (1500, 128, 50), (5000, 80, 40))
@@ -48,7 +48,6 @@ def draw_pictures(
     model: Model,
     cache: Cache,
     shown: Shown,
-    places: np.ndarray,
     most: int,
     progress: Progress | None = None,
 ) -> Pictures:
@@ -61,13 +60,12 @@ def draw_pictures(
     model : Model
     cache : Cache
     shown : Shown
-    places : ndarray of int, shape (images,)
-        The index in the cache of each image of the page.
     most : int
         Images at most in each list.
     progress : callable, optional
         See `progress.Progress`.
     """
+    places = places_of(cache, shown.paths)
     count = len(places)
     side, quality = next((row[1:] for row in _SIDES if count <= row[0]), _SIDES[-1][1:])
     carded = shown.carded(most)
@@ -76,17 +74,25 @@ def draw_pictures(
         even = np.linspace(0, count - 1, max(_MOST - len(carded), 1)).astype(int)
         kept = np.unique(np.concatenate([carded, even]))
     paths = [cache.catalog.file(places[index]) for index in kept]
-    reads = read_thumbnails(paths, side, model.fingerprint.trunk.resize, progress=progress)
+    digests = cache.digests[places[kept]]
+    resize = model.fingerprint.trunk.resize
+    reads = read_thumbnails(paths, digests, side, resize, progress=progress)
     thumbnails, missing, pixels = [""] * count, 0, {}
     for index, image in zip(kept.tolist(), reads, strict=True):
         if image is None:
             missing += 1
             continue
         thumbnails[index] = base64.b64encode(encode(image, quality)).decode()
-        if index in carded:
+        if index in carded and index < len(shown):
             pixels[index] = image
     evidence, words = _evidence(model, cache, shown, places, pixels, quality)
     return Pictures(thumbnails, evidence, words, missing)
+
+
+def places_of(cache: Cache, paths: Sequence[str]) -> np.ndarray:
+    """Return the index in a cache of each image, int (n,)."""
+    at = {str(path): index for index, path in enumerate(cache.catalog.paths)}
+    return np.array([at[path] for path in paths], np.int64)
 
 
 def _evidence(

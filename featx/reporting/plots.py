@@ -21,7 +21,7 @@ __all__ = [
     "plot_tuning",
 ]
 
-_MOST_NAMED = 40  # classes whose names stand at the axes
+_MOST_NAMED = 80  # classes whose names stand at the axes
 _LONGEST = 18
 _MOST_COUNTED = 20  # classes whose counts stand in the cells
 _TIED, _OTHER = "#1a7f37", "#8c959f"
@@ -84,8 +84,15 @@ def _confusion(axes: Any, classes: Sequence[str], confusion: np.ndarray) -> None
         spine.set_visible(False)
     names = [_short(printable(name)) for name in classes]
     if len(classes) <= _MOST_NAMED:
-        axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 3 else 0)
-        axes.set_yticks(range(len(names)), names)
+        size = min(9.5, 9.5 * 28 / len(names))
+        axes.set_xticks(
+            range(len(names)), names, rotation=90 if len(names) > 3 else 0, fontsize=size
+        )
+        axes.set_yticks(range(len(names)), names, fontsize=size)
+    else:
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_ylabel("true, in the order of the class names")
     if len(classes) > _MOST_COUNTED:
         return
     for row, column in np.argwhere(confusion):
@@ -107,8 +114,8 @@ def _reliability(top: Any, bottom: Any, scores: Scores) -> None:
     top.plot([0, 1], [0, 1], color=_OTHER, linestyle=":", label="as confident as right")
     top.plot(confidence, [row["accuracy"] for row in rows], marker="o", color=_BLUE, label="model")
     top.set(ylabel="share that is right", xlim=(0, 1.02), ylim=(0, 1.05))
-    top.set_title(f"Calibration error {scores.calibration_error:.3f}", fontsize=9)
-    top.legend(loc="upper left", frameon=False)
+    top.set_title(f"Calibration error {scores.calibration_error:.3f}", fontsize=9, pad=22)
+    top.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0.2)
     top.grid(alpha=0.25)
     bottom.bar(confidence, [row["images"] for row in rows], width=0.06, color=_BLUE, alpha=0.6)
     bottom.set(xlabel="confidence", ylabel="images")

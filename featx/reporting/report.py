@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-import numpy as np
-
 from .. import backend
 from ..auditing.audit import audit
+from ..auditing.result import AuditResult
 from ..cache.file import Cache
 from ..errors import InputError, printable, require_one_of
 from ..heads.curve import curve
@@ -18,16 +17,16 @@ from ..heads.leaderboard import CompareResult
 from ..metrics import Scores, compute_scores
 from ..model.file import load
 from ..model.model import Model
-from ..model.predictions import Predictions
 from ..plain import plain
 from ..progress import Progress, ignore_progress
-from ..scoring.evaluate import evaluate
+from ..storage import locks
 from . import content
 from .content import Shown
 from .embedding import embed
 from .made import made_part
 from .page import check_page, render, write_page
-from .pictures import Pictures, draw_pictures
+from .pictures import Pictures, draw_pictures, places_of
+from .tried import try_model
 
 __all__ = [
     "PARTS",
@@ -148,40 +147,45 @@ def report(
     path = "" if isinstance(model, Model) else str(model)
     model = model if isinstance(model, Model) else load(model)
     told = progress or ignore_progress
-    with Cache.opened(_cache_of(model, settings.cache)) as cache:
-        parts, names = _predictions(model, cache)
-        scores = [compute_scores(some.y, some.probabilities) for some in parts]
-        shown = Shown(parts, names, {})
-        found = _Found(model, cache, shown, settings)
-        drawn = Pictures([""] * len(shown))
+    with (
+        locks.lock_output(out),
+        Cache.opened(_cache_of(model, settings.cache)) as cache,
+    ):
+        tried = try_model(model, cache)
+        scores = [compute_scores(some.y, some.probabilities) for some in tried.parts]
+        shown = Shown(tried.parts, tried.names)
+        found = _Found(model, cache, settings, told)
+        odd = found.odd_images(shown)
+        shown = replace(shown, others=odd.others)
+        drawn = Pictures([""] * len(shown.paths))
         if found.wants("images"):
             named = _named(told, "thumbnails")
-            drawn = draw_pictures(model, cache, shown, found.places, settings.most, named)
+            drawn = draw_pictures(model, cache, shown, settings.most, named)
             shown = replace(shown, evidence=drawn.evidence)
         sections = [
-            content.good_part(shown, scores),
+            content.good_part(shown, scores, tried.notes),
             content.wrong_part(shown, settings.most, drawn.words),
         ]
         board = model.report["leaderboard"]
         if board:
             sections.append(content.board_part(board))
-        sections.append(content.believe_part(parts[0], scores[0]))
-        sections += found.sections(told, shown)
-        sections.append(made_part(model, cache, path, out))
-    text = render(
-        "report.html",
-        {
-            "classes": [printable(name) for name in model.classes],
-            "images": list(content.image_rows(shown)),
-            "thumbnails": drawn.thumbnails,
-        },
-        title=f"featx: {model.head_name} on {model.view.name}",
-        headline=content.headline(scores[0], names[0]),
-        about=_about(model, scores),
-        classes=[printable(name) for name in model.classes],
-        contents=sections,
-    )
-    write_page(text, out, overwrite=settings.overwrite)
+        sections.append(content.believe_part(shown, scores[0]))
+        sections += [*found.curve(), *odd.sections(shown, settings.most), *found.map(shown)]
+        sections.append(made_part(model, cache, path, settings.cache, out))
+        text = render(
+            "report.html",
+            {
+                "classes": [printable(name) for name in model.classes],
+                "images": list(content.image_rows(shown)),
+                "thumbnails": drawn.thumbnails,
+            },
+            title=f"featx: {model.head_name} on {model.view.name}",
+            headline=content.headline(scores[0], tried.names[0]),
+            about=_about(model, scores),
+            classes=[printable(name) for name in model.classes],
+            contents=sections,
+        )
+        write_page(text, out, overwrite=settings.overwrite)
     return ReportResult(
         out=out,
         images=len(shown),
@@ -213,7 +217,8 @@ def report_leaderboard(
         about=f"{part['rule']}, in {board.seconds:.0f} s.",
         board=part,
     )
-    write_page(text, out, overwrite=overwrite)
+    with locks.lock_output(out):
+        write_page(text, out, overwrite=overwrite)
     return out
 
 
@@ -237,23 +242,6 @@ def _cache_of(model: Model, given: str | None) -> Path:
     return path
 
 
-def _predictions(model: Model, cache: Cache) -> tuple[list[Predictions], tuple[str, ...]]:
-    """Return the test images and the training images, each predicted by who did not know it."""
-    parts, names, problems = [], [], []
-    training = "training images, each predicted without it"
-    for split, name in ((None, "test images"), ("train", training)):
-        try:
-            found = evaluate(model, cache, split=split)
-        except InputError as error:  # no image is left, or the model has no such probabilities
-            problems.append(str(error))
-            continue
-        parts.append(found.predictions)
-        names.append(name)
-    if not parts:
-        raise InputError(f"{problems[0]} And of the training images: {problems[1]}")
-    return parts, tuple(names)
-
-
 def _about(model: Model, scores: Sequence[Scores]) -> str:
     tuned = f", fine-tuned from {model.tail.layers[0]} on" if model.tail else ""
     images = sum(one.images for one in scores)
@@ -264,47 +252,70 @@ def _about(model: Model, scores: Sequence[Scores]) -> str:
 
 
 @dataclass(frozen=True, eq=False)
+class _Odd:
+    """What the audit found: nothing where it was left out, or why it could not be made."""
+
+    found: AuditResult | None = None
+    problem: str = ""
+    others: tuple[str, ...] = ()
+
+    def sections(self, shown: Shown, most: int) -> list[content.Part]:
+        """Return the section, if there is one."""
+        if self.problem:
+            return [content.failed_part("odd", self.problem)]
+        return [content.odd_part(shown, self.found, most)] if self.found else []
+
+
+@dataclass(frozen=True, eq=False)
 class _Found:
     """What is computed for the page, part by part."""
 
     model: Model
     cache: Cache
-    shown: Shown
     settings: ReportSettings
+    told: Progress
 
     def wants(self, part: str) -> bool:
         """Tell whether a part is not left out."""
         return part not in self.settings.skip
 
-    @property
-    def places(self) -> np.ndarray:
-        """The index in the cache of each image of the page, int (n,)."""
-        at = {str(path): index for index, path in enumerate(self.cache.catalog.paths)}
-        return np.array([at[str(path)] for part in self.shown.parts for path in part.paths])
-
-    def sections(self, told: Progress, shown: Shown) -> list[content.Part]:
-        """Return the learning curve, the audit and the map, those that are wanted."""
-        model, cache, settings = self.model, self.cache, self.settings
-        found = []
-        if self.wants("curve") and not model.tail:
-            grown = curve(
-                cache,
-                head=model.head_name,
-                view=model.view.name,
-                seed=settings.seed,
-                progress=_named(told, "learning curve"),
-            )
-            found.append(content.more_part(grown))
-        if self.wants("audit"):
-            looked = audit(
-                cache,
-                seed=settings.seed,
+    def odd_images(self, shown: Shown) -> _Odd:
+        """Return what is odd, and the paths of images in it that the page is not about."""
+        if not self.wants("audit"):
+            return _Odd()
+        try:
+            found = audit(
+                self.cache,
+                seed=self.settings.seed,
                 pixels=self.wants("images"),
-                progress=_named(told, "reading images"),
-                folds_progress=_named(told, "odd images"),
+                progress=_named(self.told, "reading images"),
+                folds_progress=_named(self.told, "odd images"),
             )
-            found.append(content.odd_part(shown, looked, settings.most))
-        if self.wants("map"):
-            rows = cache.matrix("avg", images=self.places, copies=0).X
-            found.append(content.map_part(shown, *embed(rows, settings.seed)))
-        return found
+        except InputError as error:
+            return _Odd(problem=str(error))
+        paths = content.odd_paths(found, self.settings.most)
+        return _Odd(found, others=tuple(sorted(paths - set(shown.paths))))
+
+    def curve(self) -> list[content.Part]:
+        """Return the learning curve, unless it was left out; a tuned network has none."""
+        if not self.wants("curve") or self.model.tail:
+            return []
+        try:
+            grown = curve(
+                self.cache,
+                head=self.model.head_name,
+                view=self.model.view.name,
+                seed=self.settings.seed,
+                progress=_named(self.told, "learning curve"),
+            )
+        except InputError as error:
+            return [content.failed_part("more", str(error))]
+        return [content.more_part(grown)]
+
+    def map(self, shown: Shown) -> list[content.Part]:
+        """Return the map, unless it was left out."""
+        if not self.wants("map"):
+            return []
+        places = places_of(self.cache, shown.paths[: len(shown)])
+        rows = self.cache.matrix("avg", images=places, copies=0).X
+        return [content.map_part(shown, *embed(rows, self.settings.seed))]

@@ -101,13 +101,13 @@ def _draw_part(
     sheet: Image.Image, draw: ImageDraw.ImageDraw, some: Predictions, top: int, resize: str
 ) -> None:
     images = [some.root / path for path in some.paths]
-    for at, pixels in enumerate(read_thumbnails(images, _SIDE, resize)):
+    for at, pixels in enumerate(read_thumbnails(images, some.digests, _SIDE, resize)):
         row, column = divmod(at, _COLUMNS)
         x = _GAP + column * (_SIDE + _GAP)
         y = top + row * (_SIDE + 2 * _LINE + _GAP)
         if pixels is None:
             draw.rectangle((x, y, x + _SIDE, y + _SIDE), outline=_MISSING)
-            draw.text((x + 6, y + 6), *fitting_caption("the file is gone", _SIDE - 12))
+            draw.text((x + 6, y + 6), *fitting_caption("the file is gone, or another", _SIDE - 12))
         else:
             sheet.paste(Image.fromarray(pixels), (x, y))
         true, predicted = some.classes[some.y[at]], some.classes[some.predicted[at]]

@@ -19,18 +19,21 @@ _AHEAD = 64
 
 def read_thumbnails(
     files: Sequence[Path],
+    digests: Sequence[str] | np.ndarray,
     side: int,
     resize: str = "crop",
     *,
     progress: Progress | None = None,
 ) -> Iterator[np.ndarray | None]:
-    """Yield images in order, small; None for one that cannot be read any more.
+    """Yield images in order, small; None for one whose file is gone, damaged or another one now.
 
     They are decoded in a process of their own, with limits: see `images.sandbox`.
 
     Parameters
     ----------
     files : sequence of Path
+    digests : sequence of str
+        SHA-256 of each file as it was judged: no other picture is shown in its place.
     side : int
         Pixels a side.
     resize : {"crop", "squash"}
@@ -45,8 +48,8 @@ def read_thumbnails(
     told = progress or ignore_progress
     told(0, len(files))
     with contextlib.closing(Reader(Job(side, resize)).ahead(files, _AHEAD)) as reads:
-        for done, read in enumerate(reads, 1):
-            yield None if read.reason else read.pixels[0]
+        for done, (read, digest) in enumerate(zip(reads, digests, strict=True), 1):
+            yield None if read.reason or read.digest != digest else read.pixels[0]
             told(done, len(files))
 
 

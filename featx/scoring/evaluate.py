@@ -183,7 +183,14 @@ def evaluate(
     probabilities = model.predict_proba_rows(rows.X)
     paths = listed.paths[known[ok]]
     return _judged(
-        Predictions(model.classes, listed.root, paths, labels[ok], probabilities),
+        Predictions(
+            model.classes,
+            listed.root,
+            paths,
+            np.array(rows.digests, dtype=object)[ok],
+            labels[ok],
+            probabilities,
+        ),
         settings,
         begun,
         rule=rule,
@@ -233,6 +240,7 @@ def _evaluate_trained(
         model.classes,
         listed.root,
         listed.paths[known[there]],
+        digests[known[there]],
         listed.labels_for(model.classes, known[there]),
         probabilities,
     )

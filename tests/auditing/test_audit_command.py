@@ -85,3 +85,43 @@ def test_an_output_is_not_replaced(planted: Path, tmp_path: Path) -> None:
     assert "exists. Give another output, or add --overwrite" in refused.stderr
     run("audit", planted / "f.h5", "-o", out, "--overwrite", "--heads", "lda")
     assert out.read_text().startswith("path,label,split,group,issues,")
+
+
+def test_labels_that_look_like_formulas_come_back_as_they_were(tmp_path: Path) -> None:
+    """A manifest that nobody edited changes nothing."""
+    for hue, name in enumerate(("=1+1|cmd", "-rf", "'tis")):
+        for number in range(4):
+            write_image(tmp_path / "photos" / name / f"{number}.png", 10 * hue + number, hue)
+    cache, tiny = tmp_path / "f.h5", ["--weights", "random", "--size", 32]
+    run("extract", tmp_path / "photos", "-o", cache, *tiny)
+    audited, grouped = tmp_path / "a.csv", tmp_path / "g.csv"
+    run("audit", cache, "-o", audited, "--groups", grouped, "-q")
+    assert "'=1+1|cmd" in audited.read_text() and "''tis" in grouped.read_text()
+    for manifest in (audited, grouped):
+        run("extract", manifest, "-o", cache, *tiny)
+        with featx.Cache.open(cache) as opened:
+            assert opened.catalog.classes == ("'tis", "-rf", "=1+1|cmd")
+    run("fit", cache, "-o", tmp_path / "m.featx", "--head", "lda")
+    unlabelled = tmp_path / "inbox"
+    unlabelled.mkdir()
+    write_image(unlabelled / "=new.png", 99, 0)
+    run("next", tmp_path / "m.featx", unlabelled, "-o", tmp_path / "n.csv", "-q")
+    text = (tmp_path / "n.csv").read_text()
+    (tmp_path / "n.csv").write_text(text.replace("new.png,,", "new.png,'-rf,"))
+    run("extract", tmp_path / "n.csv", "-o", tmp_path / "n.h5", *tiny)
+    with featx.Cache.open(tmp_path / "n.h5") as opened:
+        assert opened.catalog.classes == ("-rf",)
+
+
+def test_nothing_is_said_of_labels_that_nothing_can_tell(tmp_path: Path) -> None:
+    """Noise without classes: no head is better than one that ignores the images."""
+    for number in range(16):
+        name = f"{'ab'[number % 2]}/{number}.png"
+        write_image(tmp_path / "photos" / name, number, 0)
+    run(
+        "extract", tmp_path / "photos", "-o", tmp_path / "f.h5", "--weights", "random", "--size", 32
+    )
+    told = run("audit", tmp_path / "f.h5", "-o", tmp_path / "a.csv")
+    assert "Labels are not judged" in told.stderr
+    assert "probably wrong" not in told.stdout or "No label is probably wrong" in told.stdout
+    assert "suggested_label" in (tmp_path / "a.csv").read_text().splitlines()[0]

@@ -183,3 +183,21 @@ def test_bugs_are_exit_code_1_with_a_traceback(
     run("extract", photos, "-o", tmp_path / "f.h5", *TINY)
     result = run("info", tmp_path / "f.h5", code=1)
     assert "ZeroDivisionError" in result.stderr and "This is a bug in featx" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "m.featx", "--seed", "-1"),
+        ("audit", "f.h5", "--seed", "4294967296"),
+        ("audit", "f.h5", "--folds", "99999999999999999999"),
+        ("curve", "f.h5", "--seed", "-1"),
+        ("curve", "f.h5", "--repeats", "1000000000"),
+        ("compare", "f.h5", "--seed", "4294967296"),
+        ("fit", "f.h5", "--seed", "-1"),
+        ("evaluate", "m.featx", "f.h5", "--mistakes", "-1"),
+        ("next", "m.featx", "f.h5", "--seed", "-1"),
+    ],
+)
+def test_numbers_out_of_range_are_wrong_usage(words: tuple[str, ...]) -> None:
+    assert "Invalid value" in run(*words, code=2).stderr

@@ -17,6 +17,7 @@ from featx.model.predictions import Predictions
 from featx.reporting.figures import as_svg, write_figure
 from featx.reporting.plots import plot_confusion, plot_leaderboard, plot_tuning
 from featx.reporting.sheet import draw_sheet
+from featx.storage import files
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,13 @@ def test_commands_draw_plots_and_sheets(made: Path, tmp_path: Path) -> None:
     assert ran.exit_code == 2 and "exists" in ran.stderr
     ran = CliRunner().invoke(app.app, ["fit", *calls["fit"], "--overwrite", "-q"])
     assert ran.exit_code == 0 and len((tmp_path / "fit.png").read_bytes()) == len(before)
+
+
+def test_one_file_cannot_be_both(made: Path, tmp_path: Path) -> None:
+    words = ["evaluate", str(made / "lda.featx"), str(made / "f.h5")]
+    both = ["--sheet", str(tmp_path / "e.png"), "--plot", str(tmp_path / "x" / ".." / "e.png")]
+    ran = CliRunner().invoke(app.app, [*words, *both])
+    assert ran.exit_code == 2 and "Give two files" in ran.stderr and not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -110,12 +118,17 @@ def test_many_classes_and_titles_fit_their_figures() -> None:
     assert box.x0 >= 0 and box.x1 <= figure.bbox.width
 
 
+def digest_of(path: Path) -> str:
+    return files.file_digest(path) if path.exists() else "0" * 64
+
+
 def test_a_sheet_shows_the_images_that_are_wrong(made: Path, tmp_path: Path) -> None:
     paths = np.array(["blue/0.png", "red/0.png", "gone/0.png"], object)
     some = Predictions(
         ("blue", "red"),
         made / "photos",
         paths,
+        np.array([digest_of(made / "photos" / path) for path in paths], object),
         np.array([0, 1, 1]),
         np.array([[0.2, 0.8], [0.3, 0.7], [0.9, 0.1]]),
     )

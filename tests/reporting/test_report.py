@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from generated import tiny_models
+from generated import TINY, class_folders, tiny_models, write_image
 from typer.testing import CliRunner
 
 import featx
@@ -62,7 +62,7 @@ def test_all_sections_and_nothing_from_elsewhere(made: Path, tmp_path: Path) -> 
     model = featx.load(made / "logreg.featx")
     assert model.digest in text and model.fingerprint.trunk.weights in text
     right = sum(i["part"] == 0 and i["true"] == i["predicted"] for i in data["images"])
-    assert f"Right on {right} of 6 test images" in text
+    assert f"Right on {right} of 6 held-out images" in text
 
 
 def test_what_is_skipped_and_the_leaderboard(made: Path, tmp_path: Path) -> None:
@@ -109,15 +109,16 @@ def test_what_is_refused(made: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="exists"):
         featx.report(model, out)
     assert out.read_text() == "mine"
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        featx.report(model, tmp_path / "folder.html", overwrite=True)
     other = tiny_models(tmp_path / "other", 3)
     for at, path in enumerate(sorted((other / "photos").rglob("*.png"))):
         path.write_bytes(path.read_bytes() + bytes([at]))
     featx.extract(other / "photos", other / "g.h5", weights="random", size=32)
-    # Not one image of the training is in it, but the labels are known: all are for the test.
-    done = featx.report(
-        model, tmp_path / "o.html", cache=str(other / "g.h5"), skip=("curve", "map")
-    )
-    assert done.images == 9
+    with pytest.raises(InputError, match=r"has none of the 21 images .* --cache features\.h5"):
+        featx.report(model, tmp_path / "o.html", cache=str(other / "g.h5"))
+    assert not (tmp_path / "o.html").exists()
 
 
 def test_the_command(made: Path, tmp_path: Path) -> None:
@@ -139,3 +140,48 @@ def test_a_leaderboard_alone(made: Path, tmp_path: Path) -> None:
     assert "lda" in text and "dummy" in text and "5-fold cross-validation" in text
     ran = CliRunner().invoke(app.app, [*words, "--report", str(out)])
     assert ran.exit_code == 2 and "exists" in ran.stderr
+
+
+def test_what_is_not_in_the_numbers_is_said(tmp_path: Path) -> None:
+    rows = ["path,label,split"]
+    for hue, label in enumerate(("blue", "green", "red")):
+        for number in range(10):
+            write_image(tmp_path / label / f"{number}.png", 1000 * hue + number, 2 - hue)
+            split = {8: "val", 9: "test"}.get(number, "train")
+            rows.append(f"{label}/{number}.png,{label},{split}")
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    featx.extract(tmp_path / "list.csv", tmp_path / "f.h5", **TINY)
+    featx.fit(tmp_path / "f.h5", tmp_path / "m.featx", head="logreg", view="avg")
+    changed = [row.replace("red/0.png,red", "red/0.png,blue") for row in rows]
+    changed = [row.replace("red/9.png,red", "red/9.png,pink") for row in changed]
+    (tmp_path / "list.csv").write_text("\n".join(changed))
+    featx.extract(tmp_path / "list.csv", tmp_path / "f.h5", **TINY)
+    done = featx.report(tmp_path / "m.featx", tmp_path / "r.html", skip=("curve", "map"))
+    text = done.out.read_text()
+    assert "classes that the model does not know: pink (1)" in text
+    assert "3 images of the val split, by which the head was chosen" in text
+    assert "1 training images have another label now" in text
+    # What the audit names is shown, also images that the report is not about.
+    assert "not shown" not in text
+    assert len(data_of(done.out)["thumbnails"]) >= len(data_of(done.out)["images"]) == 26
+
+
+def test_another_picture_is_not_shown_in_its_place(made: Path, tmp_path: Path) -> None:
+    path = made / "photos" / "red" / "2.png"
+    kept = path.read_bytes()
+    shutil.copy(made / "photos" / "blue" / "2.png", path)
+    try:
+        skip = ("curve", "audit", "map")
+        done = featx.report(made / "logreg.featx", tmp_path / "r.html", skip=skip)
+    finally:
+        path.write_bytes(kept)
+    assert done.missing == 1
+
+
+def test_a_network_head_and_a_part_that_cannot_be_made(tmp_path: Path) -> None:
+    class_folders(tmp_path / "photos", 4)
+    featx.extract(tmp_path / "photos", tmp_path / "f.h5", **TINY)
+    featx.fit(tmp_path / "f.h5", tmp_path / "m.featx", head="softmax", options={"epochs": 1})
+    done = featx.report(tmp_path / "m.featx", tmp_path / "r.html", skip=("audit", "map"))
+    text = done.out.read_text()
+    assert done.images == 3 and "held-out images" in text and "Would more images help?" in text

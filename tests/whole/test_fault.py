@@ -405,3 +405,54 @@ def test_only_what_changed_goes_through_the_network(tmp_path: Path, report: Repo
     assert (renamed["forward"], renamed["reused"]) == (0, count)
     report(f"{count} images, 1 % changed, 1 % added, 1 % removed: {changed['forward']} through "
            f"the network; all renamed: 0, in {time.monotonic() - begun:.1f} s")  # fmt: skip
+
+
+def in_session(leader: int) -> dict[int, str]:
+    """Return the processes of a session: number → command line."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if entry.name.isdigit() and int(fields[3]) == leader and fields[0] != "Z":
+                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
+        except (OSError, IndexError):
+            continue
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+@pytest.mark.parametrize("command", ["compare", "curve"])
+def test_no_process_outlives_an_interrupted_comparison(root: Path, command: str) -> None:
+    words = [sys.executable, "-m", "featx", command, str(root / "whole.h5"), "-q"]
+    words += ["--heads", "all"] if command == "compare" else ["--head", "random-forest"]
+    run = subprocess.Popen(
+        [*words, "--repeats", "50"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 60
+    while not any("loky" in words for words in in_session(run.pid).values()):
+        assert time.monotonic() < deadline and run.poll() is None, run.communicate()
+        time.sleep(0.05)
+    time.sleep(1)
+    run.send_signal(signal.SIGINT)
+    _, told = run.communicate(timeout=20)  # until the last process has closed its pipes
+    assert run.returncode == 130 and told.decode().strip() == "featx: Interrupted."
+    deadline = time.monotonic() + 5
+    while in_session(run.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert in_session(run.pid) == {}
+
+
+def test_a_full_folder_for_temporary_files(tmp_path: Path) -> None:
+    """The rows that processes share find no room: exit 6 with what to do, and no output."""
+    out, cache = tmp_path / "board.csv", tmp_path / "f.h5"
+    class_folders(tmp_path / "photos", 24)
+    done("extract", tmp_path / "photos", "-o", cache, *SMALL[:4])
+    words = f"ulimit -f 2; exec {sys.executable} -m featx compare {cache} -o {out} -q"
+    environment = {**os.environ, "JOBLIB_TEMP_FOLDER": str(tmp_path)}
+    ran = subprocess.run(["bash", "-c", words], capture_output=True, text=True, env=environment)
+    assert ran.returncode == 6, ran.stderr
+    assert "JOBLIB_TEMP_FOLDER=FOLDER" in ran.stderr and not out.exists()

@@ -11,12 +11,13 @@ const make = (tag, text, name) => {
 const percent = (share) => (100 * share).toFixed(1) + " %";
 const said = (i) => {
   const image = data.images[i];
+  if (!image) return "";  // shown, but the report is not about it
   return data.classes[image.true] + (image.predicted === image.true ? ", predicted right" :
     ", predicted " + data.classes[image.predicted]);
 };
 
 const picture = (i) => {
-  if (!data.thumbnails[i]) return make("span", "the file cannot be read", "gone");
+  if (!data.thumbnails[i]) return make("span", "the file is gone, or another", "gone");
   const image = make("img");
   image.loading = "lazy"; image.decoding = "async";
   image.src = source(i); image.alt = said(i);
