@@ -18,8 +18,8 @@ PAGE = (1000, 5000)
 #: What is shown of it: how good the model is, and what it gets wrong.
 PARTS = ((0, 1250), (1820, 2420))
 BROWSER = (
-    "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+    "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 
 
