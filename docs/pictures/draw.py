@@ -19,7 +19,8 @@ PAGE = (1000, 5000)
 PARTS = ((0, 1250), (1820, 2420))
 BROWSER = (
     "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-    "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
 )  # fmt: skip
 
 
