@@ -1,5 +1,6 @@
 """Which images of a cache a person should look at: no network is run."""
 
+import contextlib
 import logging
 import os
 import time
@@ -109,7 +110,9 @@ def audit(
     written = _outputs(out, groups, settings)
     if settings.folds < 2:
         raise InputError(f"The number of folds is {settings.folds}. Expected 2 or more.")
-    with Cache.opened(features) as cache:
+    with contextlib.ExitStack() as held, Cache.opened(features) as cache:
+        for output in written.values():  # before the work, so that one not writable shows
+            held.enter_context(locks.lock_output(output))
         catalog = cache.catalog
         images = np.flatnonzero(cache.labels != NO_LABEL)
         if not len(images):
@@ -168,9 +171,8 @@ def _outputs(
 
 
 def _write(path: Path, content: bytes, settings: AuditSettings) -> None:
-    with locks.lock_output(path):
-        files.require_new(path, settings.overwrite)  # another run may have written it meanwhile
-        files.write_bytes(path, content)
+    files.require_new(path, settings.overwrite)  # another run may have written it meanwhile
+    files.write_bytes(path, content)
 
 
 # Looking ------------------------------------------------------------------------------------

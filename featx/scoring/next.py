@@ -180,7 +180,7 @@ def choose_next(
     known = {row.tobytes().hex() for row in model.training["digests"]}
     found = Candidates.none(len(model.classes))
     trained_on, skipped = 0, []
-    with open_rows(model, source) as opened:
+    with locks.lock_output(out), open_rows(model, source) as opened:
         listed, root = len(opened.catalog), opened.catalog.root
         images = np.flatnonzero(opened.catalog.labels == NO_LABEL)
         if not len(images):
@@ -194,14 +194,13 @@ def choose_next(
             found = found.joined(_candidates(model, block)).most_uncertain(settings.n)
             trained_on += block.reasons.count(KNOWN)
             skipped += _skipped(block)
-    if not len(found):
-        raise InputError(
-            f"No image is left to choose: of {len(images)} without a label, the model was trained "
-            f"on {trained_on}, and {len(skipped)} cannot be used. Give other images."
-        )
-    found = choose(found, settings.n, settings.seed)
-    chosen, outside = _chosen(found, model.classes, root, out)
-    with locks.lock_output(out):
+        if not len(found):
+            raise InputError(
+                f"No image is left to choose: of {len(images)} without a label, the model was "
+                f"trained on {trained_on}, and {len(skipped)} cannot be used. Give other images."
+            )
+        found = choose(found, settings.n, settings.seed)
+        chosen, outside = _chosen(found, model.classes, root, out)
         files.require_new(out, settings.overwrite)
         files.write_bytes(out, _manifest(chosen))
     return NextResult(

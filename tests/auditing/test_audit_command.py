@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,12 @@ def test_nothing_is_said_of_labels_that_nothing_can_tell(tmp_path: Path) -> None
     assert "Labels are not judged" in told.stderr
     assert "probably wrong" not in told.stdout or "No label is probably wrong" in told.stdout
     assert "suggested_label" in (tmp_path / "a.csv").read_text().splitlines()[0]
+
+
+def test_an_output_that_cannot_be_written_shows_before_the_work(
+    planted: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    begun = time.monotonic()
+    told = run("audit", planted / "f.h5", "-o", tmp_path / "file" / "a.csv", code=6)
+    assert "a folder is needed there" in told.stderr and time.monotonic() - begun < 0.5
