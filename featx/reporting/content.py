@@ -1,9 +1,7 @@
 """What the report says, section by section, as plain values for its template."""
 
-import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,101 +12,30 @@ from ..errors import printable
 from ..heads.curve import CurveResult
 from ..heads.leaderboard import PREFERENCES
 from ..metrics import Scores, share_interval
-from ..model.predictions import Predictions
 from .figures import as_svg
 from .plots import plot_curve, plot_leaderboard, plot_reliability
+from .shown import Shown, few_of, share_words
 
-__all__ = ["Shown", "board_part", "good_part", "headline", "more_part", "odd_part", "wrong_part"]
-__all__ += ["believe_part", "failed_part", "image_rows", "map_part", "odd_paths"]
+__all__ = [
+    "believe_part",
+    "board_part",
+    "failed_part",
+    "good_part",
+    "headline",
+    "image_rows",
+    "map_part",
+    "more_part",
+    "odd_part",
+    "odd_paths",
+    "wrong_part",
+]
 
 _LIMITS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 _MOST_MATRIX = 60  # classes
-_TOP = 3
 
 _TITLES = {"more": "Would more images help?", "odd": "What is odd about the images?"}
 
 Part = dict[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """The images of a page, and what stands beside some of them.
-
-    Attributes
-    ----------
-    parts : list of Predictions
-        The test images and the training images, whichever there are; images are numbered through.
-    names : tuple of str
-        What the images of each part are called.
-    evidence : dict of int to str
-        Image → a data URI of where a classifier looked.
-    others : tuple of str
-        Paths of further images, which are in no part; they are numbered after those.
-    """
-
-    parts: list[Predictions]
-    names: tuple[str, ...]
-    evidence: Mapping[int, str] = field(default_factory=dict)
-    others: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return sum(map(len, self.parts))
-
-    @property
-    def starts(self) -> list[int]:
-        """The number of the first image of each part."""
-        return [0, *np.cumsum([len(part) for part in self.parts])[:-1].tolist()]
-
-    def carded(self, most: int) -> np.ndarray:
-        """Return the images that `wrong_part` shows, by their numbers."""
-        chosen = [
-            start + part.wrong[:most] for part, start in zip(self.parts, self.starts, strict=True)
-        ]
-        chosen.append(self.parts[0].least_certain[: _few(most)])
-        chosen.append(len(self) + np.arange(len(self.others)))
-        return np.unique(np.concatenate(chosen))
-
-    def card(self, part: int, at: int) -> dict[str, Any]:
-        """Return a card of an image by its place in a part."""
-        some, index = self.parts[part], self.starts[part] + at
-        probabilities = some.probabilities[at]
-        order = np.argsort(-probabilities, kind="stable")[:_TOP]
-        true, predicted = (printable(some.classes[c]) for c in (some.y[at], some.predicted[at]))
-        return {
-            "index": index,
-            "path": printable(some.paths[at]),
-            "true": true,
-            "predicted": predicted,
-            "alt": f"{true}, predicted {predicted}",
-            "probabilities": [
-                (printable(some.classes[c]), f"{probabilities[c]:.2f}") for c in order.tolist()
-            ],
-            "evidence": self.evidence.get(index),
-            "note": "",
-        }
-
-    def by_path(self, path: str, note: str) -> dict[str, Any]:
-        """Return a card of an image by its path, with a note; it may be none of the page's."""
-        index = self._numbers.get(path)
-        shown = printable(path)
-        return {
-            **{"index": index, "path": shown, "note": note, "alt": shown},
-            **{"true": "", "predicted": "", "probabilities": [], "evidence": None},
-        }
-
-    @property
-    def paths(self) -> list[str]:
-        """Paths of all images, by their numbers."""
-        return [*(str(path) for part in self.parts for path in part.paths), *self.others]
-
-    @functools.cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {path: index for index, path in enumerate(self.paths)}
-
-
-def _few(most: int) -> int:
-    """Return how many of the least certain images are shown."""
-    return max(most // 2, 1)
 
 
 def headline(scores: Scores, what: str) -> str:
@@ -176,7 +103,7 @@ def wrong_part(shown: Shown, most: int, evidence: str) -> Part:
         cards = [shown.card(number, at) for at in wrong[:most].tolist()]
         title = f"Most confident mistakes: {shown.names[number]}"
         groups.append({"title": title, "words": words, "images": cards})
-    least = shown.parts[0].least_certain[: _few(most)]
+    least = shown.parts[0].least_certain[: few_of(most)]
     cards = [shown.card(0, at) for at in least.tolist()]
     words = "The two most probable classes are closest here, right or wrong."
     groups.append({"title": f"Least certain: {shown.names[0]}", "words": words, "images": cards})
@@ -302,8 +229,8 @@ def odd_part(shown: Shown, found: AuditResult, most: int) -> Part:
         shown.by_path(
             issue.path,
             f"labelled {printable(issue.label)}, looks like {printable(issue.suggested)} "
-            f"({issue.suggested_probability:.2f}); {issue.neighbours_agree:.0%} of the nearest "
-            "images agree with the label",
+            f"({share_words(issue.suggested_probability)}); {issue.neighbours_agree:.0%} of the "
+            "nearest images agree with the label",
         )
         for issue in found.label_issues
     ]

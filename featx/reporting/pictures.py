@@ -11,8 +11,8 @@ from ..cache.file import Cache
 from ..dataset import splits
 from ..model.model import Model
 from ..progress import Progress
-from .content import Shown
 from .evidence import Evidence, find_evidence
+from .shown import Shown
 from .thumbnails import encode, read_thumbnails
 
 __all__ = ["Pictures", "draw_pictures", "places_of"]

@@ -21,11 +21,11 @@ from ..plain import plain
 from ..progress import Progress, ignore_progress
 from ..storage import locks
 from . import content
-from .content import Shown
 from .embedding import embed
 from .made import made_part
 from .page import check_page, render, write_page
 from .pictures import Pictures, draw_pictures, places_of
+from .shown import Shown
 from .tried import try_model
 
 __all__ = [

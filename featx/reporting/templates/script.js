@@ -44,7 +44,8 @@ const show = (title, chosen) => {
     caption.append(path, make("br"), make("span", data.classes[image.true], "true"));
     if (image.predicted !== image.true)
       caption.append(" → ", make("span", data.classes[image.predicted], "said"));
-    caption.append(" " + image.confidence.toFixed(2));
+    // Rounded down: no confidence is 1.
+    caption.append(" " + (Math.floor(1000 * image.confidence) / 1000).toFixed(3));
     card.append(pair, caption); item.append(card);
     return item;
   }));
