@@ -124,7 +124,7 @@ def fit(
             write_json(fitted.as_dict(), "fit")
             return
         print_fitted(fitted)
-        print_looks(fitted, features, sheet, quiet=quiet)
+        _print_looks(fitted, features, sheet, quiet=quiet)
         print_next(f"featx score {quoted(fitted.out)} FOLDER -o scores.csv", quiet=quiet)
 
 
@@ -170,7 +170,7 @@ def _print_wrong(fitted: "FitResult") -> None:
     say()
 
 
-def print_looks(fitted: "FitResult", features: Path, sheet: Path | None, *, quiet: bool) -> None:
+def _print_looks(fitted: "FitResult", features: Path, sheet: Path | None, *, quiet: bool) -> None:
     """Name what is worth a look, and the commands that show it."""
     if quiet:
         return
