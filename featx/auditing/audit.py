@@ -18,7 +18,7 @@ from ..errors import InputError, printable
 from ..progress import Progress
 from ..storage import files, locks
 from . import duplicates, labels, odd, table
-from .folded import MANY, OutOfFold, few_units, make_folds, out_of_fold, score_of, with_groups
+from .folded import MANY, OutOfFold, few_units, make_folds, out_of_fold, score_of
 from .neighbours import NOBODY, Neighbours, nearest, nearest_apart
 from .pixels import Pixels, read_pixels
 from .result import AuditResult
@@ -278,7 +278,7 @@ class _Examined:
         together[images] = [str(unit) for unit in looked.units.tolist()]
         folds = make_folds(ours, looked.units[kept], settings.folds, settings.seed)
         folded = out_of_fold(
-            with_groups(view, together), chosen, folds, settings.heads, settings.seed, progress
+            view.with_groups(together), chosen, folds, settings.heads, settings.seed, progress
         )
         if folded.is_chance:
             log.warning("Labels are not judged: no head can be told from one that ignores images.")

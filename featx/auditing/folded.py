@@ -1,6 +1,5 @@
 """Probabilities of images by heads that were not trained on them, nor on their doubles."""
 
-import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,13 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..cache.file import Cache
-from ..cache.rows import CacheRows
 from ..heads.crossval import Fold
 from ..heads.leaderboard import CompareResult, rank
 from ..heads.settings import CompareSettings
 from ..progress import Progress
 
-__all__ = ["MANY", "OutOfFold", "few_units", "make_folds", "out_of_fold", "score_of", "with_groups"]
+__all__ = ["MANY", "OutOfFold", "few_units", "make_folds", "out_of_fold", "score_of"]
 
 log = logging.getLogger("featx")
 
@@ -46,14 +44,6 @@ class OutOfFold:
     def is_chance(self) -> bool:
         """Whether no head can be told from one that ignores the images."""
         return any(entry.tied and entry.head == "dummy" for entry in self.board.entries)
-
-
-def with_groups(cache: Cache, groups: np.ndarray) -> Cache:
-    """Return a view of the same file in which the images have other groups."""
-    view = copy.copy(cache)
-    rows = CacheRows(replace(cache.catalog, groups=groups), cache.digests, cache.sizes)
-    vars(view)["_images"] = rows
-    return view
 
 
 def few_units(y: np.ndarray, units: np.ndarray) -> list[int]:

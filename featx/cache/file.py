@@ -21,6 +21,7 @@ import copy
 import functools
 import os
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,12 @@ class Cache:
         view.labels = np.array([*index, NO_LABEL], np.int32)[self.labels]
         return view
 
+    def with_groups(self, groups: np.ndarray) -> "Cache":
+        """Return a view of the same file in which the images have other groups."""
+        view = copy.copy(self)
+        vars(view)["_images"] = replace(self._images, catalog=replace(self.catalog, groups=groups))
+        return view
+
     def _check_shapes(self) -> None:
         columns = (self._file[f"images/{name}"] for name in IMAGE_COLUMNS)
         shapes = {column.shape for column in columns}
@@ -157,9 +164,8 @@ class Cache:
         pools = (rows, *self.fingerprint.pools_shape)
         if self.pools is not None and (self.pools.shape != pools or self.pools.dtype != "float16"):
             raise ValueError(f"pools have the shape {self.pools.shape}, expected {pools}")
-        labels, classes = self.labels, len(self._classes)
-        if len(labels) and not -1 <= labels.min() <= labels.max() < classes:
-            raise ValueError(f"a label is outside the {classes} classes")
+        if len(self) and not -1 <= self.labels.min() <= self.labels.max() < len(self._classes):
+            raise ValueError(f"a label is outside the {len(self._classes)} classes")
 
     def rows(self, start: int, stop: int) -> CacheRows:
         """Return what images `start` to `stop` are; only these are read.

@@ -94,8 +94,8 @@ def compare(
     """
     with exit_on_error(json, quiet=quiet):
         from ..heads.compare import compare as run
-        from ..heads.compare import write_leaderboard
         from ..heads.settings import CompareSettings
+        from ..heads.written import write_result
         from ..reporting.page import check_page
         from ..reporting.report import report_leaderboard
         from ..storage.files import require_new
@@ -115,7 +115,7 @@ def compare(
         with Meter("Comparing heads", "folds", quiet=quiet) as progress:
             board = run(features, settings, progress=progress)
         if out:
-            write_leaderboard(board, out, overwrite=overwrite)
+            write_result(board, out, overwrite=overwrite)
         draw_leaderboard(board, plot, overwrite)
         if report:
             report_leaderboard(board, report, overwrite=overwrite)

@@ -14,7 +14,9 @@ from .options import (
     TRAINING,
     Features,
     Folds,
+    Head,
     Json,
+    MetricName,
     MinPerClass,
     Overwrite,
     Plot,
@@ -34,14 +36,7 @@ __all__ = ["curve", "print_curve"]
 
 def curve(
     features: Features = Path("features.h5"),
-    head: Annotated[
-        str,
-        typer.Option(
-            metavar="HEAD",
-            help="The head to train: best (heads are compared first), or one of "
-            "{heads.registry.HEADS}.",
-        ),
-    ] = "best",
+    head: Head = "best",
     view: Annotated[
         str | None,
         typer.Option(
@@ -66,13 +61,7 @@ def curve(
         ),
     ] = None,
     overwrite: Overwrite = False,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            metavar="METRIC",
-            help="Metric by which the head and its settings are chosen: one of {metrics.METRICS}.",
-        ),
-    ] = None,
+    metric: MetricName = None,
     draws: Annotated[
         int | None,
         typer.Option(
@@ -97,8 +86,9 @@ def curve(
     images where that can be told. A test split is never touched.
     """
     with exit_on_error(json, quiet=quiet):
-        from ..heads.curve import CurveSettings, write_curve
+        from ..heads.curve import CurveSettings
         from ..heads.curve import curve as run
+        from ..heads.written import write_result
         from ..storage.files import require_new
 
         settings = settings_from(CurveSettings, locals(), sizes=_sizes(sizes))
@@ -108,7 +98,7 @@ def curve(
         with Meter("Training", "folds", quiet=quiet) as progress:
             found = run(features, settings, progress=progress)
         if out:
-            write_curve(found, out, overwrite=overwrite)
+            write_result(found, out, overwrite=overwrite)
         draw_curve(found, plot, overwrite)
         if json:
             write_json(found.as_dict(), "curve")

@@ -18,8 +18,8 @@ __all__ = ["check_drawings", "draw_curve", "draw_leaderboard", "draw_predictions
 
 def check_drawings(sheet: Path | None, plot: Path | None, overwrite: bool) -> None:
     """Refuse names that cannot be written, before the work begins."""
+    from ..images.sheets import check_sheet
     from ..reporting.figures import check_out
-    from ..reporting.sheet import check_sheet
 
     if sheet:
         check_sheet(sheet, overwrite)

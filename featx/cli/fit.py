@@ -17,6 +17,7 @@ from .options import (
     ClassWeight,
     Features,
     Folds,
+    Head,
     Heads,
     Json,
     MetricName,
@@ -49,14 +50,7 @@ def fit(
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="FILE", help="The model file to write.")
     ] = Path("model.featx"),
-    head: Annotated[
-        str,
-        typer.Option(
-            metavar="HEAD",
-            help="The head to train: best (heads are compared first), or one of "
-            "{heads.registry.HEADS}.",
-        ),
-    ] = "best",
+    head: Head = "best",
     overwrite: Overwrite = False,
     heads: Heads = None,
     view: Annotated[

@@ -215,6 +215,14 @@ Heads = Annotated[
         show_default="{heads.registry.DEFAULT_HEADS}",
     ),
 ]
+Head = Annotated[
+    str,
+    typer.Option(
+        metavar="HEAD",
+        help="The head to train: best (heads are compared first), or one of "
+        "{heads.registry.HEADS}.",
+    ),
+]
 Prefer = Annotated[
     str | None,
     typer.Option(

@@ -3,20 +3,16 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Unpack
 
 from .. import backend
 from ..cache.file import Cache
-from ..dataset import splits
-from ..errors import InputError, printable
 from ..progress import Progress
-from ..storage import files, locks
-from .folds import usable_part
+from .folds import images_to_compare, usable_part
 from .leaderboard import CompareResult, rank
 from .settings import CompareChanges, CompareSettings
 
-__all__ = ["compare", "write_leaderboard"]
+__all__ = ["compare"]
 
 
 @backend.own_settings()
@@ -64,32 +60,5 @@ def compare(
     settings = replace(settings or CompareSettings(), **changes)
     with Cache.opened(features) as whole:
         cache, _ = usable_part(whole, settings.min_per_class)
-        images = splits.labelled_images(cache.catalog, cache.digests)
-        folds = None
-        if cache.catalog.splits[images].any():
-            split = splits.train_test(cache.catalog, cache.digests, 0.5, settings.seed)
-            images, folds = split.to_compare_on()
+        images, folds = images_to_compare(cache, settings.seed)
         return rank(cache, images, settings, folds=folds, more=estimators, progress=progress)
-
-
-def write_leaderboard(board: CompareResult, out: Path, *, overwrite: bool = False) -> None:
-    """Write a leaderboard as CSV or JSON, by the name of the file.
-
-    Raises
-    ------
-    InputError
-        When the name ends in neither, or the file exists and may not be replaced.
-    StorageError
-        When it cannot be written.
-    """
-    import json
-
-    if out.suffix.lower() == ".csv":
-        text = board.as_csv()
-    elif out.suffix.lower() == ".json":
-        text = json.dumps(board.as_dict(), indent=2) + "\n"
-    else:
-        raise InputError(f"{printable(out)}: expected a name that ends in .csv or .json.")
-    with locks.lock_output(out):
-        files.require_new(out, overwrite)
-        files.write_bytes(out, text.encode())

@@ -4,9 +4,8 @@ import csv
 import io
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -14,15 +13,14 @@ import numpy as np
 from .. import backend
 from ..cache.file import Cache
 from ..dataset import splits
-from ..errors import InputError, printable
+from ..errors import InputError
 from ..metrics import corrected_half_width, get_metric
 from ..network.views import make_view
 from ..plain import plain
 from ..progress import Progress
-from ..storage import files, locks
 from . import registry
 from .crossval import Fold
-from .folds import possible_folds, repeated_folds, usable_part
+from .folds import images_to_compare, make_folds, usable_part
 from .forecast import Forecast, forecast
 from .leaderboard import rank
 from .settings import CompareSettings
@@ -34,7 +32,6 @@ __all__ = [
     "CurveResult",
     "CurveSettings",
     "curve",
-    "write_curve",
 ]
 
 _POINTS = 7
@@ -241,45 +238,17 @@ def curve(
     )
 
 
-def write_curve(found: CurveResult, out: Path, *, overwrite: bool = False) -> None:
-    """Write the points as CSV, or the whole result as JSON, by the name of the file.
-
-    Raises
-    ------
-    InputError
-        When the name ends in neither, or the file exists and may not be replaced.
-    StorageError
-        When it cannot be written.
-    """
-    import json
-
-    texts: dict[str, Callable[[], str]] = {
-        ".csv": found.as_csv,
-        ".json": lambda: json.dumps(found.as_dict(), indent=2) + "\n",
-    }
-    if out.suffix.lower() not in texts:
-        raise InputError(f"{printable(out)}: expected a name that ends in .csv or .json.")
-    with locks.lock_output(out):
-        files.require_new(out, overwrite)
-        files.write_bytes(out, texts[out.suffix.lower()]().encode())
-
-
 def _trial(cache: Cache, settings: CurveSettings, progress: Progress | None) -> Trial:
     """Return the head that is tried and its folds: those of `compare`."""
-    images = splits.labelled_images(cache.catalog, cache.digests)
+    images, given = images_to_compare(cache, settings.seed)
     units = splits.leakage_groups(cache.catalog, cache.digests)
-    given = None
-    if cache.catalog.splits[images].any():
-        split = splits.train_test(cache.catalog, cache.digests, 0.5, settings.seed)
-        images, given = split.to_compare_on()
     count, rule = settings.folds, "trained on the train split, scored on the val split"
     folds: Sequence[Fold] = given or ()
     if not given:
         y, groups, classes = cache.catalog.labels[images], units[images], cache.catalog.classes
-        count = possible_folds(settings.folds, y, groups, classes)
-        folds = repeated_folds(count, settings.repeats, settings.seed, y, groups, classes)
-        repeated = f", repeated {settings.repeats} times" if settings.repeats > 1 else ""
-        rule = f"{count}-fold cross-validation{repeated}"
+        count, folds, rule = make_folds(
+            settings.folds, settings.repeats, settings.seed, y, groups, classes
+        )
     name, view = _own(cache, settings)
     if not (name and view):
         wanted = CompareSettings(

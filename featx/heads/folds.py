@@ -9,7 +9,7 @@ from ..cache.file import Cache
 from ..dataset import splits
 from ..errors import InputError, printable
 
-__all__ = ["possible_folds", "repeated_folds", "usable_part"]
+__all__ = ["images_to_compare", "make_folds", "possible_folds", "repeated_folds", "usable_part"]
 
 log = logging.getLogger("featx")
 
@@ -76,3 +76,34 @@ def repeated_folds(
     for repeat in range(repeats):
         found += splits.folds(y, units, count, seed + repeat, classes)
     return found
+
+
+def make_folds(
+    wanted: int, repeats: int, seed: int, y: np.ndarray, units: np.ndarray, classes: Sequence[str]
+) -> tuple[int, list[tuple[np.ndarray, np.ndarray]], str]:
+    """Return how many folds there are a repeat, the folds of all repeats, and what they are.
+
+    See `possible_folds` and `repeated_folds`.
+    """
+    count = possible_folds(wanted, y, units, classes)
+    repeated = f", repeated {repeats} times" if repeats > 1 else ""
+    rule = f"{count}-fold cross-validation{repeated}"
+    return count, repeated_folds(count, repeats, seed, y, units, classes), rule
+
+
+def images_to_compare(
+    cache: Cache, seed: int
+) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]] | None]:
+    """Return the labelled images to compare heads on, without those of a test split.
+
+    Beside them is the fold to do it with, where a val split gives one; see `Split.to_compare_on`.
+
+    Raises
+    ------
+    InputError
+        When they cannot be trained on; see `splits.train_test`.
+    """
+    images = splits.labelled_images(cache.catalog, cache.digests)
+    if not cache.catalog.splits[images].any():
+        return images, None
+    return splits.train_test(cache.catalog, cache.digests, 0.5, seed).to_compare_on()

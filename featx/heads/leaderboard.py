@@ -21,7 +21,7 @@ from ..network.views import VIEWS, make_view, views_of
 from ..progress import Progress
 from . import registry
 from .crossval import Fold, Outcome, Task, cross_validate
-from .folds import possible_folds, repeated_folds
+from .folds import make_folds
 from .settings import CompareSettings
 
 __all__ = ["PREFERENCES", "CompareResult", "Entry", "Preference", "rank"]
@@ -216,12 +216,10 @@ def rank(
     rule = "trained on the train split, compared on the val split"
     if folds is None:
         groups, classes = units[images], cache.catalog.classes
-        count = possible_folds(settings.folds, y, groups, classes)
+        count, folds, rule = make_folds(
+            settings.folds, settings.repeats, settings.seed, y, groups, classes
+        )
         settings = replace(settings, folds=count)
-        folds = repeated_folds(count, settings.repeats, settings.seed, y, groups, classes)
-        rule = f"{settings.folds}-fold cross-validation"
-        if settings.repeats > 1:
-            rule += f", repeated {settings.repeats} times"
     if not cache.fingerprint.layers and not settings.views:
         log.info(
             "This cache has no layer pools, so heads are not compared on the view layers. A new "

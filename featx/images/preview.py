@@ -1,7 +1,6 @@
 """A contact sheet of images and their augmented copies."""
 
 import contextlib
-import io
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +12,12 @@ from PIL import Image, ImageDraw
 from ..dataset.scan import Source, as_catalog
 from ..errors import InputError, printable
 from ..plain import plain
-from ..storage import files, locks
 from . import augment, decode
 from .captions import caption
 from .decode import SkippedImage
 from .reader import Reader
 from .sandbox import Job
+from .sheets import check_sheet, write_sheet
 
 __all__ = ["PreviewResult", "PreviewSettings", "preview"]
 
@@ -94,15 +93,10 @@ def preview(
     StorageError
         When the sheet cannot be written.
     """
-    out = Path(out)
-    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise InputError(
-            f"{printable(out)} is not a sheet's name. Expected one that ends in .png or .jpg."
-        )
+    out = check_sheet(out, settings.overwrite)
     if settings.images < 1:
         raise InputError(f"images is {settings.images}. Expected 1 or more.")
     decode.check_bits(settings.bits)
-    files.require_new(out, settings.overwrite)
     name = settings.augment or ("mild" if settings.copies else "none")
     settings = replace(settings, augment=name)
     policy = augment.get_policy(name, settings.copies)
@@ -125,12 +119,7 @@ def preview(
             f"None of the {len(skipped)} chosen images can be shown; the first is "
             f"{printable(path)}: {reason}, {detail}."
         )
-    sheet = _sheet(rows, settings)
-    drawn = io.BytesIO()
-    sheet.save(drawn, "PNG" if out.suffix.lower() == ".png" else "JPEG")
-    with locks.lock_output(out):
-        files.require_new(out, settings.overwrite)  # another run may have written it meanwhile
-        files.write_bytes(out, drawn.getvalue())
+    write_sheet(_sheet(rows, settings), out, settings.overwrite)
     return PreviewResult(out, len(rows), skipped)
 
 

@@ -1,43 +1,23 @@
 """A contact sheet of the images that a model gets wrong."""
 
-import io
 import os
-from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from ..errors import InputError, printable
+from ..errors import printable
 from ..images.captions import fitting_caption
+from ..images.sheets import check_sheet, write_sheet
 from ..model.predictions import Predictions
-from ..storage import files, locks
 from .thumbnails import read_thumbnails
 
-__all__ = ["check_sheet", "draw_sheet"]
+__all__ = ["draw_sheet"]
 
 _SIDE = 176
 _GAP = 8
 _LINE = 17
 _COLUMNS = 5
 _MOST = 60
-_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _WRONG, _INK, _MISSING = "#b42318", "#24292f", "#d0d7de"
-
-
-def check_sheet(out: str | os.PathLike[str], overwrite: bool) -> Path:
-    """Return the path of a sheet that will be written.
-
-    Raises
-    ------
-    InputError
-        When the name ends in neither .png nor .jpg, or the file exists and may not be replaced.
-    """
-    path = Path(out)
-    if path.suffix.lower() not in _FORMATS:
-        raise InputError(
-            f"{printable(path)} is not a sheet's name. Expected one that ends in .png or .jpg."
-        )
-    files.require_new(path, overwrite)
-    return path
 
 
 def draw_sheet(
@@ -89,11 +69,7 @@ def draw_sheet(
         top += _LINE + _GAP
         _draw_part(sheet, draw, some, top, resize)
         top += max(cell * lines[heading], _LINE)
-    drawn = io.BytesIO()
-    sheet.save(drawn, _FORMATS[out.suffix.lower()])
-    with locks.lock_output(out):
-        files.require_new(out, overwrite)
-        files.write_bytes(out, drawn.getvalue())
+    write_sheet(sheet, out, overwrite)
     return sum(map(len, shown.values()))
 
 

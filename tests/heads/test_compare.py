@@ -18,11 +18,11 @@ import featx
 from featx import metrics
 from featx.dataset import splits
 from featx.errors import InputError
-from featx.heads import compare as comparison
 from featx.heads import crossval, leaderboard, registry, training
 from featx.heads.leaderboard import rank
 from featx.heads.settings import CompareSettings
 from featx.heads.training import Examples
+from featx.heads.written import write_result
 from featx.network.views import make_view
 
 QUICK = ("nearest-centroid", "lda", "logreg")
@@ -324,15 +324,15 @@ def test_features_that_are_not_numbers_are_counted(
 
 
 def test_leaderboards_are_written(board: leaderboard.CompareResult, tmp_path: Path) -> None:
-    comparison.write_leaderboard(board, tmp_path / "b.csv")
+    write_result(board, tmp_path / "b.csv")
     with open(tmp_path / "b.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["head"] for row in rows] == [entry.head for entry in board.entries]
     assert float(rows[0]["score"]) == pytest.approx(board.entries[0].score, abs=1e-6)
-    comparison.write_leaderboard(board, tmp_path / "b.json")
+    write_result(board, tmp_path / "b.json")
     assert json.loads((tmp_path / "b.json").read_text()) == json.loads(json.dumps(board.as_dict()))
     with pytest.raises(InputError, match=r"ends in \.csv or \.json"):
-        comparison.write_leaderboard(board, tmp_path / "b.txt")
+        write_result(board, tmp_path / "b.txt")
 
 
 @pytest.mark.parametrize(
