@@ -45,7 +45,7 @@ def match_images(model: Model, cache: Cache) -> Matched:
     listed = cache.catalog
     labels = _labels(model, cache)
     index = cache.index()
-    digests = [row.tobytes().hex() for row in model.training["digests"]]
+    digests = model.trained_on
     missing = sum(digest not in index for digest in digests)
     if missing:
         raise InputError(

@@ -296,6 +296,11 @@ class Model:
             rows = view.rows(self.after_tail(activations))
         return self.novelty.score(rows)
 
+    @property
+    def trained_on(self) -> list[str]:
+        """SHA-256 of the file of each training image, in hexadecimal."""
+        return [digest.tobytes().hex() for digest in self.training["digests"]]
+
     def out_of_fold(self, digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return what classifiers said of training images that they were not trained on.
 
@@ -321,7 +326,7 @@ class Model:
                 "model has none, and a network head only with --target-precision. Give a model "
                 "that featx fit made of another head."
             )
-        rows = {row.tobytes().hex(): at for at, row in enumerate(self.training["digests"])}
+        rows = {digest: at for at, digest in enumerate(self.trained_on)}
         there = [at for at, digest in enumerate(digests) if digest in rows]
         probabilities = self.training["probabilities"][[rows[digests[at]] for at in there]]
         return np.array(there, np.int64), probabilities.astype(np.float64)

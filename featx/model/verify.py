@@ -200,7 +200,7 @@ def _check_model(path: Path, listed: Catalog | None, problems: list[str]) -> int
     except FeatxError as error:
         problems.append(str(error))
         return 0
-    digests = {row.tobytes().hex() for row in model.training["digests"]}
+    digests = set(model.trained_on)
     if listed:
         there = {_digest(listed, index) for index in range(len(listed))}
         if digests - there:

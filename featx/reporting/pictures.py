@@ -104,7 +104,7 @@ def _evidence(
     quality: int,
 ) -> tuple[dict[int, str], str]:
     """Return where a linear classifier looked in some of the images, and what that is in words."""
-    trained = {row.tobytes().hex() for row in model.training["digests"]}
+    trained = set(model.trained_on)
     known = np.flatnonzero([digest in trained for digest in cache.digests])
     known = known[cache.labels[known] >= 0]
     units = splits.leakage_groups(cache.catalog, cache.digests)

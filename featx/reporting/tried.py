@@ -47,7 +47,7 @@ def try_model(model: Model, cache: Cache) -> Tried:
     InputError
         When there are neither.
     """
-    trained = {row.tobytes().hex() for row in model.training["digests"]}
+    trained = set(model.trained_on)
     if not trained.intersection(cache.digests.tolist()):
         raise InputError(
             f"{printable(cache.path)} has none of the {len(trained)} images that the model was "
@@ -104,10 +104,6 @@ def _changed_labels(
     model: Model, labels: np.ndarray, digests: np.ndarray, is_trained: Sequence[bool] | np.ndarray
 ) -> int:
     """Return how many training images have another label in the cache than in the model."""
-    rows = model.training["digests"]
-    then = {
-        row.tobytes().hex(): int(label)
-        for row, label in zip(rows, model.training["labels"], strict=True)
-    }
+    then = dict(zip(model.trained_on, model.training["labels"].tolist(), strict=True))
     now = zip(digests[is_trained], labels[is_trained].tolist(), strict=True)
     return sum(then[digest] != label for digest, label in now if label != NO_LABEL)

@@ -159,7 +159,7 @@ def evaluate(
         model = load(model)
     if split_of(settings.split or "") == "train":
         return _evaluate_trained(model, source, settings, begun)
-    trained = {row.tobytes().hex() for row in model.training["digests"]}
+    trained = set(model.trained_on)
     with open_rows(model, source, copies=settings.tta, labelled=True) as opened:
         listed = opened.catalog
         chosen, rule = _chosen(listed, settings.split)

@@ -177,7 +177,7 @@ def choose_next(
     _check(source, out, settings)
     if not isinstance(model, Model):
         model = load(model)
-    known = {row.tobytes().hex() for row in model.training["digests"]}
+    known = set(model.trained_on)
     found = Candidates.none(len(model.classes))
     trained_on, skipped = 0, []
     with locks.lock_output(out), open_rows(model, source) as opened:
