@@ -1,7 +1,9 @@
 """What an audit is asked for."""
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Literal, TypedDict
+
+from ..names import HeadName
 
 __all__ = ["AuditChanges", "AuditSettings"]
 
@@ -35,7 +37,7 @@ class AuditSettings:
 class AuditChanges(TypedDict, total=False):
     """The fields of `AuditSettings` as keywords, for editors and type checkers."""
 
-    heads: tuple[str, ...]
+    heads: tuple[HeadName | Literal["all"], ...]
     folds: int
     seed: int
     pixels: bool

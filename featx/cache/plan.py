@@ -9,6 +9,16 @@ from typing import NamedTuple, TypedDict
 from ..errors import InputError, one_of, require_one_of
 from ..images import augment
 from ..images.sandbox import Job
+from ..names import (
+    Augmentation,
+    Dtype,
+    LayerName,
+    PrecisionName,
+    PreprocessingName,
+    QualityName,
+    ResizeRule,
+    RuntimeName,
+)
 from ..network.fingerprint import DTYPES, Fingerprint, TrunkFingerprint
 from ..network.layers import CONVOLUTIONS, INPUT, LAYERS, layers_between
 from ..network.ranges import Ranges, known_ranges
@@ -18,7 +28,15 @@ from ..network.weights import Weights
 from .file import Cache
 from .parts import Place
 
-__all__ = ["QUALITIES", "ExtractChanges", "ExtractSettings", "Plan", "Quality", "make_plan"]
+__all__ = [
+    "QUALITIES",
+    "ExtractChanges",
+    "ExtractSettings",
+    "Plan",
+    "Quality",
+    "make_plan",
+    "settings_of",
+]
 
 log = logging.getLogger("featx")
 
@@ -48,22 +66,23 @@ class ExtractSettings:
     cut : str
         VGG16's layer where the trunk ends, such as "block5_pool" or "block4_pool".
     quality : {"fast", "best"}
-        A key of `QUALITIES`: what `size` and `mirror` are where they are not given.
+        What `size` and `mirror` are where they are not given: fast is 224 pixels, best is 320
+        pixels and mirrored images too.
     size : int or tuple of int, optional
         Pixels a side; a multiple of 32. Of further sizes only layer pools are kept.
     layers : tuple of str, optional
-        Layers whose pools are kept: keys of `layers.LAYERS`, () for none; by default what `out`
-        has, else the convolutions of blocks 4 and 5 up to the cut.
+        Layers whose pools are kept, () for none; by default what `out` has, else the convolutions
+        of blocks 4 and 5 up to the cut.
     mirror : bool, optional
         Whether the layer pools of mirrored images are kept too.
     resize : {"squash", "crop"}
         Whether both sides are resized, or the middle square is taken.
     bits : int
-        Bits of the values in images of 16 bits; see `decode.decode`.
+        Bits of the values in grey images of 16 bits.
     copies : int
         Augmented copies beside each original.
     augment : str, optional
-        A policy of `augment.POLICIES`; by default "mild" with copies and "none" without.
+        Augmentation policy of the copies; by default "mild" with copies and "none" without.
     seed : int
         Seed of the random augmentation.
     weights : str
@@ -115,21 +134,21 @@ class ExtractSettings:
 class ExtractChanges(TypedDict, total=False):
     """The fields of `ExtractSettings` as keywords, for editors and type checkers."""
 
-    cut: str
-    quality: str
+    cut: LayerName
+    quality: QualityName
     size: int | tuple[int, ...] | None
-    layers: tuple[str, ...] | None
+    layers: tuple[LayerName, ...] | None
     mirror: bool | None
-    resize: str
+    resize: ResizeRule
     bits: int
     copies: int
-    augment: str | None
+    augment: Augmentation | None
     seed: int
     weights: str
-    preprocessing: str | None
-    precision: str
-    dtype: str
-    runtime: str
+    preprocessing: PreprocessingName | None
+    precision: PrecisionName
+    dtype: Dtype
+    runtime: RuntimeName
     batch: int
     max_bad: float | None
     strict: bool
@@ -214,6 +233,26 @@ def make_plan(
         ),
         known={},
         images_in_part=settings.batch * max(1, PART_ROWS // each),
+    )
+
+
+def settings_of(made: Fingerprint) -> ExtractSettings:
+    """Return the settings that make what a cache holds, from the weights that it names."""
+    trunk, copies = made.trunk, made.copies
+    return ExtractSettings(
+        cut=trunk.cut,
+        size=(trunk.size, *made.sizes),
+        layers=made.layers,
+        mirror=made.mirror,
+        resize=trunk.resize,
+        bits=trunk.bits,
+        copies=copies,
+        augment=augment.policy_name(made.augment) if copies else None,
+        seed=made.seed,
+        preprocessing=trunk.preprocessing,
+        precision=made.precision,
+        dtype=made.dtype,
+        runtime=made.runtime,
     )
 
 

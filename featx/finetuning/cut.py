@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cache.extract import ExtractSettings, extract
+from ..cache.extract import extract
 from ..cache.file import Cache
+from ..cache.plan import settings_of
 from ..dataset.catalog import Catalog
 from ..dataset.scan import Source
 from ..errors import InputError, printable
-from ..images import augment
 from ..model.model import Model
 from ..network import layers
 from ..network.fingerprint import Fingerprint
@@ -122,20 +122,14 @@ def _extract(
     runtime, precision = choose_here(
         fingerprint.runtime, fingerprint.precision, size=fingerprint.trunk.size
     )
-    settings = ExtractSettings(
+    settings = replace(
+        settings_of(fingerprint),
         cut=cut,
         size=(trunk.size, *model.fingerprint.sizes),
         layers=model.fingerprint.layers,
         mirror=model.fingerprint.mirror,
-        resize=trunk.resize,
-        bits=trunk.bits,
-        copies=copies,
-        augment=augment.policy_name(fingerprint.augment) if copies else None,
-        seed=fingerprint.seed,
         weights=str(model.trunk.weights.path or "random"),
-        preprocessing=trunk.preprocessing,
         precision=precision,
-        dtype=fingerprint.dtype,
         runtime=runtime,
     )
     side, _, channels = layers.cut_shape(cut, trunk.size)

@@ -2,9 +2,10 @@
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 
@@ -12,12 +13,16 @@ from .. import backend
 from ..cache.file import Cache
 from ..dataset.catalog import Catalog
 from ..errors import InputError, printable
+from ..keywords import takes
 from ..metrics import Paired, Scores, compute_scores
 from ..model.file import load, lock_model, save
 from ..model.model import Model, library_versions
 from ..model.novelty import Novelty
 from ..network.tail import unfrozen
-from ..progress import Progress
+from ..progress import Progress, as_function, shows_progress
+from ..showing.display import Display, Part, Table
+from ..showing.drawing import draw_epochs
+from ..showing.figures import axes_for
 from ..storage.unfinished import Checkpoint
 from .cut import cache_at, check_pools, check_trunk
 from .epochs import probabilities
@@ -28,8 +33,8 @@ from .start import HeadKind
 __all__ = ["FinetuneResult", "FinetuneSettings", "finetune"]
 
 
-@dataclass(frozen=True, eq=False)
-class FinetuneResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class FinetuneResult(Display):
     """What `finetune` did.
 
     Attributes
@@ -59,6 +64,57 @@ class FinetuneResult:
     out: Path
     seconds: float
 
+    def _line(self) -> str:
+        what = "the fine-tuned network" if self.kept else "the head, which is no worse,"
+        accuracies = f"{self.head_test.accuracy:.4f} → {self.tuned_test.accuracy:.4f}"
+        return f"{what} in {printable(self.out)}, test accuracy {accuracies}"
+
+    def _parts(self) -> Iterable[Part]:
+        yield self.reason
+        yield Table(
+            ["", "accuracy", "macro F1", "log loss"],
+            [
+                [name, test.accuracy, test.macro_f1, test.log_loss]
+                for name, test in (("head", self.head_test), ("fine-tuned", self.tuned_test))
+            ],
+            f"On {self.head_test.images:,} test images, in bold what is saved",
+            marked=[int(self.kept)],
+        )
+        tuning = self.model.report["tuning"]
+        yield {
+            "layers": ", ".join(tuning["layers"]),
+            "epochs": tuning["epochs"],
+            "cache": str(self.cache),
+            "seconds": f"{self.seconds:.1f}",
+        }
+
+    def plot(self, ax: Any = None, *, metric: Literal["loss", "accuracy"] = "loss") -> Any:
+        """Plot how fine-tuning went on, epoch by epoch, while the epoch was chosen.
+
+        The validation images were not trained on; the dotted line is the epoch that was chosen, and
+        epoch 0 is the head before fine-tuning.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; by default a new figure, which a notebook shows.
+        metric : {"loss", "accuracy"}
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        InputError
+            When the metric is another one.
+        """
+        with axes_for(ax, 4.6, 3.5) as axes:
+            draw_epochs(axes, self.model.report["tuning"], "choose", metric)
+            axes.set(xlabel="epoch", ylabel=metric)
+            axes.legend(frameon=False)
+        return axes
+
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values, for JSON."""
         return {
@@ -71,6 +127,8 @@ class FinetuneResult:
         }
 
 
+@takes(FinetuneSettings, FinetuneChanges)
+@shows_progress
 @backend.own_settings()
 def finetune(
     model: str | os.PathLike[str],
@@ -79,9 +137,9 @@ def finetune(
     settings: FinetuneSettings | None = None,
     *,
     weights: str = "auto",
-    progress: Progress | None = None,
-    extract_progress: Progress | None = None,
-    download_progress: Progress | None = None,
+    progress: Progress | bool | None = None,
+    extract_progress: Progress | bool | None = None,
+    download_progress: Progress | bool | None = None,
     **changes: Unpack[FinetuneChanges],
 ) -> FinetuneResult:
     """Train the last layers of the network from a fitted head, and keep them if they are better.
@@ -102,10 +160,15 @@ def finetune(
     settings : FinetuneSettings, optional
     weights : str
         See `file.load`.
-    progress, extract_progress, download_progress : callable, optional
-        See `progress.Progress`.
+    progress, extract_progress, download_progress : callable or True, optional
+        True shows a bar; else see `progress.Progress`.
     **changes
         Fields of `FinetuneSettings`, over those of `settings`.
+
+    Returns
+    -------
+    FinetuneResult
+        The model that was kept, and the scores of the head and of the tuned network.
 
     Raises
     ------
@@ -116,7 +179,17 @@ def finetune(
         does not give the head's own probabilities; when an interrupted run was another.
     CorruptError, StorageError, LockedError
         When something cannot be read or written.
+
+    Examples
+    --------
+    >>> import featx
+    >>> tuned = featx.finetune("model.featx", "tuned.featx", unfreeze=2, epochs=1)  # doctest: +SKIP
+    >>> tuned.tuned_test.images  # doctest: +SKIP
+    20
     """
+    progress = as_function(progress)
+    extract_progress = as_function(extract_progress)
+    download_progress = as_function(download_progress)
     settings = replace(settings or FinetuneSettings(), **changes)
     begun = time.monotonic()
     model, out = Path(model), Path(out)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from ..errors import InputError, require_one_of
+from ..names import ClassWeight, LayerName, OptimizerName
 
 __all__ = ["OPTIMIZERS", "FinetuneChanges", "FinetuneSettings", "Recipe"]
 
@@ -122,7 +123,7 @@ class FinetuneChanges(TypedDict, total=False):
     """The fields of `FinetuneSettings` as keywords, for editors and type checkers."""
 
     epochs: int
-    optimizer: str
+    optimizer: OptimizerName
     learning_rate: float
     warmup: float
     batch_size: int
@@ -134,10 +135,10 @@ class FinetuneChanges(TypedDict, total=False):
     mixup: float
     average: int
     patience: int
-    class_weight: str | None
+    class_weight: ClassWeight | None
     seed: int
     unfreeze: int
-    start: str | None
+    start: LayerName | None
     dropout: float
     validation: float
     force: bool

@@ -7,7 +7,8 @@ from typing import Any, Unpack
 
 from .. import backend
 from ..cache.file import Cache
-from ..progress import Progress
+from ..keywords import takes
+from ..progress import Progress, as_function, shows_progress
 from .folds import images_to_compare, usable_part
 from .leaderboard import CompareResult, rank
 from .settings import CompareChanges, CompareSettings
@@ -15,13 +16,15 @@ from .settings import CompareChanges, CompareSettings
 __all__ = ["compare"]
 
 
+@takes(CompareSettings, CompareChanges)
+@shows_progress
 @backend.own_settings()
 def compare(
     features: str | os.PathLike[str],
     settings: CompareSettings | None = None,
     *,
     estimators: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **changes: Unpack[CompareChanges],
 ) -> CompareResult:
     """Compare heads by cross-validation over images, each with the choice of its settings inside.
@@ -37,10 +40,15 @@ def compare(
     settings : CompareSettings, optional
     estimators : mapping, optional
         Name → a scikit-learn classifier of your own. It gets rows of length 1.
-    progress : callable, optional
-        See `progress.Progress`; the detail is the head of the last fold.
+    progress : callable or True, optional
+        True shows a bar; else see `progress.Progress`; the detail is the head of the last fold.
     **changes
         Fields of `CompareSettings`, over those of `settings`.
+
+    Returns
+    -------
+    CompareResult
+        Every head with its score, best first, and the choice among those that are tied.
 
     Raises
     ------
@@ -54,9 +62,10 @@ def compare(
     >>> import featx
     >>> from sklearn.naive_bayes import GaussianNB
     >>> board = featx.compare("features.h5", estimators={"mine": GaussianNB()})  # doctest: +SKIP
-    >>> board.choice.head  # doctest: +SKIP
-    'logreg'
+    >>> sorted({entry.head for entry in board.entries})  # doctest: +SKIP
+    ['dummy', 'kernel-ridge', 'mine', 'ridge']
     """
+    progress = as_function(progress)
     settings = replace(settings or CompareSettings(), **changes)
     with Cache.opened(features) as whole:
         cache, _ = usable_part(whole, settings.min_per_class)

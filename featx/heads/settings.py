@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
+
+from ..names import ClassWeight, HeadName, MetricName, Preference, ViewName
 
 __all__ = ["CompareChanges", "CompareSettings"]
 
@@ -14,18 +16,19 @@ class CompareSettings:
     Attributes
     ----------
     heads : tuple of str
-        Keys of `registry.HEADS`; "all" for all, and by default those that can win. "dummy" is
-        always among them.
+        The heads to compare; "all" for all, and by default those that can win. "dummy" is always
+        among them.
     views : tuple of str
         Views that every head is tried on, or "all"; by default each head's own.
     metric : str
-        A key of `metrics.METRICS`.
+        The metric that heads and their parameters are ranked and chosen by.
     folds, repeats : int
         Cross-validation over images, each repeat with folds of its own. Where a class has fewer
         different images than there are folds, there are as many folds as it has.
     min_per_class : int
         Classes with fewer different images to train on are left out, with a warning.
     seed : int
+        Seed of the folds and of the heads.
     budget : float, optional
         Seconds after which no further fold is started.
     class_weight : {None, "balanced"}
@@ -53,14 +56,14 @@ class CompareSettings:
 class CompareChanges(TypedDict, total=False):
     """The fields of `CompareSettings` as keywords, for editors and type checkers."""
 
-    heads: tuple[str, ...]
-    views: tuple[str, ...]
-    metric: str
+    heads: tuple[HeadName | Literal["all"], ...]
+    views: tuple[ViewName | Literal["all"], ...]
+    metric: MetricName
     folds: int
     repeats: int
     min_per_class: int
     seed: int
     budget: float | None
-    class_weight: str | None
+    class_weight: ClassWeight | None
     options: Mapping[str, Mapping[str, Any]]
-    prefer: str
+    prefer: Preference

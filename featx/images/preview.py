@@ -4,17 +4,20 @@ import contextlib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from ..dataset.scan import Source, as_catalog
 from ..errors import InputError, printable
+from ..keywords import takes
+from ..names import Augmentation, ResizeRule
 from ..plain import plain
 from . import augment, decode
 from .captions import caption
 from .decode import SkippedImage
+from .listed import read_ahead
 from .reader import Reader
 from .sandbox import Job
 from .sheets import check_sheet, write_sheet
@@ -34,7 +37,7 @@ class PreviewSettings:
     images : int
         How many images, taken evenly from the source.
     augment : str, optional
-        A policy of `augment.POLICIES`; by default "mild" with copies and "none" without.
+        Augmentation policy of the copies; by default "mild" with copies and "none" without.
     copies : int
         Copies beside each original.
     seed : int
@@ -42,8 +45,9 @@ class PreviewSettings:
     size : int
         Pixels a side.
     resize : {"squash", "crop"}
+        Whether both sides are resized, or the middle square is taken.
     bits : int
-        See `decode.decode`.
+        Bits of the values in images of 16 bits.
     overwrite : bool
         Replace a sheet that exists.
     """
@@ -56,6 +60,19 @@ class PreviewSettings:
     resize: str = "crop"
     bits: int = 16
     overwrite: bool = False
+
+
+class PreviewChanges(TypedDict, total=False):
+    """The fields of `PreviewSettings` as keywords, for editors and type checkers."""
+
+    images: int
+    augment: Augmentation | None
+    copies: int
+    seed: int
+    size: int
+    resize: ResizeRule
+    bits: int
+    overwrite: bool
 
 
 @dataclass(frozen=True)
@@ -71,10 +88,12 @@ class PreviewResult:
         return plain(self)
 
 
+@takes(PreviewSettings, PreviewChanges)
 def preview(
     source: Source,
     out: str | os.PathLike[str],
-    settings: PreviewSettings = PreviewSettings(),
+    settings: PreviewSettings | None = None,
+    **changes: Unpack[PreviewChanges],
 ) -> PreviewResult:
     """Draw a row for each image: the original as the network sees it, then its copies.
 
@@ -84,7 +103,14 @@ def preview(
         See `scan.scan`.
     out : path
         The PNG or JPEG file to write.
-    settings : PreviewSettings
+    settings : PreviewSettings, optional
+    **changes
+        Fields of `PreviewSettings`, over those of `settings`.
+
+    Returns
+    -------
+    PreviewResult
+        How many images are on the sheet, and which cannot be shown.
 
     Raises
     ------
@@ -92,7 +118,15 @@ def preview(
         When the source or a setting is wrong, or no image can be shown.
     StorageError
         When the sheet cannot be written.
+
+    Examples
+    --------
+    >>> import featx
+    >>> drawn = featx.preview("photos", "sheet.png", augment="flip", copies=1)  # doctest: +SKIP
+    >>> drawn.images  # doctest: +SKIP
+    6
     """
+    settings = replace(settings or PreviewSettings(), **changes)
     out = check_sheet(out, settings.overwrite)
     if settings.images < 1:
         raise InputError(f"images is {settings.images}. Expected 1 or more.")
@@ -106,7 +140,7 @@ def preview(
     spread = np.linspace(0, len(listed) - 1, min(settings.images, len(listed))).round()
     chosen = spread.astype(int).tolist()
     job = Job(settings.size, settings.resize, policy, settings.seed, settings.copies, settings.bits)
-    with contextlib.closing(Reader(job).ahead(map(listed.file, chosen), len(chosen))) as reads:
+    with contextlib.closing(read_ahead(listed, chosen, Reader(job), len(chosen))) as reads:
         for index, read in zip(chosen, reads, strict=True):
             path = str(listed.paths[index])
             if read.reason:

@@ -12,13 +12,15 @@ from ..auditing.audit import audit
 from ..auditing.result import AuditResult
 from ..cache.file import Cache
 from ..errors import InputError, printable, require_one_of
-from ..heads.curve import curve
+from ..heads.curve import CurveSettings, curve
 from ..heads.leaderboard import CompareResult
+from ..keywords import takes
 from ..metrics import Scores, compute_scores
 from ..model.file import load
 from ..model.model import Model
+from ..names import ReportPart
 from ..plain import plain
-from ..progress import Progress, ignore_progress
+from ..progress import Progress, as_function, ignore_progress, shows_progress
 from ..storage import locks
 from . import content
 from .embedding import embed
@@ -70,7 +72,7 @@ class ReportChanges(TypedDict, total=False):
     """The fields of `ReportSettings` as keywords, for editors and type checkers."""
 
     cache: str | None
-    skip: tuple[str, ...]
+    skip: tuple[ReportPart, ...]
     most: int
     seed: int
     overwrite: bool
@@ -103,13 +105,15 @@ class ReportResult:
         return found
 
 
+@takes(ReportSettings, ReportChanges)
+@shows_progress
 @backend.own_settings()
 def report(
     model: Model | str | os.PathLike[str],
     out: str | os.PathLike[str],
     settings: ReportSettings | None = None,
     *,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **changes: Unpack[ReportChanges],
 ) -> ReportResult:
     """Write a page about a model and the images that it was fitted on.
@@ -123,10 +127,16 @@ def report(
     out : path
         The .html file to write.
     settings : ReportSettings, optional
-    progress : callable, optional
-        See `progress.Progress`; the detail is what is under way.
+    progress : callable or True, optional
+        True shows a bar; else see `progress.Progress`;
+        the detail is what is under way.
     **changes
         Fields of `ReportSettings`, over those of `settings`.
+
+    Returns
+    -------
+    ReportResult
+        The page that was written, and how many images are in it.
 
     Raises
     ------
@@ -136,7 +146,15 @@ def report(
         When the cache cannot be read, or is not of the model's network.
     StorageError
         When the page cannot be written.
+
+    Examples
+    --------
+    >>> import featx
+    >>> page = featx.report("model.featx", "report.html", skip=("curve", "map"))  # doctest: +SKIP
+    >>> page.out.name  # doctest: +SKIP
+    'report.html'
     """
+    progress = as_function(progress)
     settings = replace(settings or ReportSettings(), **changes)
     begun = time.monotonic()
     out = check_page(out, settings.overwrite)
@@ -303,9 +321,11 @@ class _Found:
         try:
             grown = curve(
                 self.cache,
-                head=self.model.head_name,
-                view=self.model.view.name,
-                seed=self.settings.seed,
+                CurveSettings(
+                    head=self.model.head_name,
+                    view=self.model.view.name,
+                    seed=self.settings.seed,
+                ),
                 progress=_named(self.told, "learning curve"),
             )
         except InputError as error:
