@@ -1,1 +1,1 @@
-"""Pictures and pages that people look at: plots, contact sheets, and the report."""
+"""Pages and pictures about a model: the report, contact sheets, where a classifier looked."""

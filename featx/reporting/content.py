@@ -12,8 +12,8 @@ from ..errors import printable
 from ..heads.curve import CurveResult
 from ..heads.leaderboard import PREFERENCES
 from ..metrics import Scores, share_interval
-from .figures import as_svg
-from .plots import plot_curve, plot_leaderboard, plot_reliability
+from ..showing.figures import as_svg
+from ..showing.plots import plot_curve, plot_leaderboard, plot_reliability
 from .shown import Shown, few_of, share_words
 
 __all__ = [
@@ -204,7 +204,7 @@ def more_part(curve: CurveResult) -> Part:
         "id": "more",
         "title": _TITLES["more"],
         "sentence": curve.sentence,
-        "chart": as_svg(plot_curve(curve), "curve"),
+        "chart": as_svg(plot_curve(curve.as_dict()), "curve"),
         "alt": "; ".join(f"{row['images']} images: {row['accuracy']}" for row in rows),
         "rows": rows,
         "rule": f"{curve.head} on {curve.view}, {curve.rule}",

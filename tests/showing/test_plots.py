@@ -1,4 +1,4 @@
-"""Plots and contact sheets: files that open, with what they are about."""
+"""Plots of commands, and their contact sheets: files that open, with what they are about."""
 
 import re
 from pathlib import Path
@@ -6,18 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from generated import tiny_models
-from PIL import Image
 from typer.testing import CliRunner
 
 import featx
 from featx.cli import app
 from featx.errors import InputError
 from featx.metrics import compute_scores
-from featx.model.predictions import Predictions
-from featx.reporting.figures import as_svg, write_figure
-from featx.reporting.plots import plot_confusion, plot_leaderboard, plot_tuning
-from featx.reporting.sheet import draw_sheet
-from featx.storage import files
+from featx.showing.figures import as_svg, write_figure
+from featx.showing.plots import plot_confusion, plot_leaderboard, plot_tuning
 
 
 @pytest.fixture(scope="module")
@@ -116,28 +112,3 @@ def test_many_classes_and_titles_fit_their_figures() -> None:
     figure.draw_without_rendering()
     box = figure._suptitle.get_window_extent()
     assert box.x0 >= 0 and box.x1 <= figure.bbox.width
-
-
-def digest_of(path: Path) -> str:
-    return files.file_digest(path) if path.exists() else "0" * 64
-
-
-def test_a_sheet_shows_the_images_that_are_wrong(made: Path, tmp_path: Path) -> None:
-    paths = np.array(["blue/0.png", "red/0.png", "gone/0.png"], object)
-    some = Predictions(
-        ("blue", "red"),
-        made / "photos",
-        paths,
-        np.array([digest_of(made / "photos" / path) for path in paths], object),
-        np.array([0, 1, 1]),
-        np.array([[0.2, 0.8], [0.3, 0.7], [0.9, 0.1]]),
-    )
-    assert [m.path for m in some.mistakes()] == ["gone/0.png", "blue/0.png"]
-    assert some.least_certain.tolist() == [1, 0, 2]
-    assert (
-        draw_sheet({"test images": some, "none": some.take(np.array([1]))}, tmp_path / "s.png") == 2
-    )
-    pixels = np.asarray(Image.open(tmp_path / "s.png"))
-    blue = (pixels[..., 2] > 130) & (pixels[..., 2] > pixels[..., 0]) & (pixels[..., 0] < 120)
-    assert blue.sum() > 20_000  # the blue image in the second place
-    assert pixels.shape[0] < 500

@@ -1,4 +1,4 @@
-"""Figures of matplotlib as files, and as SVG that takes on the colours of the page around it."""
+"""Figures of matplotlib: in notebooks, as files, and as SVG in the colours of a page."""
 
 import io
 import os
@@ -14,7 +14,7 @@ from markupsafe import Markup
 from ..errors import InputError, printable
 from ..storage import files, locks
 
-__all__ = ["SUFFIXES", "as_svg", "check_out", "new_figure", "write_figure"]
+__all__ = ["SUFFIXES", "as_svg", "axes_for", "check_out", "new_figure", "write_figure"]
 
 #: What the name of a plot can end in.
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -38,13 +38,18 @@ _STYLE: Any = {
 }
 
 
-@contextmanager
-def _style(**more: Any) -> Iterator[None]:
-    import matplotlib as mpl
+def _more_fonts() -> list[str]:
     from matplotlib.font_manager import get_font_names
 
     installed = set(get_font_names())
-    families = ["DejaVu Sans", *(name for name in _MORE_FONTS if name in installed)]
+    return [name for name in _MORE_FONTS if name in installed]
+
+
+@contextmanager
+def _style(**more: Any) -> Iterator[None]:
+    import matplotlib as mpl
+
+    families = ["DejaVu Sans", *_more_fonts()]
     settings: Any = {**_STYLE, "font.family": families, **more}
     with mpl.rc_context(settings), warnings.catch_warnings():
         # A letter that no font has is drawn as a box.
@@ -62,6 +67,38 @@ def new_figure(width: float, height: float) -> Iterator[Any]:
 
     with _style():
         yield Figure(figsize=(width, height), layout="constrained")
+
+
+@contextmanager
+def axes_for(ax: Any, width: float, height: float) -> Iterator[Any]:
+    """Yield the axes to draw on: those that are given, or those of a new figure of pyplot.
+
+    A notebook shows such a figure. Its style is the caller's; only names are drawn as they are, and
+    letters that the caller's font lacks are looked for in others.
+
+    Parameters
+    ----------
+    ax : Axes or None
+    width, height : float
+        Inches of a new figure.
+    """
+    import matplotlib as mpl
+
+    figure = None
+    if ax is None:
+        from matplotlib import pyplot
+
+        # Outside of the context: the first figure sets up how notebooks show them, which stays.
+        figure = pyplot.figure(figsize=(width, height), layout="constrained")
+    families = [*mpl.rcParams["font.family"], *_more_fonts()]
+    settings: Any = {"font.family": families, "text.parse_math": False}
+    try:
+        with mpl.rc_context(settings):
+            yield figure.subplots() if figure else ax
+    except BaseException:
+        if figure:
+            pyplot.close(figure)
+        raise
 
 
 def check_out(out: str | os.PathLike[str], overwrite: bool) -> Path:

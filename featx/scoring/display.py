@@ -1,0 +1,124 @@
+"""What scoring, evaluating and choosing show of themselves: a line, tables, plots."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..errors import printable
+from ..metrics import Scores
+from ..model.display import mistakes_table
+from ..showing.display import Display, Part, Table
+from ..showing.scores import ScoresDisplay, accuracy_words, score_terms
+from ..showing.words import number_of, shortened
+
+__all__ = ["EvaluateDisplay", "NextDisplay", "ScoreDisplay"]
+
+_MOST_CLASSES = 40
+
+
+class ScoreDisplay(Display):
+    """What a run of `score` shows of itself."""
+
+    listed: int
+    ok: int
+    failed: dict[str, int]
+    details: dict[str, str]
+    labels: dict[str, int]
+    undecided: int
+    resumed: int
+    reused: int
+    out: Any
+    seconds: float
+
+    def _line(self) -> str:
+        where = f" in {printable(self.out)}" if self.out else ""
+        return (
+            f"{number_of(self.listed, 'image')}{where}, {self.ok:,} scored, "
+            f"{self.listed - self.ok:,} failed"
+        )
+
+    def _parts(self) -> Iterable[Part]:
+        yield {
+            "without a label": f"{self.undecided:,}: low confidence or high novelty"
+            if self.undecided
+            else "",
+            "of an interrupted run": self.resumed or "",
+            "known before": self.reused or "",
+            "seconds": f"{self.seconds:.1f}",
+        }
+        counts = sorted(self.labels.items(), key=lambda item: (-item[1], item[0]))
+        yield Table(["label", "images"], counts, most=_MOST_CLASSES)
+        yield Table(
+            ["reason", "images", "for example"],
+            [[why, count, self.details.get(why)] for why, count in self.failed.items()],
+            "Images without scores",
+        )
+
+
+class EvaluateDisplay(ScoresDisplay):
+    """What an evaluation shows of itself; its plots are of the images that it is about."""
+
+    classes: tuple[str, ...]
+    scores: Scores
+    by_class: Any
+    mistakes: Any
+    rule: str
+    trained_on: int
+    unlabelled: int
+    unknown: dict[str, int]
+    skipped: Any
+
+    def _line(self) -> str:
+        return f"{number_of(self.scores.images, 'image')}, accuracy {accuracy_words(self.scores)}"
+
+    def _parts(self) -> Iterable[Part]:
+        yield {
+            "images": f"{self.scores.images:,}: {self.rule}",
+            **score_terms(self.scores),
+            "left out": f"{number_of(self.trained_on, 'image')} that the model was trained on"
+            if self.trained_on
+            else "",
+            "without a label": self.unlabelled or "",
+            "of unknown classes": shortened(self.unknown),
+            "skipped": len(self.skipped) or "",
+        }
+        yield Table(
+            ["class", "precision", "recall", "F1", "images"],
+            [
+                [name, row["precision"], row["recall"], row["f1"], row["images"]]
+                for name, row in zip(self.classes, self.by_class, strict=True)
+            ],
+            most=_MOST_CLASSES,
+        )
+        yield mistakes_table("Most confident mistakes", self.mistakes)
+
+    def _scored(self) -> tuple[Sequence[str], Scores]:
+        return self.classes, self.scores
+
+
+class NextDisplay(Display):
+    """What a choice of images to label shows of itself."""
+
+    chosen: Any
+    listed: int
+    trained_on: int
+    labelled: int
+    skipped: Any
+    out: Any
+
+    def _line(self) -> str:
+        return (
+            f"{len(self.chosen):,} of {number_of(self.listed, 'image')} to label in "
+            f"{printable(self.out)}"
+        )
+
+    def _parts(self) -> Iterable[Part]:
+        yield {
+            "trained on already": self.trained_on or "",
+            "labelled already": self.labelled or "",
+            "skipped": len(self.skipped) or "",
+        }
+        yield Table(
+            ["image", "predicted", "confidence", "margin", "novelty"],
+            [[one.path, one.predicted, one.confidence, one.margin, one.novelty]
+             for one in self.chosen],
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What people look at: plots on axes and as files, results in notebooks."""
