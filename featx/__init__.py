@@ -31,7 +31,14 @@ real work, leave `weights` and `size` out:
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+if sys.platform == "win32":
+    raise ImportError(
+        "featx runs on Linux and macOS, and not on Windows itself. On Windows, install and run it "
+        "inside WSL: type wsl --install, and then pip install featx in the Linux shell."
+    )
 
 __version__ = "0.1.0"
 
@@ -50,15 +57,19 @@ _HOMES = {
     "CurveSettings": "heads.curve",
     "EvaluateResult": "scoring.evaluate",
     "EvaluateSettings": "scoring.evaluate",
-    "ExportResult": "model.export",
+    "ExportResult": "exporting.export",
+    "ExportSettings": "exporting.export",
     "ExtractResult": "cache.extract",
     "ExtractSettings": "cache.extract",
+    "FeaturesResult": "cache.features",
+    "FeaturesSettings": "cache.features",
     "FeatxError": "errors",
     "Fingerprint": "network.fingerprint",
     "FinetuneResult": "finetuning.finetune",
     "FinetuneSettings": "finetuning.finetune",
     "FitResult": "model.fit",
     "FitSettings": "model.settings",
+    "ImageClassifier": "model.classifier",
     "IncompatibleError": "errors",
     "InputError": "errors",
     "LockedError": "errors",
@@ -72,7 +83,10 @@ _HOMES = {
     "SampleResult": "dataset.sample",
     "ScoreResult": "scoring.score",
     "ScoreSettings": "scoring.score",
+    "SimilarResult": "auditing.similar",
+    "SimilarSettings": "auditing.similar",
     "StorageError": "errors",
+    "VGG16Features": "cache.transformer",
     "VerifyResult": "model.verify",
     "audit": "auditing.audit",
     "check": "images.check",
@@ -80,8 +94,9 @@ _HOMES = {
     "compare": "heads.compare",
     "curve": "heads.curve",
     "evaluate": "scoring.evaluate",
-    "export": "model.export",
+    "export": "exporting.export",
     "extract": "cache.extract",
+    "find_similar": "auditing.similar",
     "finetune": "finetuning.finetune",
     "fit": "model.fit",
     "load": "model.file",
@@ -90,6 +105,7 @@ _HOMES = {
     "scan": "dataset.scan",
     "score": "scoring.score",
     "verify": "model.verify",
+    "write_features": "cache.features",
     "write_sample": "dataset.sample",
 }
 
@@ -97,8 +113,11 @@ if TYPE_CHECKING:
     from .auditing.audit import audit
     from .auditing.result import AuditResult
     from .auditing.settings import AuditSettings
+    from .auditing.similar import SimilarResult, SimilarSettings, find_similar
     from .cache.extract import ExtractResult, ExtractSettings, extract
+    from .cache.features import FeaturesResult, FeaturesSettings, write_features
     from .cache.file import Cache
+    from .cache.transformer import VGG16Features
     from .dataset.catalog import Catalog
     from .dataset.sample import SampleResult, write_sample
     from .dataset.scan import scan
@@ -110,6 +129,7 @@ if TYPE_CHECKING:
         LockedError,
         StorageError,
     )
+    from .exporting.export import ExportResult, ExportSettings, export
     from .finetuning.finetune import FinetuneResult, FinetuneSettings, finetune
     from .heads.compare import compare
     from .heads.curve import CurveResult, CurveSettings, curve
@@ -117,7 +137,7 @@ if TYPE_CHECKING:
     from .heads.settings import CompareSettings
     from .images.check import CheckResult, check
     from .images.preview import PreviewResult, PreviewSettings, preview
-    from .model.export import ExportResult, export
+    from .model.classifier import ImageClassifier
     from .model.file import load
     from .model.fit import FitResult, fit
     from .model.model import Model
@@ -143,14 +163,18 @@ __all__ = [
     "EvaluateResult",
     "EvaluateSettings",
     "ExportResult",
+    "ExportSettings",
     "ExtractResult",
     "ExtractSettings",
+    "FeaturesResult",
+    "FeaturesSettings",
     "FeatxError",
     "FinetuneResult",
     "FinetuneSettings",
     "Fingerprint",
     "FitResult",
     "FitSettings",
+    "ImageClassifier",
     "IncompatibleError",
     "InputError",
     "LockedError",
@@ -164,7 +188,10 @@ __all__ = [
     "SampleResult",
     "ScoreResult",
     "ScoreSettings",
+    "SimilarResult",
+    "SimilarSettings",
     "StorageError",
+    "VGG16Features",
     "VerifyResult",
     "audit",
     "check",
@@ -174,6 +201,7 @@ __all__ = [
     "evaluate",
     "export",
     "extract",
+    "find_similar",
     "finetune",
     "fit",
     "load",
@@ -182,6 +210,7 @@ __all__ = [
     "scan",
     "score",
     "verify",
+    "write_features",
     "write_sample",
 ]
 

@@ -1,19 +1,7 @@
 """The cache: one HDF5 file with the features of every image, read by any HDF5 tool.
 
-::
-
-    (512 bytes ahead of HDF5)       "featx-cache", and the SHA-256 of all that follows
-    /                               attributes: format, version, fingerprint (JSON), source, featx
-    /features                       (N+R, 1+K, height, width, channels), one copy a chunk, gzip 1
-    /images/path, digest, label, split, group, width, height      one row an image, N of them
-    /classes                        class names, index = label
-    /skipped/path, digest, reason   what was listed and is not in /features
-    /pools                          (N+R, 1+K, passes, columns) float16, mean and maximum of layers
-                                    (version 3 only)
-    /removed/path, digest, width, height    R images that are no longer listed (versions 2 and 3)
-
-Texts are UTF-8 bytes of fixed length, padded with NUL; a file name that is not UTF-8 keeps its own
-bytes. A published file is never opened for writing: a change is a new file that takes its place.
+`structure` says what is in it. A published file is never opened for writing: a change is a new file
+that takes its place.
 """
 
 import contextlib
@@ -23,7 +11,7 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -33,7 +21,10 @@ from ..errors import CorruptError, IncompatibleError, printable
 from ..network.activations import Activations
 from ..network.fingerprint import Fingerprint
 from ..network.views import View, make_view
+from ..plain import as_frame
 from ..storage import files, kinds
+from . import table
+from .display import CacheDisplay
 from .rows import CacheRows, Matrix
 from .structure import (
     FORMAT,
@@ -42,10 +33,14 @@ from .structure import (
     VERSIONS,
     Removed,
     Skipped,
+    check_shapes,
     check_structure,
     damage,
     sealed_version,
 )
+
+if TYPE_CHECKING:
+    import pandas
 
 __all__ = ["Cache"]
 
@@ -53,7 +48,7 @@ _READ_PICTURES = 64
 _READ_PATHS = 1 << 14
 
 
-class Cache:
+class Cache(CacheDisplay):
     """A cache that is open for reading. Make one with `Cache.open`, and close it or use `with`.
 
     Attributes
@@ -118,7 +113,7 @@ class Cache:
                     raise ValueError(f"its format is not {FORMAT} {version}")
                 check_structure(file, files.file_size(path), version)
                 cache = cls(path, file)
-                cache._check_shapes()
+                check_shapes(file, cache.fingerprint)
         except BaseException:
             file.close()
             raise
@@ -150,22 +145,6 @@ class Cache:
         view = copy.copy(self)
         vars(view)["_images"] = replace(self._images, catalog=replace(self.catalog, groups=groups))
         return view
-
-    def _check_shapes(self) -> None:
-        columns = (self._file[f"images/{name}"] for name in IMAGE_COLUMNS)
-        shapes = {column.shape for column in columns}
-        removed = set()
-        if "removed" in self._file:
-            removed = {self._file[f"removed/{name}"].shape for name in Removed._fields}
-        rows = len(self) + (min(removed)[0] if removed else 0)
-        expected = (rows, *self.fingerprint.shape)
-        if self.features.shape != expected or shapes != {(len(self),)} or len(removed) > 1:
-            raise ValueError(f"features have the shape {self.features.shape}, expected {expected}")
-        pools = (rows, *self.fingerprint.pools_shape)
-        if self.pools is not None and (self.pools.shape != pools or self.pools.dtype != "float16"):
-            raise ValueError(f"pools have the shape {self.pools.shape}, expected {pools}")
-        if len(self) and not -1 <= self.labels.min() <= self.labels.max() < len(self._classes):
-            raise ValueError(f"a label is outside the {len(self._classes)} classes")
 
     def rows(self, start: int, stop: int) -> CacheRows:
         """Return what images `start` to `stop` are; only these are read.
@@ -236,6 +215,9 @@ class Cache:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __bool__(self) -> bool:
+        return True  # however few images it lists
+
     def __enter__(self) -> "Cache":
         return self
 
@@ -268,18 +250,8 @@ class Cache:
         self, rows: CacheRows, skipped: Sequence[Skipped], removed: Sequence[Removed]
     ) -> bool:
         """Tell whether the file has exactly these rows and labels, skipped and removed images."""
-        mine, other = self.catalog, rows.catalog
-        return (
-            np.array_equal(self.digests, rows.digests)
-            and np.array_equal(mine.paths, other.paths)
-            and np.array_equal(mine.labels, other.labels)
-            and np.array_equal(mine.splits, other.splits)
-            and np.array_equal(mine.groups, other.groups)
-            and mine.classes == other.classes
-            and mine.root.resolve() == other.root.resolve()
-            and self.skipped == list(skipped)
-            and self.removed == list(removed)
-        )
+        is_same = self._images.is_same(rows)
+        return is_same and self.skipped == list(skipped) and self.removed == list(removed)
 
     def index(self) -> dict[str, int]:
         """Return one row for each content of a listed image: digest → row."""
@@ -330,6 +302,33 @@ class Cache:
             X[start * each : start * each + len(rows)] = rows
         image = np.repeat(chosen, each)
         return Matrix(X, self.labels[image], image)
+
+    def to_frame(
+        self, view: str = "avg", *, images: np.ndarray | None = None
+    ) -> "pandas.DataFrame":
+        """Return images as a data frame of pandas, with a float32 column for each feature.
+
+        The features are the columns of `matrix`, such as ``block5_pool_avg_0``. Before them are
+        `path`, `label`, `split`, `group`, `digest`, `width` and `height`; a missing text is None.
+
+        Parameters
+        ----------
+        view : str
+            A key of `views.VIEWS`, but for covariance, which is fitted.
+        images : ndarray of int, optional
+            Which images, in which order; all by default.
+
+        Raises
+        ------
+        InputError
+            When pandas is not installed; see also `matrix`.
+        """
+        chosen = np.arange(len(self)) if images is None else np.asarray(images, dtype=np.int64)
+        seen = table.view_of(view, self.fingerprint)
+        X = self.matrix(seen, images=chosen, copies=0).X
+        names = seen.feature_names(self.fingerprint.trunk.cut)
+        images_of = table.image_columns(self._images, chosen)
+        return as_frame({**images_of, **dict(zip(names, X.T, strict=True))})
 
     def blocks(
         self, images: np.ndarray, copies: int, view: View | None = None

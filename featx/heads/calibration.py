@@ -17,9 +17,16 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
-__all__ = ["TemperatureScaled", "best_inverse_temperature", "decision_scores", "mean_log_loss"]
+__all__ = [
+    "SMALLEST",
+    "TemperatureScaled",
+    "best_inverse_temperature",
+    "decision_scores",
+    "mean_log_loss",
+]
 
-_SMALLEST = 1e-6  # of a probability: nearest neighbours give zeros
+#: The least that a probability counts as: nearest neighbours give zeros.
+SMALLEST = 1e-6
 _RANGE = (1e-3, 1e3)  # of the inverse temperature, for scores whose spread is 1
 _USUAL = 3.0  # the one that is expected for such scores, before any image is seen
 _ROOM = 1.0  # the standard deviation of its logarithm
@@ -41,7 +48,7 @@ def decision_scores(estimator: Any, X: np.ndarray) -> np.ndarray:
     """
     if not hasattr(estimator, "decision_function"):
         found = np.asarray(estimator.predict_proba(X), np.float64)
-        return np.log(np.maximum(found, _SMALLEST))
+        return np.log(np.maximum(found, SMALLEST))
     margins = np.asarray(estimator.decision_function(X), np.float64)
     return margins if margins.ndim == 2 else np.stack([-margins / 2, margins / 2], axis=1)
 

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
 
@@ -14,12 +14,15 @@ from .. import backend
 from ..cache.file import Cache
 from ..dataset import splits
 from ..errors import InputError
+from ..keywords import takes
 from ..metrics import corrected_half_width, get_metric
+from ..names import HeadName, MetricName, ViewName
 from ..network.views import make_view
 from ..plain import plain
-from ..progress import Progress
+from ..progress import Progress, as_function, shows_progress
 from . import registry
 from .crossval import Fold
+from .display import CurveDisplay
 from .folds import images_to_compare, make_folds, usable_part
 from .forecast import Forecast, forecast
 from .leaderboard import rank
@@ -45,7 +48,7 @@ class CurveSettings:
     Attributes
     ----------
     head : str
-        A key of `registry.HEADS`; "best" is the choice of a comparison of the default heads.
+        The head to train; "best" is the choice of a comparison of the default heads.
     view : str, optional
         What the head sees of an image; by default the best of its own views.
     sizes : tuple of int
@@ -54,8 +57,14 @@ class CurveSettings:
     draws : int
         Random choices of the images at most: a small size has as many as would fit into all
         images without sharing any.
-    folds, repeats, metric, min_per_class, seed
-        See `CompareSettings`.
+    folds, repeats : int
+        Folds and repeats of the cross-validation over images.
+    metric : str
+        The metric that parameters, and a head that is not given, are chosen by.
+    min_per_class : int
+        Classes with fewer different images are left out, with a warning.
+    seed : int
+        Seed of the folds, of the choices of images and of the head.
     """
 
     head: str = "best"
@@ -72,13 +81,13 @@ class CurveSettings:
 class CurveChanges(TypedDict, total=False):
     """The fields of `CurveSettings` as keywords, for editors and type checkers."""
 
-    head: str
-    view: str | None
+    head: HeadName | Literal["best"]
+    view: ViewName | None
     sizes: tuple[int, ...]
     draws: int
     folds: int
     repeats: int
-    metric: str
+    metric: MetricName
     min_per_class: int
     seed: int
 
@@ -111,8 +120,8 @@ class CurvePoint:
     draws: int
 
 
-@dataclass(frozen=True, eq=False)
-class CurveResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class CurveResult(CurveDisplay):
     """A learning curve, and what twice as many images would bring.
 
     Attributes
@@ -159,12 +168,14 @@ class CurveResult:
         return text.getvalue()
 
 
+@takes(CurveSettings, CurveChanges)
+@shows_progress
 @backend.own_settings()
 def curve(
     features: str | os.PathLike[str] | Cache,
     settings: CurveSettings | None = None,
     *,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **changes: Unpack[CurveChanges],
 ) -> CurveResult:
     """Train a head on more and more of the images, and score it on the same folds as `compare`.
@@ -179,10 +190,16 @@ def curve(
     features : path or Cache
         A cache made by `extract`.
     settings : CurveSettings, optional
-    progress : callable, optional
-        See `progress.Progress`; the detail is the head of the last fold.
+    progress : callable or True, optional
+        True shows a bar; else see `progress.Progress`;
+        the detail is the head of the last fold.
     **changes
         Fields of `CurveSettings`, over those of `settings`.
+
+    Returns
+    -------
+    CurveResult
+        Accuracy and log loss by training images, and what more images would probably bring.
 
     Raises
     ------
@@ -194,9 +211,11 @@ def curve(
     Examples
     --------
     >>> import featx
-    >>> featx.curve("features.h5", draws=3).sentence  # doctest: +SKIP
-    'Twice as many training images (96 a class in place of 48) would probably bring ...'
+    >>> grown = featx.curve("features.h5", head="ridge", view="layers")  # doctest: +SKIP
+    >>> grown.head, grown.view  # doctest: +SKIP
+    ('ridge', 'layers')
     """
+    progress = as_function(progress)
     settings = replace(settings or CurveSettings(), **changes)
     begun = time.monotonic()
     if settings.draws < 1:

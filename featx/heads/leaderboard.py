@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -16,11 +16,13 @@ from ..cache.file import Cache
 from ..dataset import splits
 from ..errors import InputError, require_one_of
 from ..metrics import METRICS, Metric, corrected_half_width, get_metric
+from ..names import ViewName
 from ..network.fingerprint import Fingerprint
 from ..network.views import VIEWS, make_view, views_of
 from ..progress import Progress
 from . import registry
 from .crossval import Fold, Outcome, Task, cross_validate
+from .display import CompareDisplay
 from .folds import make_folds
 from .settings import CompareSettings
 
@@ -63,7 +65,7 @@ class Entry:
     """
 
     head: str
-    view: str
+    view: ViewName
     score: float = np.nan
     ci95_half_width: float = np.nan
     tied: bool = False
@@ -104,8 +106,8 @@ class Entry:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class CompareResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class CompareResult(CompareDisplay):
     """Entries, best first; those with an error last.
 
     Attributes
@@ -122,6 +124,10 @@ class CompareResult:
     seconds : float
     prefer : str
         What the choice among tied heads was by.
+    files, y : ndarray of str, shape (images,)
+        The files of the images that were compared on, and their classes.
+    cv : list of (ndarray of int, ndarray of int)
+        The folds as positions in `files`, to train and to validate on: `cv` of GridSearchCV.
     """
 
     entries: list[Entry]
@@ -133,6 +139,9 @@ class CompareResult:
     repeats: int
     seconds: float
     prefer: str = "best"
+    files: np.ndarray = field(default_factory=lambda: np.empty(0, object))
+    y: np.ndarray = field(default_factory=lambda: np.empty(0, object))
+    cv: list[Fold] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the board as plain values, for JSON."""
@@ -173,8 +182,6 @@ PREFERENCES: Mapping[str, Preference] = MappingProxyType(
         "fast": Preference("the quickest to score with", lambda entry: entry.score_seconds),
     }
 )
-
-# Ranking ------------------------------------------------------------------------------------
 
 
 def rank(
@@ -240,8 +247,8 @@ def rank(
     )
     keys = list(dict.fromkeys((task.name, task.view) for task in tasks))
     entries = [
-        _entry(name, view, [o for o in found if (o.name, o.view) == (name, view)], y, folds,
-               measure, settings.seed)
+        _entry(name, cast(ViewName, view), [o for o in found if (o.name, o.view) == (name, view)],
+               y, folds, measure, settings.seed)
         for name, view in keys
     ]  # fmt: skip
     entries = _ranked(entries, folds, measure.sign)
@@ -270,6 +277,9 @@ def rank(
         repeats=settings.repeats if crossed else 1,
         seconds=round(time.monotonic() - begun, 3),
         prefer=settings.prefer,
+        files=np.array([str(cache.catalog.file(image)) for image in images], object),
+        y=np.array(cache.catalog.classes, object)[y],
+        cv=[(np.asarray(inside), np.asarray(outside)) for inside, outside in folds],
     )
 
 
@@ -310,7 +320,7 @@ def _tasks(
 
 def _entry(
     name: str,
-    view: str,
+    view: ViewName,
     found: Sequence[Outcome],
     y: np.ndarray,
     folds: Sequence[Fold],

@@ -163,14 +163,14 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
         if len(X) <= _EXACT_ROWS:
             self._keep(X)
             if "rbf" not in grams:
-                grams["rbf"] = self._kernel(self._support).astype(np.float64)
+                grams["rbf"] = self._kernel(self.support).astype(np.float64)
             duals, found = left_out(grams["rbf"], targets, noise, groups, overwrite=last)
             self.duals_ = duals.astype(np.float32)
             return found
         random = np.random.default_rng(self.random_state)
         landmarks = np.sort(random.choice(len(X), _LANDMARKS, replace=False))
         self._keep(X[landmarks])
-        inner = self._kernel(self._support).astype(np.float64)
+        inner = self._kernel(self.support).astype(np.float64)
         factor = cholesky(inner + 1e-6 * np.eye(len(inner)), lower=True)
         mapped = np.concatenate(
             [
@@ -191,13 +191,13 @@ class RidgeKernelClassifier(ClassifierMixin, BaseEstimator):
         self.support_ = np.rint(rows / steps).astype(np.int8)
 
     @property
-    def _support(self) -> np.ndarray:
+    def support(self) -> np.ndarray:
         """The rows that are kept, float32 (m, d)."""
         return self.support_ * np.repeat(np.array(self.steps_, np.float32), self.widths_)
 
     def _kernel(self, rows: np.ndarray) -> np.ndarray:
         """Return the mean of the blocks' Gaussian kernels with the kept rows, float32 (n, m)."""
-        support = self._support
+        support = self.support
         found = np.zeros((len(rows), len(support)), np.float32)
         start = 0
         for width, median in zip(self.widths_, self.medians_, strict=True):

@@ -11,8 +11,9 @@ from ..dataset.catalog import NO_LABEL
 from ..dataset.duplicates import EqualImages, find_equal
 from ..dataset.scan import Source, as_catalog
 from ..plain import plain
-from ..progress import Progress, ignore_progress
+from ..progress import Progress, as_function, ignore_progress, shows_progress
 from .decode import SkippedImage
+from .listed import read_ahead
 from .reader import Reader
 from .sandbox import Job
 
@@ -82,29 +83,42 @@ class CheckResult:
         }
 
 
-def check(source: Source, *, progress: Progress | None = None) -> CheckResult:
+@shows_progress
+def check(source: Source, *, progress: Progress | bool | None = None) -> CheckResult:
     """Decode every image of a source as `extract` would, without the network.
 
     Parameters
     ----------
     source : path, several paths, or Catalog
         See `scan.scan`.
-    progress : callable, optional
-        See `progress.Progress`.
+    progress : callable or True, optional
+        True shows a bar; else see `progress.Progress`.
+
+    Returns
+    -------
+    CheckResult
+        Which images are usable, which are not and why, and equal files.
 
     Raises
     ------
     InputError
         When the source is wrong; see `scan.scan`.
+
+    Examples
+    --------
+    >>> import featx
+    >>> featx.check("photos").usable  # doctest: +SKIP
+    80
     """
+    progress = as_function(progress)
     begun = time.monotonic()
     listed = as_catalog(source)
     told = progress or ignore_progress
     told(0, len(listed), 0)
     skipped: list[SkippedImage] = []
     digests, dark, good = [], [], []
-    paths = map(listed.file, range(len(listed)))
-    with contextlib.closing(Reader(Job(_SIZE, "crop")).ahead(paths, _AHEAD)) as reads:
+    images, reader = range(len(listed)), Reader(Job(_SIZE, "crop"))
+    with contextlib.closing(read_ahead(listed, images, reader, _AHEAD)) as reads:
         for index, read in enumerate(reads):
             path = str(listed.paths[index])
             if read.reason:

@@ -21,7 +21,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,10 +44,11 @@ __all__ = [
     "check_bits",
     "check_size",
     "decode",
+    "image_of",
     "load",
+    "make_upright",
     "read",
-    "resize_array",
-    "resize_image",
+    "resize_upright",
 ]
 
 RULES = 1
@@ -213,16 +214,13 @@ def load(
     return decode(read(Path(path)).data, size, resize, bits)
 
 
-def resize_array(pixels: np.ndarray, size: int, resize: str) -> UprightImage:
-    """Resize an image that is decoded already.
+def image_of(pixels: np.ndarray) -> Image.Image:
+    """Return an image that is decoded already as one of Pillow's.
 
     Parameters
     ----------
     pixels : ndarray of uint8, shape (height, width), (height, width, 1), 3 or 4 channels
         An upright image of any size: grey, RGB, or RGBA.
-    size : int
-        Pixels a side.
-    resize : {"squash", "crop"}
 
     Raises
     ------
@@ -237,11 +235,11 @@ def resize_array(pixels: np.ndarray, size: int, resize: str) -> UprightImage:
         )
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
-    return resize_image(Image.fromarray(pixels), size, resize)
+    return Image.fromarray(pixels)
 
 
-def resize_image(image: Image.Image, size: int, resize: str, bits: int = 16) -> UprightImage:
-    """Make one of Pillow's images upright and RGB, and resize it; see `decode`.
+def make_upright(image: Image.Image, bits: int = 16) -> tuple[Image.Image, bool]:
+    """Return one of Pillow's images upright and RGB, and whether it is dark; see `UprightImage`.
 
     Raises
     ------
@@ -253,7 +251,17 @@ def resize_image(image: Image.Image, size: int, resize: str, bits: int = 16) -> 
     if not image.width * image.height:
         raise InputError(f"An image of {image.width} × {image.height} pixels has nothing to see.")
     with _reasons(b""):
-        return _upright(image, size, resize, bits)
+        return _upright(image, bits)
+
+
+def resize_upright(image: Image.Image, size: int, resize: str) -> np.ndarray:
+    """Return an upright RGB image at (size, size), uint8 (size, size, 3); see `decode`."""
+    box = None
+    if resize == "crop":
+        side = min(image.size)
+        left, top = (image.width - side) / 2, (image.height - side) / 2
+        box = (left, top, left + side, top + side)
+    return np.array(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
 def decode(data: bytes, size: int, resize: str = "crop", bits: int = 16) -> UprightImage:
@@ -286,16 +294,15 @@ def decode(data: bytes, size: int, resize: str = "crop", bits: int = 16) -> Upri
             _check_png(data)
         image.draft(None, (2 * size, 2 * size))
         image.load()
+        upright, is_dark = _upright(image, bits)
         # A draft is smaller than the original, whose size is what counts.
-        return replace(_upright(image, size, resize, bits), width=width, height=height)
+        return UprightImage(resize_upright(upright, size, resize), width, height, is_dark)
 
 
-def _upright(image: Image.Image, size: int, resize: str, bits: int) -> UprightImage:
+def _upright(image: Image.Image, bits: int) -> tuple[Image.Image, bool]:
     orientation = _orientation(image)
     upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
-    rgb, is_dark = _as_rgb(upright, formats.bits_of(image, bits), formats.is_negative(image))
-    pixels = np.array(_fit(rgb, size, resize))
-    return UprightImage(pixels, upright.width, upright.height, is_dark)
+    return _as_rgb(upright, formats.bits_of(image, bits), formats.is_negative(image))
 
 
 @contextmanager
@@ -365,11 +372,3 @@ def _over_white(image: Image.Image) -> Image.Image:
         rgb.paste(Image.alpha_composite(white, above).convert("RGB"), box)
     return rgb
 
-
-def _fit(image: Image.Image, size: int, resize: str) -> Image.Image:
-    box = None
-    if resize == "crop":
-        side = min(image.size)
-        left, top = (image.width - side) / 2, (image.height - side) / 2
-        box = (left, top, left + side, top + side)
-    return image.resize((size, size), Image.Resampling.BILINEAR, box=box)

@@ -1,19 +1,22 @@
 """The images that Python programs give: paths, bytes, open files, Pillow's images and arrays."""
 
+import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from ..dataset.catalog import NO_LABEL, Catalog
 from ..errors import InputError, printable
-from .decode import Rejected, resize_array, resize_image
+from .augment import augmented_copies
+from .decode import Rejected, image_of, make_upright, resize_upright
 from .reader import InMemory, Read
 from .sandbox import Job
 
-__all__ = ["Images", "as_readable"]
+__all__ = ["Images", "as_readable", "is_one_image", "list_images", "pixel_digest", "read_image"]
 
 #: Images one by one; each is a path, bytes, a binary file, one of Pillow's images or an array.
 Images = Iterable[Any]
@@ -27,50 +30,172 @@ def as_readable(images: Images, job: Job) -> Iterator[Path | InMemory | Read]:
     images : iterable of path, bytes, binary file, PIL.Image.Image or ndarray
         See `Model.predict_proba`.
     job : Job
-        For images that are decoded already; no copies are made of them.
+        For images that are decoded already.
 
     Raises
     ------
     InputError
         When one image is given and no list, or something that is no image.
     """
-    is_one = isinstance(images, str | os.PathLike | bytes | Image.Image) or hasattr(images, "read")
-    if is_one or (isinstance(images, np.ndarray) and images.ndim in (2, 3) and images.dtype != "O"):
+    _require_list(images)
+    return _each(images, job)
+
+
+def list_images(images: Images) -> Catalog:
+    """Return images as a catalog in their own order, without labels.
+
+    Files that are open are read.
+
+    Raises
+    ------
+    InputError
+        See `as_readable`.
+    """
+    _require_list(images)
+    given = [_checked(image, _name(index)) for index, image in enumerate(images)]
+    paths, contents = np.empty(len(given), object), np.empty(len(given), object)
+    for index, image in enumerate(given):
+        is_file = isinstance(image, Path)
+        paths[index] = str(image) if is_file else _name(index)
+        contents[index] = None if is_file else image
+    none = np.full(len(given), "", object)
+    labels = np.full(len(given), NO_LABEL, np.int32)
+    return Catalog(Path(), paths, labels, none, none, (), contents=contents)
+
+
+def _require_list(images: Images) -> None:
+    """Check that these are images, and not one image.
+
+    Raises
+    ------
+    InputError
+        When they are not.
+    """
+    if is_one_image(images):
         raise InputError(
             "This is one image, and a list of images is expected. Put it into a list: [image]."
         )
     if not isinstance(images, Iterable):
         raise InputError(f"{printable(repr(images)[:60])} is not a list of images.")
-    return _each(images, job)
+
+
+def is_one_image(images: object) -> bool:
+    """Tell whether something is one image, and no list of images."""
+    if isinstance(images, np.ndarray):
+        return images.ndim in (2, 3) and images.dtype != "O"
+    is_one = isinstance(images, str | os.PathLike | bytes | Image.Image)
+    return is_one or hasattr(images, "read")
 
 
 def _each(images: Images, job: Job) -> Iterator[Path | InMemory | Read]:
-    for index, image in enumerate(images):
-        name = f"The image at index {index}"
-        if isinstance(image, str | os.PathLike):
-            yield Path(image)
+    for index, given in enumerate(images):
+        image = _checked(given, _name(index))
+        if isinstance(image, Path):
+            yield image
         elif isinstance(image, bytes):
-            yield InMemory(image, name)
-        elif isinstance(image, np.ndarray):
-            yield _read([resize_array(image, size, job.resize).pixels for size in job.sizes])
-        elif isinstance(image, Image.Image):
-            try:
-                upright = [resize_image(image, s, job.resize, job.bits) for s in job.sizes]
-                yield _read([one.pixels for one in upright])
-            except Rejected as rejected:
-                yield Read("", rejected.reason, detail=rejected.detail, path=name)
-        elif hasattr(image, "read"):
-            yield InMemory(_content(image, name), name)
+            yield InMemory(image, _name(index))
         else:
-            raise InputError(
-                f"{name} is {printable(repr(image)[:60])}. Expected a path, bytes, a binary file, "
-                "a Pillow image, or a uint8 array."
-            )
+            yield read_image(image, job, _name(index))
 
 
-def _read(sized: list[np.ndarray]) -> Read:
-    first, *more = (pixels[np.newaxis] for pixels in sized)
-    return Read("", pixels=first, more_pixels=tuple(more))
+def _name(index: int) -> str:
+    return f"The image at index {index}"
+
+
+def _checked(image: Any, name: str) -> Path | bytes | np.ndarray | Image.Image:
+    """Return an image, of an open file its content, or raise an `InputError`."""
+    if isinstance(image, str | os.PathLike):
+        return Path(image)
+    if isinstance(image, bytes | np.ndarray | Image.Image):
+        return image
+    if hasattr(image, "read"):
+        return _content(image, name)
+    raise InputError(
+        f"{name} is {printable(repr(image)[:60])}. Expected a path, bytes, a binary file, "
+        "a Pillow image, or a uint8 array."
+    )
+
+
+def read_image(
+    image: np.ndarray | Image.Image, job: Job, name: str, known: Collection[str] = ()
+) -> Read:
+    """Make of an image that is in memory what `Reader` makes of a file.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image or ndarray
+        See `Model.predict_proba`.
+    job : Job
+    name : str
+        What it is called in messages.
+    known : collection of str
+        Digests of images whose pixels are not needed.
+
+    Returns
+    -------
+    Read
+        Its digest is that of `pixel_digest`. An image that cannot be used has a reason.
+
+    Raises
+    ------
+    InputError
+        When it has no pixels, or an array is no image.
+    """
+    try:
+        upright, is_dark = make_upright(_as_image(image), job.bits)
+    except Rejected as rejected:
+        return Read("", rejected.reason, detail=rejected.detail, path=name)
+    digest = _digest(upright)
+    if digest in known:
+        return Read(digest, path=name)
+    first, *more = (
+        augmented_copies(
+            resize_upright(upright, size, job.resize), job.policy, job.seed, digest, job.copies
+        )
+        for size in job.sizes
+    )
+    width, height = upright.size
+    return Read(
+        digest,
+        "",
+        width,
+        height,
+        pixels=first,
+        path=name,
+        is_dark=is_dark,
+        more_pixels=tuple(more),
+    )
+
+
+def pixel_digest(image: np.ndarray | Image.Image, bits: int = 16) -> str:
+    """Return the SHA-256 of what is seen of an image in memory: its upright RGB pixels.
+
+    So one of Pillow's images and the array of its pixels are the same image, and a palette or an
+    EXIF orientation counts by what it does. No file has this digest.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image or ndarray
+        See `Model.predict_proba`.
+    bits : int
+        See `decode.decode`.
+
+    Raises
+    ------
+    InputError, Rejected
+        See `decode.make_upright`.
+    """
+    return _digest(make_upright(_as_image(image), bits)[0])
+
+
+def _digest(upright: Image.Image) -> str:
+    found = hashlib.sha256(f"featx pixels {upright.width} {upright.height}\0".encode())
+    found.update(upright.tobytes())
+    return found.hexdigest()
+
+
+def _as_image(image: np.ndarray | Image.Image) -> Image.Image:
+    return image_of(image) if isinstance(image, np.ndarray) else image
 
 
 def _content(file: Any, name: str) -> bytes:

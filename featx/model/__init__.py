@@ -1,1 +1,1 @@
-"""A fitted image classifier: its file, and the commands that make, export and verify one."""
+"""A fitted image classifier: its file, and the commands that make and verify one."""

@@ -166,6 +166,11 @@ def load(
     download_progress : callable, optional
         See `progress.Progress`; in bytes.
 
+    Returns
+    -------
+    Model
+        A classifier over images, with scikit-learn's methods.
+
     Raises
     ------
     InputError
@@ -179,8 +184,8 @@ def load(
     --------
     >>> import featx
     >>> model = featx.load("model.featx")  # doctest: +SKIP
-    >>> model.predict(["photos/new.jpg"])  # doctest: +SKIP
-    array(['bees'], dtype=object)
+    >>> model.predict(["photos/train/0/0000.png"]).shape  # doctest: +SKIP
+    (1,)
     """
     path = Path(path)
     kinds.require_kind(path, "model", "featx fit features.h5")

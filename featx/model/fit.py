@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -12,31 +11,27 @@ import numpy as np
 from .. import backend
 from ..cache.file import Cache
 from ..dataset import splits
-from ..dataset.splits import Split
 from ..errors import InputError
-from ..heads import registry
-from ..heads.crossval import examples_of
 from ..heads.folds import usable_part
-from ..heads.leaderboard import CompareResult, rank
-from ..heads.settings import CompareSettings
-from ..heads.training import Examples, Trained, train
-from ..metrics import Scores, compute_scores, get_metric
-from ..network.views import View, make_view
-from ..network.weights import provider_of
+from ..heads.leaderboard import CompareResult
+from ..heads.training import Trained
+from ..keywords import takes
+from ..metrics import Scores, compute_scores
 from ..plain import plain
-from ..progress import Progress
+from ..progress import Progress, as_function, shows_progress
+from .assembly import check_settings, choose_head, train_model
+from .display import FitDisplay
 from .file import lock_model, save
-from .model import Model, library_versions
-from .novelty import Novelty
+from .model import Model
 from .predictions import Mistake, Predictions
-from .settings import BEST, FitChanges, FitSettings
+from .settings import FitChanges, FitSettings
 from .threshold import Threshold, coverage_at, find_threshold
 
 __all__ = ["FitResult", "fit"]
 
 
-@dataclass(frozen=True, eq=False)
-class FitResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class FitResult(FitDisplay):
     """The fitted model and its test.
 
     Attributes
@@ -121,13 +116,15 @@ class FitResult:
         }
 
 
+@takes(FitSettings, FitChanges)
+@shows_progress
 @backend.own_settings()
 def fit(
     features: str | os.PathLike[str],
     out: str | os.PathLike[str],
     settings: FitSettings | None = None,
     *,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **changes: Unpack[FitChanges],
 ) -> FitResult:
     """Choose and train a head on a cache, test it once on unseen images, and save the model.
@@ -142,10 +139,16 @@ def fit(
     out : path
         The model to write.
     settings : FitSettings, optional
-    progress : callable, optional
-        See `progress.Progress`; the detail is the head of the last fold.
+    progress : callable or True, optional
+        True shows a bar; else see `progress.Progress`;
+        the detail is the head of the last fold.
     **changes
         Fields of `FitSettings` that replace those of `settings`.
+
+    Returns
+    -------
+    FitResult
+        The model, its scores on the test images, and how the head was chosen.
 
     Raises
     ------
@@ -155,39 +158,31 @@ def fit(
         When the cache cannot be read.
     StorageError, LockedError
         When the model cannot be written.
+
+    Examples
+    --------
+    >>> import featx
+    >>> fitted = featx.fit("features.h5", "model.featx", head="logreg")  # doctest: +SKIP
+    >>> fitted.model.head_name, fitted.test.images  # doctest: +SKIP
+    ('logreg', 20)
     """
+    progress = as_function(progress)
     settings = replace(settings or FitSettings(), **changes)
     begun = time.monotonic()
     out = Path(out)
-    _check(settings)
+    check_settings(settings)
     with Cache.opened(features) as whole, lock_model(out, settings.overwrite):
         cache, rare = usable_part(whole, settings.min_per_class, holds_out=True)
         catalog = cache.catalog
         split = splits.train_test(catalog, cache.digests, settings.test_size, settings.seed)
-        board, name, view = _chosen(cache, split, settings, progress)
-        view = view.fitted(some for _, some in cache.blocks(split.train, 0, view))
-        units = splits.leakage_groups(catalog, cache.digests)
-        examples = examples_of(cache, view, split.train, units)
-        trained = _trained(examples, name, settings)
-        test = cache.matrix(view, images=split.test, copies=0)
-        made = cache.fingerprint if view.kind.layers else cache.fingerprint.without_layers()
-        model = Model(
-            head=trained.classifier,
-            head_name=name,
-            settings={"view": view.name, "seed": settings.seed, **_plain(trained.settings)},
-            view=view,
-            classes=catalog.classes,
-            fingerprint=made,
-            provider=provider_of(cache.fingerprint.trunk.weights),
-            report={},
-            versions=library_versions(),
-            training=_training(cache, split.train, trained, examples.originals),
-            novelty=_novelty(cache, split.train, examples, view, settings.seed),
-        )
+        images, folds = split.to_compare_on()
+        board, name, view = choose_head(cache, images, folds, settings, progress)
+        model, trained = train_model(cache, split.train, name, view, settings)
+        test = cache.matrix(model.view, images=split.test, copies=0)
         rows = len(split.train) * (1 + cache.fingerprint.copies)
         probabilities = model.predict_proba_rows(test.X)
         found = compute_scores(test.y, probabilities)
-        limit = _threshold(examples.y, trained, settings.target_precision)
+        limit = _threshold(cache.labels[split.train], trained, settings.target_precision)
         limit_test = coverage_at(test.y, probabilities, limit.confidence) if limit else None
         report = {
             "train": {
@@ -231,67 +226,6 @@ def fit(
     )
 
 
-def _check(settings: FitSettings) -> None:
-    """Raise an `InputError` for wrong settings, before anything is computed."""
-    get_metric(settings.metric)
-    if settings.target_precision is not None and not 0 < settings.target_precision <= 1:
-        raise InputError(
-            f"The target precision is {settings.target_precision:g}. Expected a share above 0, "
-            "such as 0.99."
-        )
-    if settings.head == BEST and settings.options:
-        raise InputError("Options belong to a head. Name it, for example --head logreg.")
-    if settings.head != BEST:
-        registry.get_head(settings.head).param_candidates(settings.options)
-
-
-def _chosen(
-    cache: Cache, split: Split, settings: FitSettings, progress: Progress | None
-) -> tuple[CompareResult | None, str, View]:
-    """Return the comparison, where there is something to choose, and the head and its view."""
-    made = cache.fingerprint
-    names = [settings.view] if settings.view else []
-    if settings.head != BEST:
-        names = names or list(registry.get_head(settings.head).views_in(made))
-    if settings.head != BEST and len(names) == 1:
-        return None, settings.head, make_view(names[0], made)
-    board = _compared(cache, split, settings, progress)
-    return board, board.choice.head, make_view(board.choice.view, made)
-
-
-def _compared(
-    cache: Cache, split: Split, settings: FitSettings, progress: Progress | None
-) -> CompareResult:
-    images, folds = split.to_compare_on()
-    one = settings.head != BEST
-    wanted = CompareSettings(
-        heads=(settings.head,) if one else settings.heads,
-        options={settings.head: settings.options} if one else {},
-        prefer=settings.prefer,
-        views=(settings.view,) if settings.view else (),
-        metric=settings.metric,
-        folds=settings.folds,
-        repeats=settings.repeats,
-        seed=settings.seed,
-        budget=settings.budget,
-        class_weight=settings.class_weight,
-    )
-    return rank(cache, images, wanted, folds=folds, progress=progress)
-
-
-def _trained(examples: Examples, name: str, settings: FitSettings) -> Trained:
-    head = registry.get_head(name)
-    return train(
-        head,
-        examples,
-        candidates=head.param_candidates(head.overrides(settings.options, settings.class_weight)),
-        metric=get_metric(settings.metric),
-        seed=settings.seed,
-        # A network is trained several times for it, which takes long, so only where it is needed.
-        out_of_fold=settings.target_precision is not None or not head.keras,
-    )
-
-
 def _threshold(y: np.ndarray, trained: Trained, precision: float | None) -> Threshold | None:
     if precision is None:
         return None
@@ -301,11 +235,6 @@ def _threshold(y: np.ndarray, trained: Trained, precision: float | None) -> Thre
             "find a threshold by. Add images, or leave --target-precision out."
         )
     return find_threshold(y, trained.out_of_fold, precision)
-
-
-def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with lists for tuples, as they are after a round trip through JSON."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}
 
 
 def _predictions(cache: Cache, images: np.ndarray, probabilities: np.ndarray) -> Predictions:
@@ -318,27 +247,3 @@ def _predictions(cache: Cache, images: np.ndarray, probabilities: np.ndarray) ->
         catalog.labels[images],
         probabilities,
     )
-
-
-def _novelty(
-    cache: Cache, images: np.ndarray, examples: Examples, view: View, seed: int
-) -> Novelty | None:
-    rows, last = examples.originals, examples.widths[-1]
-    if view.for_novelty is not view:
-        rows = cache.matrix(view.for_novelty, images=images, copies=0).X
-        last = rows.shape[1]
-    return Novelty.of(rows, examples.units, seed, last)
-
-
-def _training(
-    cache: Cache, images: np.ndarray, trained: Trained, rows: np.ndarray
-) -> dict[str, np.ndarray]:
-    digests = [list(bytes.fromhex(digest)) for digest in cache.digests[images]]
-    kept = {
-        "digests": np.array(digests, np.uint8),
-        "labels": cache.labels[images],
-        "fitted": trained.classifier.predict_proba(rows).astype(np.float32),
-    }
-    if trained.out_of_fold is not None:
-        kept["probabilities"] = trained.out_of_fold.astype(np.float32)
-    return kept

@@ -14,22 +14,21 @@ from typing import Any
 import numpy as np
 
 from .. import __version__, backend
-from ..errors import IncompatibleError, InputError, StorageError, printable
+from ..errors import InputError
 from ..heads.training import one_thread
 from ..images.inputs import Images, as_readable
 from ..images.reader import Read, Reader
 from ..images.sandbox import Job
 from ..network import layers
 from ..network.activations import Activations, PooledLayers
-from ..network.downloads import PROVIDERS, find_weights
 from ..network.fingerprint import Fingerprint
-from ..network.ranges import known_ranges
 from ..network.runtime import choose_here
 from ..network.tail import Tail
-from ..network.trunk import Trunk
+from ..network.trunk import Trunk, same_trunk
 from ..network.views import View
-from ..network.weights import resolve_weights
 from ..progress import Progress
+from .display import ModelDisplay
+from .estimator import ModelEstimator
 from .novelty import Novelty
 
 __all__ = ["FORMAT", "VERSION", "Model", "library_versions"]
@@ -39,12 +38,11 @@ log = logging.getLogger("featx")
 FORMAT = "featx-model"
 VERSION = 3
 
-_NAMED = 8  # classes in a short description
 _LIBRARIES = ("scikit-learn", "numpy", "skops", "keras", "tensorflow")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Model:
+class Model(ModelEstimator, ModelDisplay):
     """A fitted model of images: it behaves as a scikit-learn classifier over them.
 
     Attributes
@@ -106,16 +104,6 @@ class Model:
     precision: str = "auto"
     download_progress: Progress | None = None
 
-    def __repr__(self) -> str:
-        classes = ", ".join(map(printable, self.classes[:_NAMED]))
-        more = f", … {len(self.classes) - _NAMED} more" if len(self.classes) > _NAMED else ""
-        tuned = f", fine-tuned from {self.tail.layers[0]}" if self.tail else ""
-        trunk = self.fingerprint.trunk
-        return (
-            f"<featx.Model: {self.head_name} on {self.view.name} of {self.until} at {trunk.size} px"
-            f"{tuned}; {len(self.classes)} classes: {classes}{more}>"
-        )
-
     def __getstate__(self) -> dict[str, Any]:
         """Leave out of a pickle what each process makes for itself."""
         cached = {"trunk", "computing", "_tail_here"}
@@ -166,30 +154,15 @@ class Model:
             When the runtime is unknown.
         """
         runtime, precision = self.computing
-        wanted = self.fingerprint.trunk
-        needed = f"The model needs the weights with the SHA-256 {wanted.weights} ({self.provider})"
-        try:
-            chosen = resolve_weights(
-                self.weights,
-                preprocessing=wanted.preprocessing,
-                wanted=wanted.weights,
-                progress=self.download_progress,
-            )
-        except StorageError as error:
-            others = [name for name in PROVIDERS if find_weights(name)]
-            if not others:
-                raise
-            raise IncompatibleError(
-                f"{needed}; on this machine are those of {', '.join(others)}. {error}"
-            ) from error
-        if chosen.digest != wanted.weights:
-            raise IncompatibleError(
-                f"{needed}; {printable(self.weights)!r} has {chosen.digest}. Leave --weights out "
-                "for weights that featx knows, or give the very file that was extracted with."
-            )
-        made = self.fingerprint
-        ranges = made.ranges or known_ranges(chosen.digest)
-        return Trunk(chosen, replace(made, precision=precision, runtime=runtime, ranges=ranges))
+        return same_trunk(
+            self.fingerprint,
+            "The model",
+            weights=self.weights,
+            runtime=runtime,
+            precision=precision,
+            provider=self.provider,
+            progress=self.download_progress,
+        )
 
     def predict_proba(self, images: Images) -> np.ndarray:
         """Return the probability of each class for each image.
@@ -354,23 +327,6 @@ class Model:
         arrays = own if needed <= set(own) else {**self.trunk.weights.arrays(), **own}
         shape = layers.cut_shape(cut, trunk.size)
         return Tail(cut, self.until, shape, {name: arrays[name] for name in needed})
-
-    def score(self, images: Images, y: Iterable[str]) -> float:
-        """Return the share of images whose class is the one named in `y`."""
-        return float(np.mean(self.predict(images) == np.array(list(y), dtype=object)))
-
-    def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn that this is a classifier."""
-        from sklearn.utils import ClassifierTags, Tags, TargetTags
-
-        return Tags(
-            estimator_type="classifier",
-            target_tags=TargetTags(required=True),
-            classifier_tags=ClassifierTags(),
-        )
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
 
     def as_dict(self) -> dict[str, Any]:
         """Return all but the head itself as plain values."""

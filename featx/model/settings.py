@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
+
+from ..names import ClassWeight, HeadName, MetricName, Preference, ViewName
 
 __all__ = ["BEST", "FitChanges", "FitSettings"]
 
@@ -17,25 +19,26 @@ class FitSettings:
     Attributes
     ----------
     head : str
-        A key of `registry.HEADS`, or "best": the one with the lowest log loss of the heads that
-        are not significantly worse than the best of a comparison on the training images. A head
-        with several views is compared on each, unless `view` names one.
+        The head to train; "best" is the one with the lowest log loss of the heads that are not
+        significantly worse than the best of a comparison on the training images. A head with
+        several views is compared on each, unless `view` names one.
     heads : tuple of str
         The heads that are compared, or "all"; by default those that can win at a small cost.
     view : str, optional
-        A key of `views.VIEWS`, for all heads; by default each head has its own.
+        What heads see of an image; by default each head has its own.
     options : mapping
         Parameters of the head that are set; they are removed from its grid.
     class_weight : {None, "balanced"}
         Balanced weights classes inversely to their frequency, as in scikit-learn.
     metric : str
-        A key of `metrics.METRICS`: the metric that heads and parameters are chosen by.
+        The metric that heads and parameters are chosen by.
     folds, repeats : int
         Folds and repeats of the cross-validation that compares heads.
     min_per_class : int
         Classes with fewer different images to train on are left out, with a warning.
     prefer : {"best", "small", "fast"}
-        See `leaderboard.CompareSettings`.
+        Which of the tied heads is chosen: the one with the lowest log loss, the smallest in bytes,
+        or the quickest to score with.
     budget : float, optional
         Seconds after which the comparison starts no further fold.
     test_size : float
@@ -69,16 +72,16 @@ class FitSettings:
 class FitChanges(TypedDict, total=False):
     """The fields of `FitSettings` as keywords, for editors and type checkers."""
 
-    head: str
-    heads: tuple[str, ...]
-    view: str | None
+    head: HeadName | Literal["best"]
+    heads: tuple[HeadName | Literal["all"], ...]
+    view: ViewName | None
     options: Mapping[str, Any]
-    class_weight: str | None
-    metric: str
+    class_weight: ClassWeight | None
+    metric: MetricName
     folds: int
     repeats: int
     min_per_class: int
-    prefer: str
+    prefer: Preference
     budget: float | None
     test_size: float
     target_precision: float | None

@@ -16,9 +16,10 @@ from ..dataset.catalog import SPLITS, Catalog
 from ..dataset.scan import as_catalog
 from ..errors import CorruptError, FeatxError, InputError, printable
 from ..images import decode
+from ..images.listed import digest_of
 from ..plain import plain
-from ..progress import Progress, ignore_progress
-from ..storage import files, kinds
+from ..progress import Progress, as_function, ignore_progress, shows_progress
+from ..storage import kinds
 from .file import load
 
 __all__ = ["VerifyResult", "verify"]
@@ -58,11 +59,12 @@ class VerifyResult:
         return plain(self) | {"ok": not self.problems}
 
 
+@shows_progress
 def verify(
     path: str | os.PathLike[str],
     *,
     against: str | os.PathLike[str] | Catalog | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> VerifyResult:
     """Look through a cache with its parts, or a model: digest, then structure, then content.
 
@@ -74,14 +76,26 @@ def verify(
     path : path
     against : path or Catalog, optional
         The images it was made of: that each is there, and has the bytes it had.
-    progress : callable, optional
-        See `progress.Progress`.
+    progress : callable or True, optional
+        True shows a bar; else see `progress.Progress`.
+
+    Returns
+    -------
+    VerifyResult
+        What is wrong with the file; nothing, where it is sound.
 
     Raises
     ------
     InputError
         When there is no such file, or nothing to compare it with.
+
+    Examples
+    --------
+    >>> import featx
+    >>> featx.verify("features.h5").problems  # doctest: +SKIP
+    []
     """
+    progress = as_function(progress)
     begun = time.monotonic()
     path = Path(path)
     parts = Parts(path)
@@ -183,7 +197,7 @@ def _labels(listed: Catalog) -> list[str]:
 def _digest(listed: Catalog, index: int) -> str:
     """Return the SHA-256 of an image's file; "" where it cannot be read, as the cache has it."""
     try:
-        return files.digest(decode.read(listed.file(index)).data)
+        return digest_of(listed, index)
     except decode.Rejected:
         return ""
 

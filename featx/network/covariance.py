@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-__all__ = ["Projection"]
+__all__ = ["RIDGE", "Projection"]
 
 _DIRECTIONS = 96
-_RIDGE = 1e-3  # of the mean eigenvalue, added to the covariance
+#: The share of the mean eigenvalue that is added to the covariance.
+RIDGE = 1e-3
 _BLOCK = 32  # images that a thread does at a time
 
 
@@ -90,7 +91,7 @@ class Projection:
         count, k = x.shape[1:]
         across = x.transpose(0, 2, 1)
         traces = np.einsum("nij,nij->n", x, x) / count
-        ridge = np.maximum(_RIDGE * traces / k, 1e-12)[:, np.newaxis]
+        ridge = np.maximum(RIDGE * traces / k, 1e-12)[:, np.newaxis]
         if count < k:
             # Σ = XᵀX / count + ridge has the eigenvectors of the smaller XXᵀ. With XXᵀ = U W Uᵀ,
             # √Σ is √ridge plus XᵀU G UᵀX, where 1/G = count (√(W / count + ridge) + √ridge).

@@ -163,7 +163,7 @@ class Fingerprint(_Comparable):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the features of one image with its copies: (1 + copies, *cut)."""
+        """Shape of the features of one image with its copies: ``(1 + copies, *cut)``."""
         return (1 + self.copies, *self.trunk.shape)
 
     def as_dict(self) -> dict[str, Any]:

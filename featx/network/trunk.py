@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 
 from .. import backend
-from ..errors import InputError
+from ..errors import IncompatibleError, InputError, StorageError, printable
 from ..images.reader import Read
+from ..progress import Progress
 from .activations import Activations
+from .downloads import PROVIDERS, find_weights
 from .fingerprint import Fingerprint
+from .ranges import known_ranges
 from .runtime import Network, compile_network
-from .weights import Weights
+from .weights import Weights, resolve_weights
 
-__all__ = ["BATCH", "Trunk"]
+__all__ = ["BATCH", "Trunk", "same_trunk"]
 
 #: Images in a batch. Always as many: the last bits of features depend on it.
 BATCH = 16
@@ -174,3 +177,61 @@ class Trunk:
                 f"Features at {self.fingerprint.trunk.cut} are beyond float16's 65,504. "
                 "Use --dtype float32."
             )
+
+
+def same_trunk(
+    made: Fingerprint,
+    whose: str,
+    *,
+    weights: str,
+    runtime: str,
+    precision: str,
+    provider: str = "",
+    progress: Progress | None = None,
+) -> Trunk:
+    """Return the network that made some features, with its very weights.
+
+    Parameters
+    ----------
+    made : Fingerprint
+        Of the features that exist.
+    whose : str
+        What they belong to, for messages: "The model" or "The cache".
+    weights : str
+        See `weights.resolve_weights`.
+    runtime, precision : str
+        What computes here; see `runtime.choose_here`.
+    provider : str
+        Who provided the weights, for messages.
+    progress : callable, optional
+        See `progress.Progress`; in bytes.
+
+    Raises
+    ------
+    IncompatibleError, StorageError
+        When these weights are not at hand and cannot be fetched; the message says what to do.
+    """
+    wanted = made.trunk
+    by = f" ({provider})" if provider else ""
+    needed = f"{whose} needs the weights with the SHA-256 {wanted.weights}{by}"
+    try:
+        chosen = resolve_weights(
+            weights,
+            preprocessing=wanted.preprocessing,
+            wanted=wanted.weights,
+            progress=progress,
+        )
+    except StorageError as error:
+        others = [name for name in PROVIDERS if find_weights(name)]
+        if not others:
+            raise
+        raise IncompatibleError(
+            f"{needed}; on this machine are those of {', '.join(others)}. {error}"
+        ) from error
+    if chosen.digest != wanted.weights:
+        raise IncompatibleError(
+            f"{needed}; {printable(weights)!r} has {chosen.digest}. Leave --weights out "
+            "for weights that featx knows, or give the very file that was extracted with."
+        )
+    ranges = made.ranges or known_ranges(chosen.digest)
+    return Trunk(chosen, replace(made, precision=precision, runtime=runtime, ranges=ranges))

@@ -7,6 +7,7 @@ covariance of positions with a matrix square root, Lin, RoyChowdhury and Maji (2
 (2017).
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -111,6 +112,34 @@ class View:
         height, width, channels = self.shape
         columns = {"avgmax": 2 * channels, "flatten": height * width * channels}
         return {self.name: columns.get(self.name, channels)}
+
+    def feature_names(self, cut: str) -> list[str]:
+        """Return a name for each column of a row, such as ``block5_pool_avg_0``.
+
+        Parameters
+        ----------
+        cut : str
+            The layer that the features are of.
+        """
+        height, width, channels = self.shape
+        if self.kind.layers:
+            names = [
+                f"{layer}{f'_{size}' if len(self.pooled.sizes) > 1 else ''}_{pool}_{channel}"
+                for size in self.pooled.sizes
+                for layer, span in self.pooled.columns.items()
+                for pool in ("avg", "max")
+                for channel in range((span.stop - span.start) // 2)
+            ]
+        elif self.name == "flatten":
+            places = itertools.product(range(height), range(width), range(channels))
+            names = [f"{cut}_{row}_{column}_{channel}" for row, column, channel in places]
+        else:
+            pools = ("avg", "max") if self.name == "avgmax" else (self.name,)
+            each = self.width // len(pools)
+            names = [f"{cut}_{pool}_{number}" for pool in pools for number in range(each)]
+        if len(names) != self.width:
+            raise AssertionError(f"{len(names)} names for {self.width} columns")
+        return names
 
     @property
     def width(self) -> int:

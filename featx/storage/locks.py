@@ -2,8 +2,10 @@
 
 import contextlib
 import fcntl
+import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,14 +14,24 @@ from . import files
 
 __all__ = ["lock_output"]
 
+log = logging.getLogger("featx")
+
+_PAUSE = 0.1  # seconds between two tries
+
 
 @contextlib.contextmanager
-def lock_output(path: Path) -> Iterator[None]:
+def lock_output(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Make the folder of `path`, hold `<path>.lock`, and delete temporary files of killed runs.
 
     Only one run at a time writes `path`. The lock is the kernel's, freed when the process ends
     however it ends. The lock file is deleted while it is held, and whoever gets the lock of a file
     that has lost its name tries again, so no two runs hold a lock of one name.
+
+    Parameters
+    ----------
+    path : Path
+    wait : bool
+        Wait for another run to end, however long that takes.
 
     Raises
     ------
@@ -31,7 +43,7 @@ def lock_output(path: Path) -> Iterator[None]:
     files.make_folder(path.parent)
     name = path.with_name(path.name + ".lock")
     with files.storage_errors(name):
-        descriptor = _held(name, path)
+        descriptor = _held(name, path, wait)
     try:
         files.remove_partials(path)
         yield
@@ -41,14 +53,23 @@ def lock_output(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _held(name: Path, path: Path) -> int:
+def _held(name: Path, path: Path, wait: bool) -> int:
     """Return the descriptor of a lock file that this process holds under its name."""
+    told = False
     while True:
         descriptor = _open_lock(name)
         try:
             _lock(descriptor, path)
             if _has_name(descriptor, name):
                 return descriptor
+        except LockedError as error:
+            if not wait:
+                os.close(descriptor)
+                raise
+            if not told:
+                log.warning("%s It is waited for.", error)
+            told = True
+            time.sleep(_PAUSE)
         except BaseException:
             os.close(descriptor)
             raise

@@ -1,0 +1,119 @@
+"""What a process keeps: features, digests of files, and what is open or compiled."""
+
+import functools
+import os
+from collections import OrderedDict
+from pathlib import Path
+
+from ..dataset.catalog import Catalog
+from ..images import decode
+from ..images.listed import digest_of
+from ..network.activations import Activations
+from ..network.fingerprint import Fingerprint
+from ..network.trunk import Trunk
+from ..network.weights import Weights, resolve_weights
+from ..storage import files
+from .file import Cache
+
+__all__ = [
+    "MOST",
+    "Kept",
+    "activations",
+    "digest_now",
+    "opened",
+    "rows_of",
+    "trunk_of",
+    "weights_of",
+]
+
+#: Bytes of features that are kept, at most.
+MOST = 1 << 30
+
+
+class Kept:
+    """Activations by fingerprint and digest; the least recently used go first."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[tuple[str, str], Activations] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: tuple[str, str]) -> Activations | None:
+        """Return those of an image by fingerprint and digest, if they are kept."""
+        found = self._found.get(key)
+        if found:
+            self._found.move_to_end(key)
+        return found
+
+    def digests(self, made: str) -> set[str]:
+        """Return the digests of all images of which such activations are kept."""
+        return {digest for fingerprint, digest in tuple(self._found) if fingerprint == made}
+
+    def put(self, key: tuple[str, str], found: Activations) -> None:
+        """Keep those of an image, and let the least recently used go where they are too many."""
+        if key in self._found:
+            return
+        self._found[key] = found
+        self._bytes += _size(found)
+        while self._bytes > MOST and len(self._found) > 1:
+            self._bytes -= _size(self._found.popitem(last=False)[1])
+
+
+def _size(found: Activations) -> int:
+    return found.features.nbytes + found.pools.nbytes
+
+
+activations = Kept()
+_stamps: dict[str, tuple[files.Stamp, str]] = {}
+
+
+def digest_now(listed: Catalog, index: int) -> str:
+    """Return the digest of an image; a file that is as it was is not read again."""
+    if listed.content(index) is not None:
+        return digest_of(listed, index)
+    path = os.path.abspath(listed.file(index))
+    try:
+        now = files.stamp(os.stat(path))
+        if path in _stamps and _stamps[path][0] == now:
+            return _stamps[path][1]
+    except (OSError, ValueError):
+        pass  # reading says why
+    try:
+        read = decode.read(Path(path))
+    except decode.Rejected as error:
+        raise decode.Rejected(error.reason, error.detail, listed.file(index)) from error
+    digest = files.digest(read.data)
+    if read.stamp:
+        _stamps[path] = read.stamp, digest
+    return digest
+
+
+@functools.lru_cache(maxsize=2)
+def opened(path: Path, stamp: files.Stamp) -> Cache:
+    """Return a cache that is open; a published file never changes, so one opening is enough."""
+    return Cache.open(path)
+
+
+@functools.lru_cache(maxsize=2)
+def rows_of(cache: Cache) -> dict[str, int]:
+    """Return the row of each image of a cache: digest → row."""
+    return cache.whole_index()
+
+
+@functools.lru_cache(maxsize=2)
+def trunk_of(weights: Weights, fingerprint: str) -> Trunk:
+    """Return the network, compiled once for all who ask for it."""
+    return Trunk(weights, Fingerprint.from_json(fingerprint))
+
+
+def weights_of(name: str, preprocessing: str | None, wanted: str | None) -> Weights:
+    """Return weights, checked once while their file stays as it is; see `resolve_weights`."""
+    path = Path(name)
+    stamp = files.stamp(path.stat()) if path.is_file() else None
+    return _resolved(name, preprocessing, wanted, stamp)
+
+
+@functools.lru_cache(maxsize=4)
+def _resolved(
+    name: str, preprocessing: str | None, wanted: str | None, stamp: files.Stamp | None
+) -> Weights:
+    return resolve_weights(name, preprocessing=preprocessing, wanted=wanted)
