@@ -1,13 +1,18 @@
-"""Results as values that JSON can hold."""
+"""Results as values that JSON can hold, and as data frames."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["plain"]
+from .errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["as_frame", "plain"]
 
 
 def plain(value: Any) -> Any:
@@ -45,3 +50,44 @@ def plain(value: Any) -> Any:
     if isinstance(value, PurePath | str):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no plain value. Expected data, such as numbers.")
+
+
+def as_frame(columns: Mapping[str, Any]) -> "pandas.DataFrame":
+    """Return columns as a data frame of pandas.
+
+    Parameters
+    ----------
+    columns : mapping
+        Name → sequence of values, all of one length. A missing text is None, a missing number None
+        or NaN.
+
+    Raises
+    ------
+    InputError
+        When pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise InputError(
+            "A data frame needs pandas. Install it with: pip install 'featx[pandas]'."
+        ) from error
+    return pandas.DataFrame(
+        {
+            # Texts of pandas are UTF-8, and names of files need not be.
+            name: values if _is_utf8(values) else pandas.Series(list(values), dtype=object)
+            for name, values in columns.items()
+        }
+    )
+
+
+def _is_utf8(values: Any) -> bool:
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        return True
+    try:
+        for value in values:
+            if isinstance(value, str) and not value.isascii():
+                value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -15,7 +15,8 @@ from ..cache.file import Cache
 from ..dataset import splits
 from ..dataset.catalog import NO_LABEL
 from ..errors import InputError, printable
-from ..progress import Progress
+from ..keywords import takes
+from ..progress import Progress, as_function, shows_progress
 from ..storage import files, locks
 from . import duplicates, labels, odd, table
 from .folded import MANY, OutOfFold, few_units, make_folds, out_of_fold, score_of
@@ -64,6 +65,8 @@ class _Looked:
         return self.cache.labels[self.images]
 
 
+@takes(AuditSettings, AuditChanges)
+@shows_progress
 @backend.own_settings()
 def audit(
     features: str | os.PathLike[str] | Cache,
@@ -71,8 +74,8 @@ def audit(
     settings: AuditSettings | None = None,
     *,
     groups: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
-    folds_progress: Progress | None = None,
+    progress: Progress | bool | None = None,
+    folds_progress: Progress | bool | None = None,
     **changes: Unpack[AuditChanges],
 ) -> AuditResult:
     """Find label issues, near duplicates, leaks and odd images among the images of a cache.
@@ -89,12 +92,18 @@ def audit(
     settings : AuditSettings, optional
     groups : path, optional
         Another manifest to write, .csv: all images, with near duplicates in groups.
-    progress : callable, optional
-        See `progress.Progress`; counts images that are compared, then images that are read.
+    progress : callable or True, optional
+        True shows a bar; else see `progress.Progress`;
+        counts images that are compared, then images that are read.
     folds_progress : callable, optional
         The same for the folds of the cross-validation.
     **changes
         Fields of `AuditSettings`, over those of `settings`.
+
+    Returns
+    -------
+    AuditResult
+        Labels that are probably wrong, doubles, odd images, and each image's quality.
 
     Raises
     ------
@@ -104,7 +113,16 @@ def audit(
         When the cache cannot be read.
     StorageError
         When an output cannot be written.
+
+    Examples
+    --------
+    >>> import featx
+    >>> found = featx.audit("features.h5", "audit.csv", heads=("lda",))  # doctest: +SKIP
+    >>> len(found.odd) <= 80  # doctest: +SKIP
+    True
     """
+    progress = as_function(progress)
+    folds_progress = as_function(folds_progress)
     settings = replace(settings or AuditSettings(), **changes)
     begun = time.monotonic()
     written = _outputs(out, groups, settings)

@@ -1,5 +1,7 @@
 """What an audit found."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..plain import plain
+from ..showing.display import Display, Part, Table
+from ..showing.words import number_of, shortened
 from .duplicates import DuplicateGroup
 from .labels import LabelIssue
 from .odd import OddImage
@@ -14,8 +18,8 @@ from .odd import OddImage
 __all__ = ["AuditResult"]
 
 
-@dataclass(frozen=True, eq=False)
-class AuditResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class AuditResult(Display):
     """The suspicious images of a cache, of each kind the worst first.
 
     Attributes
@@ -68,6 +72,65 @@ class AuditResult:
     groups_out: Path | None = None
     is_outside: bool = False
     seconds: float = 0.0
+
+    def _line(self) -> str:
+        return (
+            f"{number_of(self.images, 'image')}, "
+            f"{number_of(len(self.label_issues), 'label')} probably wrong, "
+            f"{number_of(len(self.duplicates), 'group')} of duplicates, "
+            f"{number_of(len({odd.path for odd in self.odd}), 'odd image')}"
+        )
+
+    def _parts(self) -> Iterable[Part]:
+        scores = (self.score_before, self.score_after)
+        yield {
+            "duplicates in two splits": f"{number_of(len(self.leaks), 'group')}"
+            if self.leaks
+            else "",
+            "duplicates with two labels": f"{number_of(len(self.conflicts), 'group')}"
+            if self.conflicts
+            else "",
+            "odd": shortened(Counter(odd.kind for odd in self.odd)),
+            "could not be read": self.unreadable or "",
+            "labels not examined": shortened(self.left_out),
+            "accuracy": f"{scores[0]:.4f}; {scores[1]:.4f} with near duplicates kept together"
+            if scores[0] is not None and scores[1] is not None
+            else "",
+            "written": ", ".join(str(out) for out in (self.out, self.groups_out) if out),
+            "seconds": f"{self.seconds:.1f}",
+        }
+        yield Table(
+            ["image", "label", "suggested", "p(label)", "p(suggested)", "neighbours agree"],
+            [
+                [
+                    issue.path,
+                    issue.label,
+                    issue.suggested,
+                    issue.label_probability,
+                    issue.suggested_probability,
+                    issue.neighbours_agree,
+                ]
+                for issue in self.label_issues
+            ],
+            "Labels that are probably wrong",
+        )
+        yield Table(
+            ["images", "labels", "how"],
+            [
+                [
+                    " = ".join(group.paths),
+                    ", ".join(dict.fromkeys(group.labels)),
+                    ", ".join(group.kinds),
+                ]
+                for group in self.duplicates
+            ],
+            "Images that show the same picture",
+        )
+        yield Table(
+            ["image", "kind", "value", "limit"],
+            [[odd.path, odd.kind, odd.value, odd.limit] for odd in self.odd],
+            "Odd images",
+        )
 
     @property
     def leaks(self) -> list[DuplicateGroup]:

@@ -13,18 +13,21 @@ import numpy as np
 
 from ..dataset.catalog import Catalog
 from ..dataset.duplicates import EqualImages, find_equal
-from ..dataset.scan import Source, as_catalog
+from ..dataset.scan import Source, as_catalog, roles_of
 from ..errors import InputError, printable
+from ..images.listed import read_ahead
 from ..images.reader import Read, Reader
 from ..images.sandbox import Job
+from ..keywords import takes
 from ..network.fingerprint import Fingerprint
 from ..network.openvino import calibrate
 from ..network.ranges import Ranges
 from ..network.runtime import require_here
 from ..network.trunk import Trunk
 from ..network.weights import Weights, resolve_weights
-from ..progress import Progress, ignore_progress
+from ..progress import Progress, as_function, ignore_progress, shows_progress
 from ..storage import locks
+from .display import ExtractDisplay
 from .file import Cache
 from .ledger import Ledger
 from .parts import Parts
@@ -39,8 +42,8 @@ __all__ = ["ExtractResult", "ExtractSettings", "extract"]
 log = logging.getLogger("featx")
 
 
-@dataclass(frozen=True)
-class ExtractResult:
+@dataclass(frozen=True, repr=False)
+class ExtractResult(ExtractDisplay):
     """What `extract` did.
 
     ``listed == cached + duplicates + len(skipped)``, always.
@@ -133,13 +136,19 @@ class ExtractResult:
         }
 
 
+@takes(ExtractSettings, ExtractChanges)
+@shows_progress
 def extract(
     source: Source,
     out: str | os.PathLike[str],
     settings: ExtractSettings | None = None,
     *,
-    progress: Progress | None = None,
-    download_progress: Progress | None = None,
+    image: str | None = None,
+    label: str | None = None,
+    split: str | None = None,
+    group: str | None = None,
+    progress: Progress | bool | None = None,
+    download_progress: Progress | bool | None = None,
     **changes: Unpack[ExtractChanges],
 ) -> ExtractResult:
     """Put the features of all images of a source into a cache.
@@ -150,15 +159,19 @@ def extract(
 
     Parameters
     ----------
-    source : path, several paths, or Catalog
+    source : path, several paths, Catalog, data frame, or list of dict
         See `scan.scan`.
     out : path
         The cache file to make or to bring up to date.
     settings : ExtractSettings, optional
-    progress : callable, optional
-        See `progress.Progress`; the detail is the number of images computed in this run.
-    download_progress : callable, optional
-        See `progress.Progress`; in bytes.
+    image, label, split, group : str, optional
+        The columns of a table, where they do not have their usual names; see `scan.scan`.
+    progress : callable or True, optional
+        True shows a bar; else see `progress.Progress`;
+        the detail is the number of images computed in this run.
+    download_progress : callable or True, optional
+        True shows a bar; else see `progress.Progress`;
+        in bytes.
     **changes
         Fields of `ExtractSettings`, over those of `settings`.
 
@@ -179,10 +192,19 @@ def extract(
         When the disk fails, or the weights cannot be had.
     LockedError
         When another run writes `out`.
+
+    Examples
+    --------
+    >>> import featx
+    >>> extracted = featx.extract("photos", "features.h5")  # doctest: +SKIP
+    >>> extracted.listed, extracted.skipped  # doctest: +SKIP
+    (80, [])
     """
+    progress = as_function(progress)
+    download_progress = as_function(download_progress)
     settings = replace(settings or ExtractSettings(), **changes)
     begun = time.monotonic()
-    listed = as_catalog(source)
+    listed = as_catalog(source, columns=roles_of(image, label, split, group))
     out = _checked_out(Path(out))
     with locks.lock_output(out), _opened(out, settings) as old:
         if old and not settings.prune:
@@ -279,9 +301,9 @@ _FEW = 16  # which are too few to calibrate well by
 def _find_ranges(listed: Catalog, plan: Plan, weights: Weights) -> Ranges:
     """Return the ranges of int8 for these weights, by some images taken evenly from the list."""
     every = max(1, len(listed) // _CALIBRATION)
-    chosen = [listed.file(index) for index in range(0, len(listed), every)][:_CALIBRATION]
+    chosen = range(0, len(listed), every)[:_CALIBRATION]
     job = Job(min(plan.job.size, _CALIBRATION_SIZE), plan.job.resize, bits=plan.job.bits)
-    with contextlib.closing(Reader(job).ahead(chosen, _CALIBRATION)) as reads:
+    with contextlib.closing(read_ahead(listed, chosen, Reader(job), _CALIBRATION)) as reads:
         pixels = [read.pixels for read in reads if len(read.pixels)]
     if not pixels:
         raise InputError(
@@ -296,8 +318,11 @@ def _find_ranges(listed: Catalog, plan: Plan, weights: Weights) -> Ranges:
 def _reads(listed: Catalog, plan: Plan, stamps: Stamps) -> Iterator[Read]:
     """Yield every listed image in order; files that are known and as they were are not read."""
     digests = stamps.digests(listed.root, listed.paths)
-    others = (listed.file(index) for index in plan.missing(digests))
-    reads = Reader(plan.job, plan.known).ahead(others, plan.images_in_part)
+    if listed.contents is not None:  # a name in memory says nothing of the file that has it
+        pairs = zip(digests, listed.contents, strict=True)
+        digests = [digest if content is None else "" for digest, content in pairs]
+    others = plan.missing(digests)
+    reads = read_ahead(listed, others, Reader(plan.job, plan.known), plan.images_in_part)
     for path, digest in zip(listed.paths, digests, strict=True):
         if digest in plan.known:
             yield Read(digest)

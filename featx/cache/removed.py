@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from ..dataset.catalog import Catalog
 from ..errors import InputError, printable
 from ..images import decode
-from ..storage import files
+from ..images.listed import digest_of
 from .file import Cache
 from .parts import Place
 from .rows import CacheRows
@@ -71,7 +71,7 @@ def _holds(listed: Catalog, digests: Collection[str]) -> bool:
         if not left or len(left) > len(listed) - index:
             break
         try:
-            left.discard(files.digest(decode.read(listed.file(index)).data))
+            left.discard(digest_of(listed, index))
         except decode.Rejected:
             continue
     return not left

@@ -43,3 +43,16 @@ class CacheRows:
     catalog: Catalog
     digests: np.ndarray
     sizes: np.ndarray
+
+    def is_same(self, other: "CacheRows") -> bool:
+        """Tell whether other rows are of the same images, with the same labels, in one order."""
+        mine, theirs = self.catalog, other.catalog
+        return (
+            np.array_equal(self.digests, other.digests)
+            and all(
+                np.array_equal(getattr(mine, name), getattr(theirs, name))
+                for name in ("paths", "labels", "splits", "groups")
+            )
+            and mine.classes == theirs.classes
+            and mine.root.resolve() == theirs.root.resolve()
+        )

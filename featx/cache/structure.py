@@ -1,4 +1,20 @@
-"""The structure of a cache file: checked before any of its data is read."""
+"""The structure of a cache file: checked before any of its data is read.
+
+::
+
+    (512 bytes ahead of HDF5)       "featx-cache", and the SHA-256 of all that follows
+    /                               attributes: format, version, fingerprint (JSON), source, featx
+    /features                       (N+R, 1+K, height, width, channels), one copy a chunk, gzip 1
+    /images/path, digest, label, split, group, width, height      one row an image, N of them
+    /classes                        class names, index = label
+    /skipped/path, digest, reason   what was listed and is not in /features
+    /pools                          (N+R, 1+K, passes, columns) float16, mean and maximum of layers
+                                    (version 3 only)
+    /removed/path, digest, width, height    R images that are no longer listed (versions 2 and 3)
+
+Texts are UTF-8 bytes of fixed length, padded with NUL; a file name that is not UTF-8 keeps its own
+bytes.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,6 +24,7 @@ from typing import NamedTuple
 import h5py
 
 from ..errors import CorruptError, StorageError, printable
+from ..network.fingerprint import Fingerprint
 from ..storage import files, hdf5
 from ..storage.kinds import CACHE_FORMAT as FORMAT
 
@@ -18,6 +35,7 @@ __all__ = [
     "VERSIONS",
     "Removed",
     "Skipped",
+    "check_shapes",
     "check_structure",
     "damage",
     "sealed_version",
@@ -98,6 +116,27 @@ def check_structure(file: h5py.File, size: int, version: int) -> None:
             raise ValueError(f"/{name} is not kept image by image")
         if rows.id.get_num_chunks() != rows.shape[0] * rows.shape[1]:
             raise ValueError(f"/{name} has rows without data")
+
+
+def check_shapes(file: h5py.File, made: Fingerprint) -> None:
+    """Refuse features, pools and columns that do not fit one another."""
+    columns = [file[f"images/{name}"] for name in IMAGE_COLUMNS]
+    shapes = {column.shape for column in columns}
+    labels = file["images/label"]
+    removed = set()
+    if "removed" in file:
+        removed = {file[f"removed/{name}"].shape for name in Removed._fields}
+    rows = len(labels) + (min(removed)[0] if removed else 0)
+    shape, expected = file["features"].shape, (rows, *made.shape)
+    if shape != expected or shapes != {(len(labels),)} or len(removed) > 1:
+        raise ValueError(f"features have the shape {shape}, expected {expected}")
+    if made.layers:
+        pools, expected = file["pools"], (rows, *made.pools_shape)
+        if pools.shape != expected or pools.dtype != "float16":
+            raise ValueError(f"pools have the shape {pools.shape}, expected {expected}")
+    classes = len(file["classes"])
+    if len(labels) and not -1 <= labels[()].min() <= labels[()].max() < classes:
+        raise ValueError(f"a label is outside the {classes} classes")
 
 
 def user_block(digest: str, version: int) -> bytes:

@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError, printable
+from ..showing.display import Display, Part
+from ..showing.words import number_of, shortened
 
 __all__ = ["NO_LABEL", "SPLITS", "Catalog", "Entry", "build_catalog", "split_of"]
 
@@ -48,8 +51,8 @@ def split_of(name: str) -> str | None:
     return SPLITS[found[0]] if len(found) == 1 and _BESIDE.issuperset(beside) else None
 
 
-@dataclass(frozen=True, eq=False)
-class Catalog:
+@dataclass(frozen=True, eq=False, repr=False)
+class Catalog(Display):
     """Images in the order of the bytes of their paths.
 
     Attributes
@@ -68,6 +71,9 @@ class Catalog:
         Sorted class names. They never depend on the order in which files were found.
     ignored : int
         Files that were passed over because their extension is not an image's.
+    contents : ndarray of object, shape (n,), optional
+        For images that are in memory: bytes, one of Pillow's images, or an array; their paths are
+        names only. None where an image is a file, and in place of the array where all are.
     """
 
     root: Path
@@ -77,13 +83,32 @@ class Catalog:
     groups: np.ndarray
     classes: tuple[str, ...]
     ignored: int = 0
+    contents: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
 
+    def _line(self) -> str:
+        images = number_of(len(self), "image")
+        classes = f" of {number_of(len(self.classes), 'class', 'classes')}" if self.classes else ""
+        return f"{images}{classes} in {printable(self.root)}"
+
+    def _parts(self) -> Iterable[Part]:
+        yield {
+            "classes": shortened(self.class_counts()) or "none: the images have no labels",
+            "without a label": int((self.labels == NO_LABEL).sum()) or "",
+            "splits": shortened(self.split_counts()),
+            "groups": len(set(self.groups.tolist()) - {""}) or "",
+            "files passed over": self.ignored or "",
+        }
+
     def file(self, index: int) -> Path:
         """Return the path of image `index`, with the root."""
         return self.root / self.paths[index]
+
+    def content(self, index: int) -> Any:
+        """Return what image `index` is where it is in memory, and None where it is a file."""
+        return None if self.contents is None else self.contents[index]
 
     def take(self, indices: np.ndarray) -> "Catalog":
         """Return a catalog of the images at `indices`, with the same classes."""
@@ -94,6 +119,7 @@ class Catalog:
             self.splits[indices],
             self.groups[indices],
             self.classes,
+            contents=None if self.contents is None else self.contents[indices],
         )
 
     @property
@@ -134,12 +160,16 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One image of a catalog that is being built; None where a value is missing."""
+    """One image of a catalog that is being built; None where a value is missing.
+
+    `content` is the image itself where it is in memory, see `Catalog`.
+    """
 
     path: str
     label: str | None = None
     split: str | None = None
     group: str | None = None
+    content: Any = None
 
 
 def build_catalog(root: Path, entries: Sequence[Entry], ignored: int = 0) -> Catalog:
@@ -173,7 +203,18 @@ def build_catalog(root: Path, entries: Sequence[Entry], ignored: int = 0) -> Cat
         _texts(entry.group or "" for entry in entries),
         classes,
         ignored,
+        _contents(entries),
     )
+
+
+def _contents(entries: Sequence[Entry]) -> np.ndarray | None:
+    """Return the images that are in memory; one by one, as NumPy would look into arrays."""
+    if all(entry.content is None for entry in entries):
+        return None
+    found = np.empty(len(entries), object)
+    for index, entry in enumerate(entries):
+        found[index] = entry.content
+    return found
 
 
 def _texts(values: Iterable[str]) -> np.ndarray:

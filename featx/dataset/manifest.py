@@ -2,7 +2,6 @@
 
 import csv
 import json
-import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -10,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, printable
+from ..storage.cells import unguarded
 from .catalog import Entry, split_of
-from .columns import ROLES, find_columns, plain_name
+from .columns import ROLES, find_columns, plain_name, tell_columns
 from .paths import local_path
 
-__all__ = ["SUFFIXES", "read_manifest"]
-
-log = logging.getLogger("featx")
+__all__ = ["SUFFIXES", "make_entry", "read_manifest"]
 
 _DELIMITERS = ",;\t"
-_NAMED = 5  # columns in a message
 _A_NAME = re.compile(r"\.\w{3,4}$")  # of a file
 #: Columns of tables that featx writes, in which a text that a spreadsheet would take for a formula
 #: has an apostrophe before it: of `score`, of `audit` with its groups, and of `next`.
@@ -28,7 +25,6 @@ _GUARDED = (
     ["path", "label", "split", "group"],
     ["path", "label", "predicted", "confidence"],
 )
-_FORMULA = re.compile(r"'[=+\-@\t\r\n']")
 
 #: A row of a manifest: its line, and its values by the names of the columns.
 Row = tuple[int, dict[str, Any]]
@@ -60,8 +56,8 @@ def read_manifest(
             raise InputError(f"{printable(file)}, line 1: this is UTF-16. Save the file as UTF-8.")
     for line, row in SUFFIXES[file.suffix.lower()](file, columns or {}):
         where = f"{printable(file)}, line {line}"
-        values = {role: _text(role, value, where) for role, value in row.items()}
-        path = os.path.normpath(local_path(values.get("path", ""), file.parent, where))
+        text = _text("path", row.get("path"), where)
+        path = os.path.normpath(local_path(text, file.parent, where))
         if path in seen:
             raise InputError(f"{where}: {printable(path)} is already listed on line {seen[path]}.")
         if not allow_outside and not _is_below(os.path.join(file.parent, path), root):
@@ -70,14 +66,36 @@ def read_manifest(
                 "meant, add --allow-outside."
             )
         seen[path] = line
-        split = values.get("split", "")
-        if split and not split_of(split):
-            raise InputError(
-                f"{where}: unknown split {printable(split)!r}. Expected train, val or test."
-            )
-        yield Entry(path, values.get("label") or None, split_of(split), values.get("group") or None)
+        yield make_entry({**row, "path": path}, where)
     if not seen:
         raise InputError(f"{printable(file)} lists no images.")
+
+
+def make_entry(row: Mapping[str, Any], where: str, content: Any = None) -> Entry:
+    """Return the entry of a row of a table.
+
+    Parameters
+    ----------
+    row : mapping
+        Role → value. The path is one already; the others are texts, whole numbers or None.
+    where : str
+        The place of the row, for messages.
+    content : object, optional
+        See `Entry`.
+
+    Raises
+    ------
+    InputError
+        When a value is something else, or there is no such split.
+    """
+    texts = {role: _text(role, value, where) for role, value in row.items() if role != "path"}
+    split = texts.get("split", "")
+    if split and not split_of(split):
+        raise InputError(
+            f"{where}: unknown split {printable(split)!r}. Expected train, val or test."
+        )
+    label, group = texts.get("label") or None, texts.get("group") or None
+    return Entry(row["path"], label, split_of(split), group, content)
 
 
 def _text(role: str, value: Any, where: str) -> str:
@@ -87,7 +105,9 @@ def _text(role: str, value: Any, where: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
-        raise InputError(f"{where}: {role} is {value!r}. Expected text.")
+        raise InputError(
+            f"{where}: {role} is {printable(repr(value)[:60])}. Expected text or a whole number."
+        )
     if role == "path":
         if not _is_utf8(value, "surrogateescape"):
             raise InputError(f"{where}: no file can have the name {printable(repr(value))}.")
@@ -122,7 +142,7 @@ def _table(file: Path, given: Mapping[str, str], delimiter: str = "") -> Iterato
         try:
             header = [name.strip() for name in next(reader, [])]
             roles = find_columns(header, given, printable(file))
-            _tell(file, header, roles)
+            tell_columns(printable(file), header, roles)
             is_guarded = header[:4] in _GUARDED
             for fields in reader:
                 if not fields:
@@ -136,31 +156,15 @@ def _table(file: Path, given: Mapping[str, str], delimiter: str = "") -> Iterato
                 row = dict(zip(header, fields, strict=False))
                 found = {role: row.get(name) for role, name in roles.items()}
                 if is_guarded:
-                    found = {role: _unguarded(value or "") for role, value in found.items()}
+                    found = {role: unguarded(value or "") for role, value in found.items()}
                 yield reader.line_num, found
         except csv.Error as error:
             raise InputError(f"{printable(file)}, line {reader.line_num}: {error}.") from error
 
 
-def _unguarded(text: str) -> str:
-    return text[1:] if _FORMULA.match(text) else text
-
-
 def _delimiter(header: str) -> str:
     """Return what stands between the columns: of the usual ones, the one that is there most."""
     return max(_DELIMITERS, key=header.count)
-
-
-def _tell(file: Path, header: list[str], roles: Mapping[str, str]) -> None:
-    """Say which columns are taken for what, where that is not plain."""
-    renamed = [f"{role} from {printable(name)!r}" for role, name in roles.items() if name != role]
-    others = [printable(name) for name in header if name and name not in roles.values()]
-    if not renamed and not others:
-        return
-    told = ", ".join(renamed) or ", ".join(roles)
-    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-    rest = f"; other columns are ignored: {', '.join(others[:_NAMED])}{more}" if others else ""
-    log.info("%s: %s%s.", printable(file), told, rest)
 
 
 def _tabs(file: Path, given: Mapping[str, str]) -> Iterator[Row]:
@@ -209,7 +213,7 @@ def _json_lines(file: Path, given: Mapping[str, str]) -> Iterator[Row]:
                 there = {role: name for role, name in given.items() if name in row}
                 known[names] = find_columns(names, there, where)
                 if len(known) == 1:
-                    _tell(file, list(names), known[names])
+                    tell_columns(printable(file), names, known[names])
             seen.update(row)
             yield line, {role: row[name] for role, name in known[names].items()}
         missing = [name for name in given.values() if known and name not in seen]

@@ -44,10 +44,21 @@ def write_sample(folder: str | os.PathLike[str], per_class: int | None = None) -
     per_class : int, optional
         How many images of each class; all by default.
 
+    Returns
+    -------
+    SampleResult
+        Where the images are, and how many.
+
     Raises
     ------
     InputError
         When the folder holds anything else, or `per_class` is not 2 or more.
+
+    Examples
+    --------
+    >>> import featx
+    >>> featx.write_sample("photos", per_class=8).train  # doctest: +SKIP
+    60
     """
     from PIL import Image
     from sklearn.datasets import load_digits

@@ -4,14 +4,16 @@ import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, printable
 from .catalog import Catalog, Entry, build_catalog, split_of
 from .manifest import SUFFIXES, read_manifest
 from .paths import local_path, refuse_address
+from .table import as_table, is_frame, read_table
 from .walk import walk
 
-__all__ = ["EXTENSIONS", "Source", "as_catalog", "from_paths", "scan"]
+__all__ = ["EXTENSIONS", "Source", "as_catalog", "from_paths", "paths_of", "roles_of", "scan"]
 
 #: File name extensions that make a file a listed image, in lower case. HEIC and AVIF cannot be
 #: decoded; they are listed all the same, so that they are reported and not overlooked.
@@ -25,32 +27,42 @@ EXTENSIONS = frozenset(
 
 log = logging.getLogger("featx")
 
-#: What images are taken from.
-Source = str | os.PathLike[str] | Catalog | Iterable[str | os.PathLike[str]]
+#: What images are taken from: a path, several, a catalog, a data frame, or a list of dicts.
+Source = str | os.PathLike[str] | Catalog | Iterable[Any]
 
 
 def scan(
-    *sources: str | os.PathLike[str],
+    *sources: Any,
     labelled: bool = True,
     allow_outside: bool = False,
     columns: Mapping[str, str] | None = None,
+    image: str | None = None,
+    label: str | None = None,
+    split: str | None = None,
+    group: str | None = None,
 ) -> Catalog:
-    """List the images of a folder, a manifest, or one by one.
+    """List the images of a folder, a manifest, a table in memory, or one by one.
 
     Parameters
     ----------
-    *sources : path
+    *sources : path, data frame, or list of dict
         One folder: with class folders, with class folders under folders of splits (see
         `catalog.split_of`), or flat. Or one manifest: ``.csv``, ``.tsv`` or ``.jsonl`` with the
         columns ``path[,label][,split][,group]`` (see `columns.ROLES` for other names), or
-        ``.txt`` with a path a line; paths are relative to it. Or any number of image files.
+        ``.txt`` with a path a line; paths are relative to it. Or any number of image files. Or
+        one table in memory with such columns, see `table.read_table`: a data frame of pandas,
+        Polars or PyArrow, or a list with a dict for each image. Its paths are relative to the
+        working folder, and its images may be in memory too.
     labelled : bool
         False takes every image of a folder, however deep, and no label from its path.
     allow_outside : bool
         Whether a manifest may name files that are not below its own folder, by ``..``, from the
         root, or through symbolic links.
     columns : mapping, optional
-        Role (path, label, split or group) → the name of its column in the manifest.
+        Role (path, label, split or group) → the name of its column in the manifest or table.
+    image, label, split, group : str, optional
+        The same, one by one; `image` is the column of the paths, or of the images themselves. By
+        default, columns with usual names are taken.
 
     Returns
     -------
@@ -62,9 +74,20 @@ def scan(
     ------
     InputError
         When there is no such source, it has no image, or what it means cannot be told.
+
+    Examples
+    --------
+    >>> import featx
+    >>> listed = featx.scan("photos")  # doctest: +SKIP
+    >>> len(listed), listed.classes[:3]  # doctest: +SKIP
+    (80, ('0', '1', '2'))
     """
     if not sources:
         raise InputError("No source was given. Give a folder, a manifest or images.")
+    columns = {**(columns or {}), **roles_of(image, label, split, group)}
+    table = as_table(sources[0]) if len(sources) == 1 else None
+    if table is not None:
+        return build_catalog(Path(), list(read_table(table, columns)), 0)
     files = [_path(source) for source in sources]
     for file in files:
         if not file.exists():
@@ -98,12 +121,55 @@ def scan(
     return build_catalog(root, entries, ignored)
 
 
-def as_catalog(source: Source, *, labelled: bool = True) -> Catalog:
-    """Return the images of a source: a `Catalog` unchanged, anything else by `scan`."""
+def as_catalog(
+    source: Source, *, labelled: bool = True, columns: Mapping[str, str] | None = None
+) -> Catalog:
+    """Return the images of a source: a `Catalog` unchanged, anything else by `scan`.
+
+    Parameters
+    ----------
+    source : Source
+    labelled : bool
+    columns : mapping, optional
+        See `scan`.
+
+    Raises
+    ------
+    InputError
+        When columns are named for a catalog; see also `scan`.
+    """
     if isinstance(source, Catalog):
+        if columns:
+            raise InputError("Columns were named, and the source is a catalog. Leave them out.")
         return source
-    sources = [source] if isinstance(source, str | os.PathLike) else source
-    return scan(*sources, labelled=labelled)
+    if isinstance(source, str | os.PathLike) or is_frame(source):
+        return scan(source, labelled=labelled, columns=columns)
+    if isinstance(source, Mapping) or not isinstance(source, Iterable):
+        raise InputError(
+            f"{printable(repr(source)[:60])} is not a source. Expected a folder, a manifest, a "
+            "list of images, a data frame, or a list with a dict for each image."
+        )
+    sources = list(source)
+    if as_table(sources) is not None:
+        return scan(sources, labelled=labelled, columns=columns)
+    return scan(*sources, labelled=labelled, columns=columns)
+
+
+def roles_of(
+    image: str | None, label: str | None, split: str | None, group: str | None
+) -> dict[str, str]:
+    """Return the columns that are named one by one as `columns` of `scan`."""
+    named = {"path": image, "label": label, "split": split, "group": group}
+    return {role: name for role, name in named.items() if name is not None}
+
+
+def paths_of(source: object) -> list[Path]:
+    """Return the paths that a source is given by; none for a catalog and for a table in memory."""
+    if isinstance(source, str | os.PathLike):
+        return [Path(source)]
+    if isinstance(source, list | tuple):
+        return [Path(one) for one in source if isinstance(one, str | os.PathLike)]
+    return []
 
 
 def _path(source: str | os.PathLike[str]) -> Path:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import printable
 from ..model.model import Model
+from ..names import SortKey
 from .known import KnownScores
 from .rows import KNOWN, RowBlock
 from .tables import DIGITS
@@ -69,7 +70,7 @@ class ScoreChanges(TypedDict, total=False):
     tta: int
     abstain: float | None
     max_novelty: float | None
-    sort: str | None
+    sort: SortKey | None
     excel: bool
     update: bool
     overwrite: bool

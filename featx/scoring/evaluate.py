@@ -5,7 +5,6 @@ import os
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -13,17 +12,20 @@ import numpy as np
 from .. import backend
 from ..cache.file import Cache
 from ..dataset.catalog import NO_LABEL, Catalog, split_of
-from ..dataset.scan import Source, as_catalog
+from ..dataset.scan import Source, as_catalog, paths_of
 from ..errors import InputError, printable
 from ..images import decode
 from ..images.decode import SkippedImage
+from ..images.listed import digest_of
+from ..keywords import takes
 from ..metrics import Scores, class_scores, compute_scores, intervals, share_interval
 from ..model.file import load
 from ..model.model import Model
 from ..model.predictions import Mistake, Predictions
+from ..names import SplitName
 from ..plain import plain
-from ..progress import Progress, adding_up
-from ..storage import files
+from ..progress import Progress, adding_up, as_function, shows_progress
+from .display import EvaluateDisplay
 from .rows import KNOWN, open_rows
 
 __all__ = ["EvaluateChanges", "EvaluateResult", "EvaluateSettings", "evaluate"]
@@ -57,14 +59,14 @@ class EvaluateSettings:
 class EvaluateChanges(TypedDict, total=False):
     """The fields of `EvaluateSettings` as keywords, for editors and type checkers."""
 
-    split: str | None
+    split: SplitName | None
     tta: int
     mistakes: int
     seed: int
 
 
-@dataclass(frozen=True, eq=False)
-class EvaluateResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class EvaluateResult(EvaluateDisplay):
     """What `evaluate` found.
 
     Attributes
@@ -122,13 +124,15 @@ class EvaluateResult:
         }
 
 
+@takes(EvaluateSettings, EvaluateChanges)
+@shows_progress
 @backend.own_settings()
 def evaluate(
     model: Model | str | os.PathLike[str],
     source: Source | Cache,
     settings: EvaluateSettings | None = None,
     *,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **changes: Unpack[EvaluateChanges],
 ) -> EvaluateResult:
     """Compare what a model says of images with their labels.
@@ -141,10 +145,15 @@ def evaluate(
     source : path, several paths, Catalog, or Cache
         Class folders, a manifest with labels, or a cache made with the model's network.
     settings : EvaluateSettings, optional
-    progress : callable, optional
-        See `progress.Progress`.
+    progress : callable or True, optional
+        True shows a bar; else see `progress.Progress`.
     **changes
         Fields of `EvaluateSettings`, over those of `settings`.
+
+    Returns
+    -------
+    EvaluateResult
+        Scores with intervals, by class, and the mistakes.
 
     Raises
     ------
@@ -152,7 +161,15 @@ def evaluate(
         When a setting is wrong, or no image is left.
     CorruptError, IncompatibleError
         When a cache cannot be read, or is not of the model's network.
+
+    Examples
+    --------
+    >>> import featx
+    >>> evaluated = featx.evaluate("model.featx", "photos", split="test")  # doctest: +SKIP
+    >>> evaluated.scores.images  # doctest: +SKIP
+    20
     """
+    progress = as_function(progress)
     settings = replace(settings or EvaluateSettings(), **changes)
     begun = time.monotonic()
     if not isinstance(model, Model):
@@ -291,16 +308,15 @@ def _digested(source: Source | Cache) -> tuple[Catalog, np.ndarray]:
     """Return the images of a source, and the SHA-256 of each file; "" where it cannot be read."""
     if isinstance(source, Cache):
         return source.catalog, source.digests
-    if not isinstance(source, Catalog):
-        source = [source] if isinstance(source, str | os.PathLike) else list(source)
-        if len(source) == 1 and Cache.is_cache(Path(source[0])):
-            with Cache.open(source[0]) as cache:
-                return cache.catalog, cache.digests
+    given = paths_of(source)
+    if len(given) == 1 and Cache.is_cache(given[0]):
+        with Cache.open(given[0]) as cache:
+            return cache.catalog, cache.digests
     listed = as_catalog(source)
     digests = []
     for index in range(len(listed)):
         digest = ""
         with contextlib.suppress(decode.Rejected):
-            digest = files.digest(decode.read(listed.file(index))[0])
+            digest = digest_of(listed, index)
         digests.append(digest)
     return listed, np.array(digests, dtype=object)

@@ -12,15 +12,17 @@ import numpy as np
 from .. import backend
 from ..cache.file import Cache
 from ..dataset.catalog import NO_LABEL
-from ..dataset.scan import Source
+from ..dataset.scan import Source, paths_of
 from ..errors import InputError, printable
 from ..images.decode import SkippedImage
+from ..keywords import takes
 from ..model.file import load
 from ..model.model import Model
 from ..plain import plain
-from ..progress import Progress, adding_up
+from ..progress import Progress, adding_up, as_function, shows_progress
 from ..storage import files, locks
 from .candidates import Candidates, choose
+from .display import NextDisplay
 from .rows import KNOWN, RowBlock, open_rows
 from .tables import DIGITS, CsvTable
 
@@ -91,8 +93,8 @@ class Chosen:
     novelty: float | None
 
 
-@dataclass(frozen=True, eq=False)
-class NextResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class NextResult(NextDisplay):
     """What `choose_next` chose.
 
     Attributes
@@ -128,6 +130,8 @@ class NextResult:
         return found
 
 
+@takes(NextSettings, NextChanges)
+@shows_progress
 @backend.own_settings()
 def choose_next(
     model: Model | str | os.PathLike[str],
@@ -135,7 +139,7 @@ def choose_next(
     out: str | os.PathLike[str],
     settings: NextSettings | None = None,
     *,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **changes: Unpack[NextChanges],
 ) -> NextResult:
     """Choose the images whose labels would teach a model most, and write them as a manifest.
@@ -153,10 +157,15 @@ def choose_next(
     out : path
         Ends in .csv; its column `label` is empty, to be filled in.
     settings : NextSettings, optional
-    progress : callable, optional
-        See `progress.Progress`.
+    progress : callable or True, optional
+        True shows a bar; else see `progress.Progress`.
     **changes
         Fields of `NextSettings`, over those of `settings`.
+
+    Returns
+    -------
+    NextResult
+        The images that would teach the model most, in the order in which to label them.
 
     Raises
     ------
@@ -168,9 +177,11 @@ def choose_next(
     Examples
     --------
     >>> import featx
-    >>> featx.choose_next("model.featx", "inbox", "next.csv", n=20).out  # doctest: +SKIP
-    PosixPath('next.csv')
+    >>> told = featx.choose_next("model.featx", "photos", "next.csv", n=5)  # doctest: +SKIP
+    >>> len(told.chosen)  # doctest: +SKIP
+    5
     """
+    progress = as_function(progress)
     settings = replace(settings or NextSettings(), **changes)
     begun = time.monotonic()
     out = Path(out)
@@ -224,8 +235,7 @@ def _check(source: Source | Cache, out: Path, settings: NextSettings) -> None:
     if out.suffix.lower() != ".csv":
         raise InputError(f"{printable(out)}: expected a name that ends in .csv.")
     files.require_new(out, settings.overwrite)
-    given = [source] if isinstance(source, str | os.PathLike) else source
-    if isinstance(given, list | tuple) and out.resolve() in (Path(one).resolve() for one in given):
+    if out.resolve() in (path.resolve() for path in paths_of(source)):
         raise InputError(f"{printable(out)} is the source itself. Give another output.")
 
 

@@ -7,17 +7,17 @@ import itertools
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from ..cache.file import Cache
 from ..dataset.catalog import Catalog
-from ..dataset.scan import Source, as_catalog
+from ..dataset.scan import Source, as_catalog, paths_of
 from ..errors import IncompatibleError, InputError, printable
 from ..heads.training import one_thread
 from ..images import augment
-from ..images.decode import REASONS
+from ..images.decode import REASONS, Rejected
+from ..images.listed import digest_of, read_ahead
 from ..images.reader import Read, Reader
 from ..images.sandbox import Job
 from ..model.model import Model
@@ -118,16 +118,19 @@ class FileSource:
 
     @property
     def identity(self) -> str:
-        """SHA-256 of the folder and the listed paths."""
+        """SHA-256 of the folder and the listed paths, and of the images that are in memory."""
         digest = hashlib.sha256(os.path.abspath(self.catalog.root).encode("utf-8", "replace"))
-        for path in self.catalog.paths:
+        for index, path in enumerate(self.catalog.paths):
             digest.update(os.fsencode(path) + b"\0")
+            if self.catalog.content(index) is not None:
+                with contextlib.suppress(Rejected):
+                    digest.update(digest_of(self.catalog, index).encode())
         return digest.hexdigest()
 
     def rows(self, blocks: Sequence[range], advance: Advance) -> Iterator[RowBlock]:
         """Yield the rows of each block of images, in order."""
-        paths = (self.catalog.file(index) for block in blocks for index in block)
-        reads = self._reader.ahead(paths, window=4 * self._trunk.batch)
+        images = (index for block in blocks for index in block)
+        reads = read_ahead(self.catalog, images, self._reader, 4 * self._trunk.batch)
         # Threads of BLAS keep their core for a while after each product: from the network.
         with one_thread():
             for block in blocks:
@@ -352,7 +355,7 @@ def open_rows(
     Parameters
     ----------
     model : Model
-    source : path, several paths, Catalog, or Cache
+    source : path, several paths, Catalog, Cache, data frame, or list of dict
         A cache; or images: see `scan.scan`.
     copies : int
     labelled : bool
@@ -370,10 +373,9 @@ def open_rows(
     if isinstance(source, Cache):
         yield CacheSource(model, source, copies=copies)
         return
-    if not isinstance(source, Catalog):
-        source = [source] if isinstance(source, str | os.PathLike) else list(source)
-        if len(source) == 1 and Cache.is_cache(Path(source[0])):
-            with Cache.open(source[0]) as cache:
-                yield CacheSource(model, cache, copies=copies)
-            return
+    given = paths_of(source)
+    if len(given) == 1 and Cache.is_cache(given[0]):
+        with Cache.open(given[0]) as cache:
+            yield CacheSource(model, cache, copies=copies)
+        return
     yield FileSource(model, as_catalog(source, labelled=labelled), copies=copies)

@@ -4,31 +4,36 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from ..dataset.scan import Source
+from ..dataset.scan import Source, paths_of
 from ..errors import InputError, printable, require_one_of
+from ..keywords import takes
 from ..model.file import load
 from ..model.model import Model
-from ..plain import plain
-from ..progress import Progress
+from ..plain import as_frame, plain
+from ..progress import Progress, adding_up, as_function, shows_progress
 from ..storage import files, locks
 from ..storage.unfinished import Shards
 from .content import SORTS, ScoreChanges, ScoreSettings, columns_of, content_of
+from .display import ScoreDisplay
 from .known import KnownScores
 from .rows import CacheSource, FileSource, open_rows
 from .tables import Table, sorted_blocks, table_for
 
+if TYPE_CHECKING:
+    import pandas
+
 __all__ = ["SORTS", "ScoreChanges", "ScoreResult", "ScoreSettings", "score"]
 
 
-@dataclass(frozen=True, eq=False)
-class ScoreResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class ScoreResult(ScoreDisplay):
     """What `score` did.
 
     Attributes
@@ -49,7 +54,8 @@ class ScoreResult:
         Rows that an interrupted run before this one had finished.
     reused : int
         Images whose scores were known, because of `update`.
-    out : Path
+    out : Path or None
+        None where the rows are in memory only.
     seconds : float
     """
 
@@ -61,43 +67,79 @@ class ScoreResult:
     undecided: int
     resumed: int
     reused: int
-    out: Path
+    out: Path | None
     seconds: float
+    _columns: Mapping[str, type]
+    _rows: Mapping[str, list[Any]] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values, for JSON."""
         return plain(self)
 
+    def to_frame(self) -> "pandas.DataFrame":
+        """Return the rows as a data frame of pandas, a column for each that `score` writes.
 
+        Where they were written, the file is read; a number that is missing is NaN.
+
+        Raises
+        ------
+        InputError
+            When pandas is not installed, the file is a workbook, or it is not as it was written.
+        StorageError
+            When the file cannot be read.
+        """
+        rows = self._rows
+        if rows is None:
+            if self.out is None:
+                raise AssertionError("rows are neither in memory nor in a file")
+            rows = table_for(self.out, self._columns, {}).read(self.out)
+        return as_frame(
+            {
+                name: np.array(rows[name], np.float64) if kind is float else rows[name]
+                for name, kind in self._columns.items()
+            }
+        )
+
+
+@takes(ScoreSettings, ScoreChanges)
+@shows_progress
 def score(
     model: Model | str | os.PathLike[str],
     source: Source,
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
     settings: ScoreSettings | None = None,
     *,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **changes: Unpack[ScoreChanges],
 ) -> ScoreResult:
-    """Write a row for every image of a source, in the order of the bytes of their paths.
+    """Make a row for every image of a source, in the order of the bytes of their paths.
 
     Images that cannot be read have a row with the reason and no scores. Rows go out in blocks
     that are kept beside `out` until all are done: the same call goes on where a killed one was and
-    ends with the same bytes. Memory does not grow with the images, but for their paths.
+    ends with the same bytes. Memory does not grow with the images, but for their paths. Without
+    `out` the rows are kept in memory, and `ScoreResult.to_frame` returns them.
 
     Parameters
     ----------
     model : Model or path
         From `featx.load`, or the file.
-    source : path, several paths, or Catalog
+    source : path, several paths, Catalog, data frame, or list of dict
         A folder (every image below it, whatever the folders mean), a manifest, images, or a
-        cache made with the model's network, which is then not run.
-    out : path
+        cache made with the model's network, which is then not run. Of tables in memory, see
+        `scan.scan`.
+    out : path, optional
         Ends in ``.csv``, ``.jsonl``, ``.parquet`` or ``.xlsx``.
     settings : ScoreSettings, optional
-    progress : callable, optional
-        See `progress.Progress`; the detail is the number of images of this run.
+    progress : callable or True, optional
+        True shows a bar; else see `progress.Progress`;
+        the detail is the number of images of this run.
     **changes
         Fields of `ScoreSettings`, over those of `settings`.
+
+    Returns
+    -------
+    ScoreResult
+        How many images were scored, by label, and why others could not be.
 
     Raises
     ------
@@ -110,14 +152,26 @@ def score(
         When a cache or an unfinished row is damaged.
     StorageError, LockedError
         When the rows cannot be written.
+
+    Examples
+    --------
+    >>> import featx
+    >>> scored = featx.score("model.featx", "photos", "scores.csv", top=3)  # doctest: +SKIP
+    >>> scored.listed == scored.ok  # doctest: +SKIP
+    True
     """
+    progress = as_function(progress)
     settings = replace(settings or ScoreSettings(), **changes)
     begun = time.monotonic()
     if not isinstance(model, Model):
         model = load(model)
-    out = Path(out)
-    _check(settings, model, source, out)
     columns, about = columns_of(model, settings), _about(model, settings)
+    if out is None:
+        _check(settings, model)
+        return _score_in_memory(model, source, settings, columns, progress, begun)
+    out = Path(out)
+    _check(settings, model)
+    _check_out(model, source, out)
     table = table_for(out, columns, about, excel=settings.excel)
     with open_rows(model, source, copies=settings.tta) as opened, locks.lock_output(out):
         if table.most_rows is not None and len(opened) > table.most_rows:
@@ -135,10 +189,7 @@ def score(
             elif not shards.path.exists():
                 files.require_new(out, overwrite=False)
         done = shards.begin()
-        blocks = [
-            range(start, min(start + opened.block, len(opened)))
-            for start in range(0, len(opened), opened.block)
-        ]
+        blocks = _blocks(opened)
         _write_missing(model, opened, settings, known, table, shards, blocks, done, progress)
         total = [shards.summary(number) for number in range(len(blocks))]
         finished: Iterable[bytes] = shards.blocks(len(blocks))
@@ -151,12 +202,45 @@ def score(
             finished_scores = [summary["scores"] for summary in total]
             KnownScores(known.made_by).with_finished(finished_scores).save(out)
         shards.remove()
-    return _total(total, blocks, done, out, begun)
+    return _total(total, blocks, done, begun, out=out, columns=columns)
 
 
-def _check(settings: ScoreSettings, model: Model, source: Source, out: Path) -> None:
-    if not model.digest:
-        raise InputError("The model is not saved. Save it, and score with featx.load of the file.")
+def _blocks(opened: FileSource | CacheSource) -> list[range]:
+    return [
+        range(start, min(start + opened.block, len(opened)))
+        for start in range(0, len(opened), opened.block)
+    ]
+
+
+def _score_in_memory(
+    model: Model,
+    source: Source,
+    settings: ScoreSettings,
+    columns: Mapping[str, type],
+    progress: Progress | None,
+    begun: float,
+) -> ScoreResult:
+    """Score the images of a source without a file."""
+    for name in ("update", "excel"):
+        if getattr(settings, name):
+            raise InputError(f"{name} needs an output. Give out, or leave {name} out.")
+    rows: dict[str, list[Any]] = {name: [] for name in columns}
+    summaries = []
+    with open_rows(model, source, copies=settings.tta) as opened:
+        blocks, advance = _blocks(opened), adding_up(progress, len(opened))
+        for found in opened.rows(blocks, advance):
+            content, summary = content_of(model, found, settings, KnownScores())
+            summaries.append(summary)
+            for name, values in content.items():
+                rows[name] += values
+    if settings.sort:
+        keys = np.array([key for summary in summaries for key in summary["keys"]])
+        order = np.argsort(keys, kind="stable").tolist()
+        rows = {name: [values[at] for at in order] for name, values in rows.items()}
+    return _total(summaries, blocks, set(), begun, out=None, columns=columns, rows=rows)
+
+
+def _check(settings: ScoreSettings, model: Model) -> None:
     if settings.sort is not None:
         require_one_of("sort key", settings.sort, SORTS)
     if settings.top is not None and settings.top < 1:
@@ -171,12 +255,19 @@ def _check(settings: ScoreSettings, model: Model, source: Source, out: Path) -> 
             "This model has no novelty score: its training images form a single group. Leave "
             "--max-novelty out."
         )
+
+
+def _check_out(model: Model, source: Source, out: Path) -> None:
+    if not model.digest:
+        raise InputError(
+            "The model is not saved. Save it, and score with featx.load of the file; or leave out "
+            "out, and call to_frame of the result."
+        )
     if out.is_dir():
         raise InputError(
             f"{printable(out)} is a folder. Give the name of a file, such as scores.csv."
         )
-    given = [source] if isinstance(source, str | os.PathLike) else source
-    if isinstance(given, list | tuple) and out.resolve() in (Path(one).resolve() for one in given):
+    if out.resolve() in (path.resolve() for path in paths_of(source)):
         raise InputError(f"{printable(out)} is the source itself. Give another output.")
 
 
@@ -273,8 +364,11 @@ def _total(
     summaries: Sequence[dict[str, Any]],
     blocks: Sequence[range],
     done: set[int],
-    out: Path,
     begun: float,
+    *,
+    out: Path | None,
+    columns: Mapping[str, type],
+    rows: Mapping[str, list[Any]] | None = None,
 ) -> ScoreResult:
     failed: Counter[str] = Counter()
     labels: Counter[str] = Counter()
@@ -299,4 +393,6 @@ def _total(
         reused=sum(summary["reused"] for summary in summaries),
         out=out,
         seconds=round(time.monotonic() - begun, 3),
+        _columns=columns,
+        _rows=rows,
     )

@@ -9,7 +9,6 @@ import csv
 import datetime
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, printable
+from ..storage import files
+from ..storage.cells import as_utf8, guarded, unguarded
 
 __all__ = [
     "DIGITS",
@@ -35,10 +36,6 @@ DIGITS = 6
 #: The values of each column of a block, all of one length.
 Block = Mapping[str, Sequence[Any]]
 
-# A spreadsheet takes a cell that starts so for a formula (OWASP, "CSV Injection"). The apostrophe
-# is among them, so that a reader who takes one apostrophe off gets back every text.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _ROW_GROUP = 1 << 16
 _SORTED = 4096  # rows in a block that was sorted
 _NEVER = datetime.datetime(2000, 1, 1)  # workbooks have no time zones
@@ -52,7 +49,7 @@ class Table:
     Parameters
     ----------
     columns : mapping
-        Name → `str` or `float`, in order.
+        Name → `str`, `float` or `int`, in order.
     about : mapping
         Plain values that say how the rows were made; stored where the format has a place for them.
     """
@@ -80,6 +77,27 @@ class Table:
         """Write all blocks into a file; only one of them is in memory at a time."""
         raise NotImplementedError
 
+    def read(self, path: Path) -> dict[str, list[Any]]:
+        """Return the columns of a file that was written so; None where a value is missing.
+
+        Raises
+        ------
+        InputError
+            When the file has other columns, or is of a format that is not read.
+        StorageError
+            When it cannot be read.
+        """
+        with files.storage_errors(path):
+            rows = list(self._rows_of(path))
+        names = list(self.columns)
+        if not all(len(row) == len(names) for row in rows):
+            raise InputError(f"{printable(path)} is not as it was written. Write it again.")
+        return {name: [row[at] for row in rows] for at, name in enumerate(names)}
+
+    def _rows_of(self, path: Path) -> Iterator[Sequence[Any]]:
+        """Yield the values of each row of a file."""
+        raise NotImplementedError
+
 
 class CsvTable(Table):
     """Comma-separated values in UTF-8, with a header.
@@ -95,14 +113,26 @@ class CsvTable(Table):
     def encode(self, block: Block) -> bytes:
         """Return the lines of a block."""
         columns = [
-            list(map(_neutral, block[name])) if kind is str else block[name]
+            list(map(guarded, block[name])) if kind is str else block[name]
             for name, kind in self.columns.items()
         ]
         return _csv(zip(*columns, strict=True))
 
     def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
         """Write the header and the lines of all blocks."""
-        _write(file, self._start + _csv([list(map(_neutral, self.columns))]), blocks)
+        _write(file, self._start + _csv([list(map(guarded, self.columns))]), blocks)
+
+    def _rows_of(self, path: Path) -> Iterator[Sequence[Any]]:
+        kinds = list(self.columns.values())
+        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            reader = csv.reader(file)
+            if list(map(unguarded, next(reader, []))) != list(self.columns):
+                yield ()  # other columns
+            for row in reader:
+                yield [
+                    (unguarded(text) if kind is str else kind(text)) if text else None
+                    for text, kind in zip(row, kinds, strict=False)
+                ]
 
     def rows(self, block: bytes) -> list[Any]:
         """Return the fields of each row."""
@@ -124,11 +154,6 @@ def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue().encode("utf-8", "surrogateescape")
-
-
-def _neutral(text: str | None) -> str | None:
-    is_formula = text and text.startswith(_FORMULA) and not _NUMBER.fullmatch(text)
-    return f"'{text}" if is_formula else text
 
 
 def _write(file: io.RawIOBase, head: bytes, blocks: Iterable[bytes]) -> None:
@@ -153,6 +178,12 @@ class JsonLinesTable(Table):
     def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
         """Write the lines of all blocks."""
         _write(file, b"", blocks)
+
+    def _rows_of(self, path: Path) -> Iterator[Sequence[Any]]:
+        with path.open("rb") as file:
+            for line in file:
+                row = json.loads(line)
+                yield [row[name] for name in self.columns if name in row]
 
     def rows(self, block: bytes) -> list[Any]:
         """Return the lines."""
@@ -182,6 +213,12 @@ class ExcelTable(JsonLinesTable):
             ) from error
         self._library = xlsxwriter
 
+    def _rows_of(self, path: Path) -> Iterator[Sequence[Any]]:
+        raise InputError(
+            f"{printable(path)} is a workbook, which featx writes and does not read. Give an "
+            "output that ends in .csv, .jsonl or .parquet, or none."
+        )
+
     def join(self, file: io.RawIOBase, blocks: Iterable[bytes]) -> None:
         """Write the rows of all blocks, one row in memory at a time."""
         book = self._library.Workbook(file, {"constant_memory": True})
@@ -192,12 +229,12 @@ class ExcelTable(JsonLinesTable):
         sheet.set_column(0, 0, 40)
         bold = book.add_format({"bold": True})
         for column, name in enumerate(self.columns):
-            sheet.write_string(0, column, str(_utf8(name)), bold)
+            sheet.write_string(0, column, str(as_utf8(name)), bold)
         lines = (line for block in blocks for line in self.rows(block))
         for row, line in enumerate(lines, start=1):
             for column, value in enumerate(json.loads(line).values()):
                 if isinstance(value, str):
-                    sheet.write_string(row, column, str(_utf8(value)))
+                    sheet.write_string(row, column, str(as_utf8(value)))
                 elif value is not None:
                     sheet.write_number(row, column, value)
         book.close()
@@ -218,9 +255,9 @@ class ParquetTable(Table):
                 "Parquet needs pyarrow. Install it with: pip install 'featx[parquet]', or give "
                 "an output that ends in .csv or .jsonl."
             ) from error
-        kinds = {str: pyarrow.string(), float: pyarrow.float64()}
+        kinds = {str: pyarrow.string(), float: pyarrow.float64(), int: pyarrow.int64()}
         self._schema = pyarrow.schema(
-            [(_utf8(name), kinds[kind]) for name, kind in columns.items()],
+            [(as_utf8(name), kinds[kind]) for name, kind in columns.items()],
             {"featx": json.dumps(about)},
         )
 
@@ -229,7 +266,9 @@ class ParquetTable(Table):
         import pyarrow
 
         columns = [
-            pyarrow.array(list(map(_utf8, block[name])) if kind is str else block[name], field.type)
+            pyarrow.array(
+                list(map(as_utf8, block[name])) if kind is str else block[name], field.type
+            )
             for (name, kind), field in zip(self.columns.items(), self._schema, strict=True)
         ]
         return self._stream(pyarrow.table(columns, schema=self._schema))
@@ -251,6 +290,13 @@ class ParquetTable(Table):
             for group in _groups(pyarrow.ipc.open_stream(block).read_all() for block in blocks):
                 writer.write_table(pyarrow.concat_tables(group), row_group_size=2 * _ROW_GROUP)
 
+    def _rows_of(self, path: Path) -> Iterator[Sequence[Any]]:
+        from pyarrow import parquet
+
+        table = parquet.read_table(path)
+        names = [name for name in self._schema.names if name in table.column_names]
+        yield from zip(*(table.column(name).to_pylist() for name in names), strict=True)
+
     def rows(self, block: bytes) -> list[Any]:
         """Return each row as an Arrow table of one row."""
         import pyarrow
@@ -263,12 +309,6 @@ class ParquetTable(Table):
         import pyarrow
 
         return self._stream(pyarrow.concat_tables(rows).combine_chunks())
-
-
-def _utf8(text: str | None) -> str | None:
-    if text is None or text.isascii():
-        return text
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _groups(tables: Iterable[Any]) -> Iterator[list[Any]]:

@@ -30,6 +30,7 @@ __all__ = [
     "file_digest",
     "file_size",
     "make_folder",
+    "partial_prefix",
     "read_bytes",
     "remove",
     "remove_folder",
@@ -38,6 +39,7 @@ __all__ = [
     "require_space",
     "stamp",
     "storage_errors",
+    "sync_folder",
     "warn_once",
     "write_bytes",
 ]
@@ -204,7 +206,7 @@ def make_folder(path: Path) -> None:
         missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         for folder in reversed(missing):
             disk.make_folder(folder)
-            _sync_folder(folder.parent)
+            sync_folder(folder.parent)
     if not path.is_dir():
         raise StorageError(f"{printable(path)} is a file; a folder is needed there.")
 
@@ -305,7 +307,7 @@ def atomic_write(path: Path) -> Iterator[Partial]:
     StorageError
         In place of any `OSError` of the block.
     """
-    name = path.parent / f"{_partial_prefix(path)}{secrets.token_hex(4)}.partial"
+    name = path.parent / f"{partial_prefix(path)}{secrets.token_hex(4)}.partial"
     with storage_errors(path):
         partial = Partial(name)
         try:
@@ -317,15 +319,17 @@ def atomic_write(path: Path) -> Iterator[Partial]:
             with contextlib.suppress(OSError):
                 disk.remove(name)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
-def _partial_prefix(path: Path) -> str:
+def partial_prefix(path: Path) -> str:
+    """Return what the names of temporary files of `path` begin with."""
     # A name may already have the 255 bytes that a file system allows.
     return f".{digest(os.fsencode(path.name))[:16]}."
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
     descriptor = disk.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         _sync(descriptor, path)
@@ -385,5 +389,5 @@ def remove_folder(path: Path) -> None:
 def remove_partials(path: Path) -> None:
     """Delete the temporary files that killed writers of `path` left. Call it under the lock."""
     with storage_errors(path):
-        for partial in path.parent.glob(f"{_partial_prefix(path)}*.partial"):
+        for partial in path.parent.glob(f"{partial_prefix(path)}*.partial"):
             remove(partial)

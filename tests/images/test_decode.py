@@ -173,8 +173,10 @@ def test_reasons_of_files(tmp_path: Path) -> None:
 
 def test_arrays_are_images_too() -> None:
     pixels = np.asarray(quarters())
-    from_array = decode.resize_array(pixels, 32, "squash").pixels
+    upright, is_dark = decode.make_upright(decode.image_of(pixels))
+    from_array = decode.resize_upright(upright, 32, "squash")
+    assert not is_dark
     assert np.array_equal(from_array, decode.decode(encoded(quarters()), 32, "squash").pixels)
     for wrong in (pixels.astype(float), pixels[..., :2], pixels[:0], pixels[np.newaxis]):
         with pytest.raises(InputError, match=r"Expected uint8 of shape \(height, width, 3\)"):
-            decode.resize_array(wrong, 32, "squash")
+            decode.image_of(wrong)

@@ -246,11 +246,11 @@ def test_other_weights_on_this_machine_are_named(
     def unreachable(*_: object, **__: object) -> None:
         raise StorageError("no network; run: featx weights fetch torchvision")
 
-    monkeypatch.setattr("featx.model.model.resolve_weights", unreachable)
-    monkeypatch.setattr("featx.model.model.find_weights", lambda name: name == "keras" or None)
+    monkeypatch.setattr("featx.network.trunk.resolve_weights", unreachable)
+    monkeypatch.setattr("featx.network.trunk.find_weights", lambda name: name == "keras" or None)
     with pytest.raises(IncompatibleError, match=r"on this machine are those of keras\. no network"):
         featx.score(featx.load(made / "m.featx"), made / "photos", tmp_path / "s.csv")
-    monkeypatch.setattr("featx.model.model.find_weights", lambda name: None)
+    monkeypatch.setattr("featx.network.trunk.find_weights", lambda name: None)
     with pytest.raises(StorageError, match="no network"):
         featx.score(featx.load(made / "m.featx"), made / "photos", tmp_path / "s.csv")
 
