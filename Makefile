@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cases fault fault-long bench bench-check check format readme clean
+.PHONY: help setup demo test cases fault fault-long bench bench-check check format readme docs dist clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -32,7 +32,7 @@ test: $(READY) ## Run the tests
 # What users ran into; docs/troubleshooting.md has the list.
 CASES = dataset cache/test_removed.py cli/test_streams.py cli/test_exits.py heads/test_folds.py \
   images/test_check.py images/test_formats.py images/test_inputs.py model/test_model.py \
-  model/test_versions.py model/test_export.py scoring/test_known.py scoring/test_tables.py \
+  model/test_versions.py exporting/test_export.py scoring/test_known.py scoring/test_tables.py \
   storage/test_files.py storage/test_locks.py test_backend.py whole/test_outputs.py
 
 cases: $(READY) ## Run the tests of what users ran into
@@ -64,6 +64,16 @@ format: $(READY) ## Format the code and fix what the linter can
 
 readme: $(READY) ## Run the README's commands in an empty folder
 	$(BIN)/python tests/whole/run_readme.py $(BIN)
+
+docs: $(READY) ## Build the site of the documents, build/docs/index.html; a broken link fails
+	$(BIN)/python -m sphinx -q -E -W --keep-going -c docs/site -d build/doctrees docs build/docs
+
+dist: $(READY) ## Build wheel and sdist into dist/, and check what is in them
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build twine
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python tests/whole/check_dist.py dist
 
 clean: ## Delete .venv and everything that was made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -14,6 +14,7 @@ from .curve import curve
 from .evaluate import evaluate
 from .export import export
 from .extract import extract
+from .features import features
 from .finetune import finetune
 from .fit import fit
 from .info import info
@@ -24,6 +25,7 @@ from .quiet import quiet_backend
 from .report import report
 from .sample import sample
 from .score import score
+from .similar import similar
 from .streams import flush_streams, open_streams
 from .terminal import say
 from .verify import verify
@@ -40,7 +42,6 @@ app = typer.Typer(
     epilog="Start with `featx extract PHOTOS`, and then `featx fit`.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -61,6 +62,12 @@ command(
 )(preview)
 command(
     app,
+    "featx features features.h5 -o features.parquet",
+    "featx features features.h5 -o layers.npz --view layers",
+    settings="cache.features.FeaturesSettings",
+)(features)
+command(
+    app,
     "featx compare",
     "featx compare features.h5 --heads logreg,rbf-svm --views all",
     "featx compare --metric log-loss --repeats 3 --out board.csv",
@@ -72,6 +79,12 @@ command(
     "featx audit features.h5 -o audit.csv --groups groups.csv",
     settings="auditing.settings.AuditSettings",
 )(audit)
+command(
+    app,
+    "featx similar bee.jpg features.h5 -k 5",
+    "featx similar photos/*.jpg features.h5 -o similar.csv --sheet similar.png",
+    settings="auditing.similar.SimilarSettings",
+)(similar)
 command(
     app,
     "featx curve",
@@ -116,7 +129,13 @@ command(
     "featx report model.featx --skip curve,audit",
     settings="reporting.report.ReportSettings",
 )(report)
-command(app, "featx export model.featx -o model.keras")(export)
+command(
+    app,
+    "featx export model.featx -o model.onnx",
+    "featx export model.featx -o model.tflite --quantize float16",
+    "featx export model.featx -o saved_model/ --check-images photos/test",
+    settings="exporting.export.ExportSettings",
+)(export)
 command(
     app,
     "featx verify features.h5 model.featx",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import printable
+from ..showing.words import number_of, shortened
 from .exits import exit_on_error
-from .listing import number_of
 from .meter import Meter
 from .options import (
     IMAGES,
@@ -22,7 +22,7 @@ from .options import (
     names,
 )
 from .pages import settings_from
-from .terminal import print_next, print_table, quoted, say, say_wrapped, shortened, write_json
+from .terminal import print_next, print_table, quoted, say, say_wrapped, write_json
 
 if TYPE_CHECKING:
     from ..auditing.result import AuditResult

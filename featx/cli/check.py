@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..showing.words import shortened
 from .exits import exit_on_error
 from .listing import print_classes, print_dark, print_equal
 from .meter import Meter
 from .options import Columns, Json, Outside, Quiet, Sources, source_words, sources
-from .terminal import print_next, print_skipped, say, say_wrapped, shortened, write_json
+from .terminal import print_next, print_skipped, say, say_wrapped, write_json
 
 if TYPE_CHECKING:
     from ..images.check import CheckResult

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import printable
+from . import completion
 from .drawings import check_drawings, draw_leaderboard
 from .exits import exit_on_error
 from .meter import Meter
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "print_leaderboard"]
 
-#: Metrics whose values are not within 0 and 1.
-_UNBOUNDED = ("log-loss",)
-
 
 def compare(
     features: Features = Path("features.h5"),
@@ -52,6 +50,7 @@ def compare(
             "--views",
             "--pools",
             metavar="VIEW,VIEW...|all",
+            autocompletion=completion.VIEWS,
             help="What the heads see of an image, each tried with every head: all that the cache "
             "has, or some of {network.views.VIEWS}.",
             show_default="each head's own",
@@ -151,10 +150,12 @@ def _columns(board: "CompareResult") -> tuple[list[str], list[list[str]]]:
 
     Dropped first are bytes and times, then the settings; head, view, score and verdict stay.
     """
-    start = [
+    from ..heads.display import score_words, verdict
+
+    start: list[tuple[str, list[str]]] = [
         ("head", [entry.head for entry in board.entries]),
         ("view", [entry.view for entry in board.entries]),
-        (f"{board.metric} ± 95 %", [_score(entry, board.metric) for entry in board.entries]),
+        (f"{board.metric} ± 95 %", [score_words(entry, board.metric) for entry in board.entries]),
         ("log loss", [_number(entry.log_loss, ".4f") for entry in board.entries]),
     ]
     settings = ("chosen settings", [_chosen_settings(entry) for entry in board.entries])
@@ -163,9 +164,9 @@ def _columns(board: "CompareResult") -> tuple[list[str], list[list[str]]]:
         ("score s/1000", [_number(entry.score_seconds, ".3f") for entry in board.entries]),
         ("bytes", [f"{entry.size:,}" if entry.size else "" for entry in board.entries]),
     ]
-    verdict = ("verdict", [_verdict(entry, board) for entry in board.entries])
+    last = ("verdict", [verdict(entry, board.choice) for entry in board.entries])
     for extra in ([settings, *costs], [settings], []):
-        columns: Sequence[tuple[str, list[str]]] = [*start, *extra, verdict]
+        columns: Sequence[tuple[str, list[str]]] = [*start, *extra, last]
         heads = [head for head, _ in columns]
         rows = [list(row) for row in zip(*(cells for _, cells in columns), strict=True)]
         if fits(heads, rows):
@@ -173,26 +174,8 @@ def _columns(board: "CompareResult") -> tuple[list[str], list[list[str]]]:
     return heads, rows
 
 
-def _score(entry: "Entry", metric: str) -> str:
-    """Return a score with half its 95 % interval, of which neither end passes 0 or 1."""
-    if entry.error:
-        return ""
-    shown = entry.score
-    half = entry.ci95_half_width
-    up, down = (half, half) if metric in _UNBOUNDED else (min(half, 1 - shown), min(half, shown))
-    if up == down or math.isnan(half):
-        return f"{shown:.4f} ± {up:.4f}"
-    return f"{shown:.4f} +{up:.4f} −{down:.4f}"
-
-
 def _number(value: float, form: str) -> str:
     return format(value, form) if math.isfinite(value) else ""
-
-
-def _verdict(entry: "Entry", board: "CompareResult") -> str:
-    if entry.error:
-        return "failed"
-    return "chosen" if entry is board.choice else "tied" if entry.tied else ""
 
 
 def _chosen_settings(entry: "Entry") -> str:

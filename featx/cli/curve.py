@@ -1,12 +1,13 @@
 """`featx curve`: what more images would bring."""
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
+from ..showing.words import with_interval
+from . import completion
 from .drawings import check_drawings, draw_curve
 from .exits import exit_on_error
 from .meter import Meter
@@ -41,6 +42,7 @@ def curve(
         str | None,
         typer.Option(
             metavar="VIEW",
+            autocompletion=completion.VIEW,
             help="What the head sees of an image: one of {network.views.VIEWS}.",
             show_default="the best of the head's own",
         ),
@@ -128,19 +130,11 @@ def print_curve(found: "CurveResult") -> None:
         [
             f"{point.per_class:,}",
             f"{point.images:,.0f}",
-            _with_interval(point.accuracy, point.accuracy_half_width, most=1),
-            _with_interval(point.log_loss, point.log_loss_half_width),
+            with_interval(point.accuracy, point.accuracy_half_width, most=1),
+            with_interval(point.log_loss, point.log_loss_half_width),
         ]
         for point in found.points
     ]
     heads = ["images a class", "training images", "accuracy ± 95 %", "log loss ± 95 %"]
     print_table("", heads, rows)
     say_wrapped(f"{found.sentence} ({found.seconds:.1f} s)")
-
-
-def _with_interval(value: float, half: float, most: float = math.inf) -> str:
-    """Return a number with half its 95 % interval, of which neither end passes 0 or `most`."""
-    if math.isnan(half):
-        return f"{value:.4f}"
-    up, down = min(half, most - value), min(half, value)
-    return f"{value:.4f} ± {up:.4f}" if up == down else f"{value:.4f} +{up:.4f} −{down:.4f}"

@@ -19,7 +19,7 @@ __all__ = ["check_drawings", "draw_curve", "draw_leaderboard", "draw_predictions
 def check_drawings(sheet: Path | None, plot: Path | None, overwrite: bool) -> None:
     """Refuse names that cannot be written, before the work begins."""
     from ..images.sheets import check_sheet
-    from ..reporting.figures import check_out
+    from ..showing.figures import check_out
 
     if sheet:
         check_sheet(sheet, overwrite)
@@ -47,8 +47,8 @@ def draw_scores(
     overwrite: bool,
 ) -> None:
     """Plot confusion, reliability and the heads that were compared, if a plot is asked for."""
-    from ..reporting.figures import write_figure
-    from ..reporting.plots import plot_scores
+    from ..showing.figures import write_figure
+    from ..showing.plots import plot_scores
 
     if plot:
         figure = plot_scores(classes, scores, board.as_dict() if board else None)
@@ -57,8 +57,8 @@ def draw_scores(
 
 def draw_leaderboard(board: "CompareResult", plot: Path | None, overwrite: bool) -> None:
     """Plot the heads with their intervals, if a plot is asked for."""
-    from ..reporting.figures import write_figure
-    from ..reporting.plots import plot_leaderboard
+    from ..showing.figures import write_figure
+    from ..showing.plots import plot_leaderboard
 
     if plot:
         write_figure(plot_leaderboard(board.as_dict()), plot, overwrite=overwrite)
@@ -66,8 +66,8 @@ def draw_leaderboard(board: "CompareResult", plot: Path | None, overwrite: bool)
 
 def draw_curve(found: "CurveResult", plot: Path | None, overwrite: bool) -> None:
     """Plot a learning curve, if a plot is asked for."""
-    from ..reporting.figures import write_figure
-    from ..reporting.plots import plot_curve
+    from ..showing.figures import write_figure
+    from ..showing.plots import plot_curve
 
     if plot:
-        write_figure(plot_curve(found), plot, overwrite=overwrite)
+        write_figure(plot_curve(found.as_dict()), plot, overwrite=overwrite)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import printable
+from ..showing.words import shortened
+from . import completion
 from .drawings import check_drawings, draw_predictions, draw_scores
 from .exits import exit_on_error
 from .meter import Meter
@@ -34,7 +36,6 @@ from .terminal import (
     quoted,
     say,
     say_wrapped,
-    shortened,
     write_json,
 )
 
@@ -58,6 +59,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME",
+            autocompletion=completion.SPLIT,
             help="The split to evaluate on: test, val, or train, which are the images that the "
             "model was trained on, each predicted by a classifier without it.",
             show_default="test; without one val; without both all images",

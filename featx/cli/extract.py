@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError, printable
+from ..showing.words import number_of
+from . import completion
 from .exits import exit_on_error
-from .listing import number_of, print_classes, print_dark, print_equal
+from .listing import print_classes, print_dark, print_equal
 from .meter import Meter
 from .options import (
     ADVANCED,
@@ -55,6 +57,7 @@ def extract(
         str | None,
         typer.Option(
             metavar="LAYER",
+            autocompletion=completion.LAYER,
             help="The layer of VGG16 whose output is cached, such as block4_pool.",
         ),
     ] = None,
@@ -91,6 +94,7 @@ def extract(
         str | None,
         typer.Option(
             metavar="NAME",
+            autocompletion=completion.QUALITY,
             help="fast, or best: larger images and mirrored ones, for better classifiers in four "
             "times the time. One of {cache.plan.QUALITIES}.",
         ),
@@ -118,6 +122,7 @@ def extract(
         str | None,
         typer.Option(
             metavar="LAYER,LAYER...|none",
+            autocompletion=completion.LAYERS,
             rich_help_panel=NETWORK,
             help="The layers whose mean and maximum are kept beside the features.",
             show_default="the convolutions of blocks 4 and 5 up to the cut",
@@ -149,6 +154,7 @@ def extract(
         str | None,
         typer.Option(
             metavar="NAME",
+            autocompletion=completion.PRECISION,
             rich_help_panel=NETWORK,
             help="The number format that the network computes with: one of "
             "{network.runtime.PRECISIONS}. auto is the fastest that is as accurate and that "
@@ -167,6 +173,7 @@ def extract(
         str | None,
         typer.Option(
             metavar="TYPE",
+            autocompletion=completion.DTYPE,
             rich_help_panel=ADVANCED,
             help="Data type of the cached features: one of {network.fingerprint.DTYPES}.",
         ),
@@ -175,6 +182,7 @@ def extract(
         str | None,
         typer.Option(
             metavar="caffe|torch",
+            autocompletion=completion.PREPROCESSING,
             rich_help_panel=ADVANCED,
             help="The preprocessing that the weights expect; needed only for a weights file that "
             "featx does not know.",

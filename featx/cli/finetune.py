@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import printable
+from . import completion
 from .exits import exit_on_error
 from .meter import Meter
 from .options import (
@@ -54,6 +55,7 @@ def finetune(
         typer.Option(
             "--from",
             metavar="LAYER",
+            autocompletion=completion.LAYER,
             help="The first layer to train, such as block5_conv1, instead of --unfreeze.",
         ),
     ] = None,
@@ -67,6 +69,7 @@ def finetune(
         str | None,
         typer.Option(
             metavar="NAME",
+            autocompletion=completion.OPTIMIZER,
             rich_help_panel=TRAINING,
             help="One of {finetuning.recipe.OPTIMIZERS}; sgd has a momentum of 0.9.",
         ),
@@ -203,8 +206,8 @@ def finetune(
         from ..dataset.scan import scan
         from ..finetuning.finetune import FinetuneSettings
         from ..finetuning.finetune import finetune as run
-        from ..reporting.figures import check_out, write_figure
-        from ..reporting.plots import plot_tuning
+        from ..showing.figures import check_out, write_figure
+        from ..showing.plots import plot_tuning
 
         if plot:
             check_out(plot, overwrite)

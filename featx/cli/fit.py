@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import printable
+from ..showing.words import shortened
+from . import completion
 from .compare import print_leaderboard
 from .drawings import check_drawings, draw_predictions, draw_scores
 from .exits import exit_on_error
@@ -35,7 +37,7 @@ from .options import (
 )
 from .pages import settings_from
 from .scores import print_confusion, print_mistakes, print_reliability, print_scores
-from .terminal import print_next, quoted, say, say_wrapped, shortened, write_json
+from .terminal import print_next, quoted, say, say_wrapped, write_json
 
 if TYPE_CHECKING:
     from ..model.fit import FitResult
@@ -59,6 +61,7 @@ def fit(
             "--view",
             "--pool",
             metavar="VIEW",
+            autocompletion=completion.VIEW,
             help="What the head sees of an image: one of {network.views.VIEWS}.",
             show_default="each head's own",
         ),

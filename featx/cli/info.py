@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import printable
+from ..showing.words import shortened
 from .exits import exit_on_error
 from .options import Json, Quiet
-from .terminal import print_next, quoted, say, say_wrapped, shortened, write_json
+from .terminal import print_next, quoted, say, say_wrapped, write_json
 
 __all__ = ["info"]
 
@@ -74,7 +75,7 @@ def _cache_groups(cache: Mapping[str, Any]) -> dict[str, Lines]:
         "Data": {
             "images": f"{cache['images']:,}",
             "duplicates": f"{cache['duplicates']:,}",
-            "hidden": f"{cache['removed']:,} of images that are no longer listed",
+            "hidden": f"{cache['removed']:,} of images that are not listed",
             "classes": _counted(cache["classes"]),
             "without a label": f"{cache['unlabelled']:,}",
             "splits": shortened(cache["splits"]),

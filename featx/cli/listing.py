@@ -4,17 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import printable
-from .terminal import print_some, say, say_wrapped, shortened, warn
+from ..showing.words import number_of, shortened
+from .terminal import print_some, say, say_wrapped, warn
 
 if TYPE_CHECKING:
     from ..dataset.duplicates import EqualImages
 
-__all__ = ["number_of", "print_classes", "print_dark", "print_equal"]
-
-
-def number_of(count: int, one: str, many: str = "") -> str:
-    """Return a number with its noun; the plural has an s by default."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+__all__ = ["print_classes", "print_dark", "print_equal"]
 
 
 def print_classes(classes: Mapping[str, int], splits: Mapping[str, int]) -> None:

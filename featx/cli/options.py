@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InputError
+from . import completion
 from .terminal import quoted
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ Runtime = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
+        autocompletion=completion.RUNTIME,
         rich_help_panel=NETWORK,
         help="The library that computes the network: {network.runtime.RUNTIMES}. winograd is "
         "TensorFlow with fewer multiplications; openvino computes int8 and comes along on Linux "
@@ -84,6 +86,7 @@ Precision = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
+        autocompletion=completion.PRECISION,
         rich_help_panel=NETWORK,
         help="The precision in which the network computes: one of {network.runtime.PRECISIONS}. "
         "auto uses the precision that the model was made in, where this processor computes it "
@@ -131,6 +134,7 @@ Resize = Annotated[
     str | None,
     typer.Option(
         metavar="RULE",
+        autocompletion=completion.RESIZE,
         rich_help_panel=IMAGES,
         help="How an image becomes square: crop keeps the middle square, squash resizes both "
         "sides. One of {images.decode.RESIZE}.",
@@ -159,6 +163,7 @@ Augment = Annotated[
     str | None,
     typer.Option(
         metavar="POLICY",
+        autocompletion=completion.AUGMENTATION,
         help="Augmentation policy of the copies: one of {images.augment.POLICIES}.",
     ),
 ]
@@ -210,6 +215,7 @@ Heads = Annotated[
     str | None,
     typer.Option(
         metavar="HEAD,HEAD...|all",
+        autocompletion=completion.HEADS,
         help="Heads to compare: all, or some of {heads.registry.HEADS}. dummy ignores the images "
         "and is always compared, as a baseline.",
         show_default="{heads.registry.DEFAULT_HEADS}",
@@ -219,6 +225,7 @@ Head = Annotated[
     str,
     typer.Option(
         metavar="HEAD",
+        autocompletion=completion.HEAD,
         help="The head to train: best (heads are compared first), or one of "
         "{heads.registry.HEADS}.",
     ),
@@ -227,6 +234,7 @@ Prefer = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
+        autocompletion=completion.PREFERENCE,
         rich_help_panel=TRAINING,
         help="Which of the tied heads is chosen: one of {heads.leaderboard.PREFERENCES}. best is "
         "the one with the lowest log loss.",
@@ -237,6 +245,7 @@ MetricName = Annotated[
     typer.Option(
         "--metric",
         metavar="METRIC",
+        autocompletion=completion.METRIC,
         help="Metric by which heads and their settings are chosen: one of {metrics.METRICS}.",
     ),
 ]
@@ -289,6 +298,7 @@ ClassWeight = Annotated[
     str | None,
     typer.Option(
         metavar="balanced",
+        autocompletion=completion.CLASS_WEIGHT,
         rich_help_panel=TRAINING,
         help="Weight classes inversely to their frequency (scikit-learn's 'balanced').",
     ),

@@ -9,11 +9,12 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from . import terminal
+from . import completion, terminal
 
 __all__ = ["Group", "command", "settings_from"]
 
 _UsageError: Any = typer.BadParameter.__base__
+_COMPLETION = "Completion of commands, options and values with Tab"
 _TABLE = re.compile(r"\{([\w.]+)\.(\w+)\}")
 
 
@@ -35,6 +36,10 @@ class _Command(TyperCommand):
             formatter.write("Examples:\n" if len(self.examples) > 1 else "Example:\n")
             formatter.write("".join(f"  {example}\n" for example in self.examples))
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return the options that continue what was typed, each with the gist of its help."""
+        return _gists(super().shell_complete(ctx, incomplete))
+
 
 class Group(TyperGroup):
     """A group of commands whose help page reads the library, and whose errors can be JSON."""
@@ -55,7 +60,14 @@ class Group(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the page; see `command`."""
         _complete(self.get_params(ctx), {})
+        for parameter in self.get_params(ctx):
+            if parameter.name in ("install_completion", "show_completion"):
+                vars(parameter)["rich_help_panel"] = _COMPLETION
         super().format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return the commands and options that continue what was typed."""
+        return _gists(super().shell_complete(ctx, incomplete))
 
 
 @contextmanager
@@ -68,6 +80,12 @@ def _usage_errors(as_json: bool) -> Iterator[None]:
             terminal.write_json({"error": error.format_message(), "exit_code": error.exit_code})
             error.was_printed = True
         raise
+
+
+def _gists(items: list[Any]) -> list[Any]:
+    for item in items:
+        item.help = completion.gist(item.help or "")
+    return items
 
 
 def _complete(parameters: Sequence[Any], defaults: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..errors import printable
+from . import completion
 from .exits import exit_on_error
 from .meter import Meter
 from .options import Json, Model, Overwrite, Quiet, Seed, names
@@ -32,6 +33,7 @@ def report(
         str | None,
         typer.Option(
             metavar="PART,PART...",
+            autocompletion=completion.PARTS,
             help="Parts to leave out, of {reporting.report.PARTS}: wrong labels, doubles and odd "
             "images; the learning curve; the map of the images; all thumbnails.",
             show_default="none",

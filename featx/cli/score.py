@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError, printable
+from . import completion
 from .exits import exit_on_error
 from .meter import Meter
 from .options import (
@@ -105,6 +106,7 @@ def score(
         str | None,
         typer.Option(
             metavar="KEY",
+            autocompletion=completion.SORT,
             rich_help_panel=OUTPUT,
             help="Sort the rows by one of {scoring.score.SORTS}: the least confident, or the most "
             "novel, come first.",

@@ -22,7 +22,6 @@ __all__ = [
     "quoted",
     "say",
     "say_wrapped",
-    "shortened",
     "warn",
     "width",
     "write_json",
@@ -105,14 +104,6 @@ def print_next(command: str, *, quiet: bool) -> None:
     """Name the command that usually comes next, unless `quiet`."""
     if not quiet:
         say(f"Next: {command}")
-
-
-def shortened(counts: Mapping[str, int], most: int = 12) -> str:
-    """Return names with their counts in one line; of many, the first ones and how many more."""
-    named = [f"{printable(name)} ({count:,})" for name, count in list(counts.items())[:most]]
-    if len(counts) > most:
-        named.append(f"and {len(counts) - most} more")
-    return ", ".join(named)
 
 
 def fits(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:

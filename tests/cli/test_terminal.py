@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from featx import metrics
 from featx.cli import app, compare, info, meter, scores, terminal
 from featx.heads import registry
+from featx.heads.display import score_words
 from featx.heads.leaderboard import CompareResult, Entry
 
 COMMANDS = (
@@ -67,7 +68,7 @@ def test_the_leaderboard_fits_the_terminal(
 
 def test_an_interval_is_within_0_and_1_or_symmetric() -> None:
     def shown(score: float, half: float, metric: str = "accuracy") -> str:
-        return compare._score(Entry("lda", "avg", score=score, ci95_half_width=half), metric)
+        return score_words(Entry("lda", "avg", score=score, ci95_half_width=half), metric)
 
     assert shown(0.9, 0.05) == "0.9000 ± 0.0500"
     assert shown(0.02, 0.05) == "0.0200 +0.0500 −0.0200"
