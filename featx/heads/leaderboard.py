@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ..cache.file import Cache
 from ..dataset import splits
 from ..errors import InputError, require_one_of
 from ..metrics import METRICS, Metric, corrected_half_width, get_metric
-from ..names import ViewName
+from ..names import HeadName, ViewName
 from ..network.fingerprint import Fingerprint
 from ..network.views import VIEWS, make_view, views_of
 from ..progress import Progress
@@ -64,7 +64,7 @@ class Entry:
         Why there is no score, or "".
     """
 
-    head: str
+    head: HeadName
     view: ViewName
     score: float = np.nan
     ci95_half_width: float = np.nan
@@ -245,10 +245,10 @@ def rank(
         budget=settings.budget,
         progress=progress,
     )
-    keys = list(dict.fromkeys((task.name, task.view) for task in tasks))
+    keys: list[Any] = list(dict.fromkeys((task.name, task.view) for task in tasks))
     entries = [
-        _entry(name, cast(ViewName, view), [o for o in found if (o.name, o.view) == (name, view)],
-               y, folds, measure, settings.seed)
+        _entry(name, view, [o for o in found if (o.name, o.view) == (name, view)], y, folds,
+               measure, settings.seed)
         for name, view in keys
     ]  # fmt: skip
     entries = _ranked(entries, folds, measure.sign)
@@ -319,7 +319,7 @@ def _tasks(
 
 
 def _entry(
-    name: str,
+    name: HeadName,
     view: ViewName,
     found: Sequence[Outcome],
     y: np.ndarray,
