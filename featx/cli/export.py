@@ -46,7 +46,7 @@ def export(
         str | None,
         typer.Option(
             metavar="SOURCE",
-            help="A folder of images or a manifest. The file is run on 16 of these images before "
+            help="A folder of images or a manifest. The file is run on some of these images before "
             "it is written.",
             show_default="images of the cache that the model was fitted on; generated images if "
             "those are gone",

@@ -371,4 +371,3 @@ def _over_white(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", above.size, (255, 255, 255, 255))
         rgb.paste(Image.alpha_composite(white, above).convert("RGB"), box)
     return rgb
-

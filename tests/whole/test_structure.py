@@ -48,6 +48,14 @@ def test_fitting_and_loading_need_no_tensorflow() -> None:
     assert run_python(code).strip() == "[]"
 
 
+def test_windows_is_refused_with_a_sentence() -> None:
+    code = (
+        "import sys; sys.platform = 'win32'\n"
+        "try:\n    import featx\nexcept ImportError as error:\n    print(error)"
+    )
+    assert "inside WSL: type wsl --install" in run_python(code)
+
+
 def test_public_names_can_be_had() -> None:
     assert set(featx.__all__) == set(featx._HOMES)
     for name in featx.__all__:
@@ -101,8 +109,11 @@ def test_options_that_are_left_out_have_the_defaults_of_the_library() -> None:
     from typer.main import get_command
 
     from featx.auditing.settings import AuditSettings
+    from featx.auditing.similar import SimilarSettings
     from featx.cache.extract import ExtractSettings
+    from featx.cache.features import FeaturesSettings
     from featx.cli.pages import settings_from
+    from featx.exporting.export import ExportSettings
     from featx.finetuning.finetune import FinetuneSettings
     from featx.heads.curve import CurveSettings
     from featx.heads.settings import CompareSettings
@@ -127,9 +138,17 @@ def test_options_that_are_left_out_have_the_defaults_of_the_library() -> None:
         ("curve", CurveSettings),
         ("next", NextSettings),
         ("report", ReportSettings),
+        ("export", ExportSettings),
+        ("features", FeaturesSettings),
+        ("similar", SimilarSettings),
     ):
         given = {p.name: p.default for p in get_command(app.app).commands[name].params}
         assert set(vars(kind())) <= set(given), name
         found = settings_from(kind, {k: v for k, v in given.items() if k not in translated})
         assert found == kind(), name
-        assert settings_from(kind, {"seed": 7, "top": 7, "no_such": 1}) != kind()
+        assert (
+            settings_from(
+                kind, {"seed": 7, "top": 7, "quantize": "int8", "view": "max", "no_such": 1}
+            )
+            != kind()
+        )

@@ -45,7 +45,7 @@ ALL = [
 EXAMPLES = (
     *("write_sample", "scan", "check", "preview", "extract", "verify", "compare", "curve", "audit"),
     *("write_features", "find_similar"),
-    *("fit", "load", "score", "evaluate", "choose_next", "report", "finetune"),
+    *("fit", "load", "score", "evaluate", "choose_next", "report", "finetune", "export"),
 )
 
 
