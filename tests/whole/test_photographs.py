@@ -1,5 +1,8 @@
 """Real photographs, real weights: skipped where either cannot be had."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,3 +28,21 @@ def test_ants_and_bees(
     assert fitted.test.accuracy >= 0.85
     model = featx.load(tmp_path / "m.featx", runtime="tensorflow")  # whatever it was made with
     assert model.predict([source / "val/ants/10308379_1b6c72e180.jpg"]) == ["ants"]
+
+
+def test_a_search_of_scikit_learn_finds_the_scores_of_a_comparison(
+    photographs: Callable[[str], Path], imagenet: Weights, tmp_path: Path
+) -> None:
+    """The script that a user would copy: equal to the last digit, and each image computed once."""
+    source = photographs("hymenoptera") / "train"
+    for label in ("ants", "bees"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for path in sorted((source / label).glob("*.jpg"))[:24]:
+            (tmp_path / "photos" / label / path.name).symlink_to(path)
+    script = Path(__file__).parents[2] / "examples" / "search.py"
+    command = [sys.executable, str(script), str(tmp_path / "photos"), str(tmp_path / "f.h5")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    found = re.findall(r": (\d\.\d{4}) by scikit-learn, (\d\.\d{4}) by featx", run.stdout)
+    assert len(found) == 6 and all(theirs == ours for theirs, ours in found)
+    assert "48 images went through the network, and 0 again" in run.stdout
