@@ -81,7 +81,7 @@ _HOMES = {
     "ReportResult": "reporting.report",
     "ReportSettings": "reporting.report",
     "SampleResult": "dataset.sample",
-    "ScoreResult": "scoring.score",
+    "ScoreResult": "scoring.result",
     "ScoreSettings": "scoring.score",
     "SimilarResult": "auditing.similar",
     "SimilarSettings": "auditing.similar",
@@ -147,7 +147,8 @@ if TYPE_CHECKING:
     from .reporting.report import ReportResult, ReportSettings, report
     from .scoring.evaluate import EvaluateResult, EvaluateSettings, evaluate
     from .scoring.next import NextResult, NextSettings, choose_next
-    from .scoring.score import ScoreResult, ScoreSettings, score
+    from .scoring.result import ScoreResult
+    from .scoring.score import ScoreSettings, score
 
 __all__ = [
     "AuditResult",

@@ -12,9 +12,11 @@ import numpy as np
 
 from .. import backend
 from ..cache.file import Cache
+from ..cache.removed import require_listed
 from ..dataset import splits
 from ..dataset.catalog import NO_LABEL
 from ..errors import InputError, printable
+from ..heads.settings import as_names
 from ..keywords import takes
 from ..progress import Progress, as_function, shows_progress
 from ..storage import files, locks
@@ -131,6 +133,7 @@ def audit(
     with contextlib.ExitStack() as held, Cache.opened(features) as cache:
         for output in written.values():  # before the work, so that one not writable shows
             held.enter_context(locks.lock_output(output))
+        require_listed(cache)
         catalog = cache.catalog
         images = np.flatnonzero(cache.labels != NO_LABEL)
         if not len(images):
@@ -296,7 +299,12 @@ class _Examined:
         together[images] = [str(unit) for unit in looked.units.tolist()]
         folds = make_folds(ours, looked.units[kept], settings.folds, settings.seed)
         folded = out_of_fold(
-            view.with_groups(together), chosen, folds, settings.heads, settings.seed, progress
+            view.with_groups(together),
+            chosen,
+            folds,
+            as_names(settings.heads),
+            settings.seed,
+            progress,
         )
         if folded.is_chance:
             log.warning("Labels are not judged: no head can be told from one that ignores images.")

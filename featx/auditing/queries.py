@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..cache.file import Cache
+from ..cache.removed import require_listed
 from ..errors import InputError, printable
 from ..images.decode import REASONS, SkippedImage
 from ..images.inputs import Images, as_readable, is_one_image
@@ -84,6 +85,7 @@ def ask(
     IncompatibleError, StorageError
         See `trunk.same_trunk`.
     """
+    require_listed(cache)
     places, made = cache.index(), cache.fingerprint
     job = Job(made.trunk.size, made.trunk.resize, bits=made.trunk.bits, more_sizes=made.sizes)
     given = as_readable([images] if is_one_image(images) else images, job)

@@ -1,5 +1,6 @@
 """What an audit is asked for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
@@ -27,7 +28,7 @@ class AuditSettings:
         Replace output files that exist.
     """
 
-    heads: tuple[str, ...] = ()
+    heads: Sequence[str] = ()
     folds: int = 5
     seed: int = 0
     pixels: bool = True
@@ -37,7 +38,7 @@ class AuditSettings:
 class AuditChanges(TypedDict, total=False):
     """The fields of `AuditSettings` as keywords, for editors and type checkers."""
 
-    heads: tuple[HeadName | Literal["all"], ...]
+    heads: Sequence[HeadName | Literal["all"]]
     folds: int
     seed: int
     pixels: bool

@@ -164,7 +164,8 @@ class Memory:
         InputError
             When an array is no image.
         """
-        return [process.digest_now(listed, index) for index in range(len(listed))]
+        bits = self._plan.job.bits
+        return [process.digest_now(listed, index, bits) for index in range(len(listed))]
 
     def blocks(self, listed: Catalog, digests: Sequence[str]) -> Iterator[Activations]:
         """Yield the activations of images in order, some at a time; unknown ones are computed.

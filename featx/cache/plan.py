@@ -1,7 +1,7 @@
 """What an extraction is asked for, and what of it is still to be computed. Nothing here acts."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple, TypedDict
@@ -111,8 +111,8 @@ class ExtractSettings:
 
     cut: str = "block5_pool"
     quality: str = "fast"
-    size: int | tuple[int, ...] | None = None
-    layers: tuple[str, ...] | None = None
+    size: int | Sequence[int] | None = None
+    layers: Sequence[str] | None = None
     mirror: bool | None = None
     resize: str = "crop"
     bits: int = 16
@@ -136,8 +136,8 @@ class ExtractChanges(TypedDict, total=False):
 
     cut: LayerName
     quality: QualityName
-    size: int | tuple[int, ...] | None
-    layers: tuple[LayerName, ...] | None
+    size: int | Sequence[int] | None
+    layers: Sequence[LayerName] | None
     mirror: bool | None
     resize: ResizeRule
     bits: int

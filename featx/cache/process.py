@@ -2,6 +2,7 @@
 
 import functools
 import os
+import threading
 from collections import OrderedDict
 from pathlib import Path
 
@@ -63,13 +64,19 @@ def _size(found: Activations) -> int:
 
 
 activations = Kept()
+_MOST_OPEN = 2
+_open: dict[Path, tuple[files.Stamp, Cache]] = {}
+_opening = threading.Lock()
 _stamps: dict[str, tuple[files.Stamp, str]] = {}
 
 
-def digest_now(listed: Catalog, index: int) -> str:
+def digest_now(listed: Catalog, index: int, bits: int) -> str:
     """Return the digest of an image; a file that is as it was is not read again."""
     if listed.content(index) is not None:
-        return digest_of(listed, index)
+        try:
+            return digest_of(listed, index, bits)
+        except decode.Rejected as error:
+            raise decode.Rejected(error.reason, error.detail, listed.paths[index]) from error
     path = os.path.abspath(listed.file(index))
     try:
         now = files.stamp(os.stat(path))
@@ -87,10 +94,22 @@ def digest_now(listed: Catalog, index: int) -> str:
     return digest
 
 
-@functools.lru_cache(maxsize=2)
 def opened(path: Path, stamp: files.Stamp) -> Cache:
-    """Return a cache that is open; a published file never changes, so one opening is enough."""
-    return Cache.open(path)
+    """Return a cache file, opened once while it stays as it is.
+
+    featx puts another file in the place of one that is published. Where something else wrote into
+    the very file, HDF5 would go on with what it knows of it, so it is closed first.
+    """
+    with _opening:
+        before = _open.pop(path, None)
+        if before and before[0] != stamp and before[0].inode == stamp.inode:
+            before[1].close()
+        if not before or before[0] != stamp:
+            before = stamp, Cache.open(path)
+        _open[path] = before
+        while len(_open) > _MOST_OPEN:
+            _open.pop(next(iter(_open)))
+        return before[1]
 
 
 @functools.lru_cache(maxsize=2)

@@ -11,7 +11,7 @@ from .parts import Place
 from .rows import CacheRows
 from .structure import Removed
 
-__all__ = ["removed_images", "require_same_source"]
+__all__ = ["removed_images", "require_listed", "require_same_source"]
 
 
 def removed_images(old: Cache | None, parts: Mapping[str, Place], rows: CacheRows) -> list[Removed]:
@@ -42,6 +42,22 @@ def removed_images(old: Cache | None, parts: Mapping[str, Place], rows: CacheRow
     return [found[digest] for digest in sorted(set(found) - listed)]
 
 
+def require_listed(cache: Cache) -> None:
+    """Check that a cache lists images, and does not only hold those that Python programs added.
+
+    Raises
+    ------
+    InputError
+        When it lists none.
+    """
+    if not len(cache):
+        raise InputError(
+            f"{printable(cache.path)} lists no images; {len(cache.removed)} that a Python program "
+            "added are hidden. List them, which computes nothing anew: featx extract FOLDER -o "
+            f"{printable(cache.path)}"
+        )
+
+
 def require_same_source(old: Cache, listed: Catalog) -> None:
     """Check that a cache is not brought up to date with images of quite another source.
 
@@ -55,7 +71,7 @@ def require_same_source(old: Cache, listed: Catalog) -> None:
     before = old.catalog
     if before.root.resolve() == listed.root.resolve():
         return
-    if not _holds(listed, old.digests):
+    if not _holds(listed, old.digests, old.fingerprint.trunk.bits):
         raise InputError(
             f"{printable(old.path)} has the features of {len(set(old.digests))} images of "
             f"{printable(before.root)}, and not all of them are in {printable(listed.root)}. "
@@ -64,14 +80,14 @@ def require_same_source(old: Cache, listed: Catalog) -> None:
         )
 
 
-def _holds(listed: Catalog, digests: Collection[str]) -> bool:
+def _holds(listed: Catalog, digests: Collection[str], bits: int) -> bool:
     """Tell whether the listed files have all these contents; files are read until that is clear."""
     left = set(digests)
     for index in range(len(listed)):
         if not left or len(left) > len(listed) - index:
             break
         try:
-            left.discard(digest_of(listed, index))
+            left.discard(digest_of(listed, index, bits))
         except decode.Rejected:
             continue
     return not left

@@ -37,8 +37,8 @@ def view_of(name: str, made: Fingerprint) -> View:
     view = make_view(name, made)
     if view.kind.projected:
         raise InputError(
-            f"The view {name} is fitted on training images, and here all images are alike. Give "
-            f"one of {', '.join(UNFITTED)}; Cache.matrix fits it on the images that it is given."
+            f"The view {name} is learned from training images, and a table has none set apart. "
+            f"Give one of {', '.join(UNFITTED)}; Cache.matrix fits it on the images it is given."
         )
     return view
 

@@ -11,6 +11,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..errors import IncompatibleError
 from ..images.inputs import Images, list_images
+from ..names import (
+    LayerName,
+    PrecisionName,
+    PreprocessingName,
+    ResizeRule,
+    RuntimeName,
+    ViewName,
+)
 from ..network.views import make_view
 from .memory import Memory, MemorySettings
 
@@ -98,19 +106,19 @@ class VGG16Features(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        pool: str = "avg",
+        pool: ViewName = "avg",
         *,
         cache: str | os.PathLike[str] | None = None,
-        cut: str | None = None,
+        cut: LayerName | None = None,
         size: int | tuple[int, ...] | None = None,
-        layers: tuple[str, ...] | None = None,
+        layers: tuple[LayerName, ...] | None = None,
         mirror: bool | None = None,
-        resize: str | None = None,
+        resize: ResizeRule | None = None,
         bits: int | None = None,
         weights: str = "auto",
-        preprocessing: str | None = None,
-        precision: str = "auto",
-        runtime: str = "auto",
+        preprocessing: PreprocessingName | None = None,
+        precision: PrecisionName = "auto",
+        runtime: RuntimeName = "auto",
         verbose: bool = False,
     ) -> None:
         self.pool = pool

@@ -43,6 +43,8 @@ def info(
         print_described(file, described)
         name = quoted(file)
         after = f"featx score {name} FOLDER -o scores.csv" if model else f"featx fit {name}"
+        if described.get("images") == 0:
+            after = f"featx extract FOLDER -o {name}"
         print_next(after, quiet=quiet)
 
 

@@ -223,8 +223,9 @@ def folds(
         if found < count:
             name = printable(classes[label]) if len(classes) else str(label)
             raise InputError(
-                f"The class {name!r} has {found} different images or groups to train on, and "
-                f"{count} folds need {count} or more. Use fewer folds, or add images."
+                f"The class {name!r} has too few different images or groups to train on: {found}, "
+                f"and {count} folds need {count} or more. Add images, leave the class out, or use "
+                "fewer folds, at least 2."
             )
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     found_folds = list(splitter.split(y, y, units))
@@ -276,8 +277,9 @@ def _holdout(
     few = [name for name, count in zip(catalog.classes, counts, strict=True) if count < 2]
     if few:
         raise InputError(
-            f"The class {printable(few[0])!r} has {counts[catalog.classes.index(few[0])]} "
-            "different images; to train and to test, every class needs at least 2."
+            f"The class {printable(few[0])!r} has too few different images: "
+            f"{counts[catalog.classes.index(few[0])]}; to train and to test, every class needs at "
+            "least 2."
         )
     share = max(test_size, len(catalog.classes) / len(found))
     train, _ = train_test_split(found, test_size=share, random_state=seed, stratify=labels)

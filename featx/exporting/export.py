@@ -220,11 +220,12 @@ def export(
         size = _publish(made, out, wanted, settings.overwrite)
     told("done")
     made_in = model.fingerprint.precision
-    if made_in != precision:
+    if settings.quantize or made_in != precision:
         log.warning(
-            "The file computes in %s, and the model was made in %s: probabilities differ a "
-            "little. docs/scoring.md says how much.",
-            precision,
+            "The file %s %s, and the model was made in %s: probabilities differ a little. "
+            "docs/export.md says how much.",
+            "has weights in" if settings.quantize else "computes in",
+            settings.quantize or precision,
             made_in,
         )
     elif precision == "bfloat16":

@@ -60,7 +60,13 @@ def cache_at(
         path = _beside(out, cut, model)
         _extract(source, path, cut, model.fingerprint, model, progress)
         return path
-    given = Path(source) if source is not None else Path(model.report["train"]["features"])
+    kept = model.report["train"]["features"]
+    if source is None and not kept:
+        raise InputError(
+            "The model was fitted on images that a Python program gave. Give their folder, or a "
+            "cache of them, after the model."
+        )
+    given = Path(source if source is not None else kept)
     if source is None and not given.exists():
         raise InputError(
             f"The model was fitted on {printable(given)}, which is not there. Give the images, or "

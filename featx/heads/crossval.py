@@ -176,6 +176,7 @@ def cross_validate(
         See `progress.Progress`; the detail is the head of the last fold.
     """
     import joblib
+    from joblib.parallel import get_active_backend
 
     deadline = time.monotonic() + (np.inf if budget is None else budget)
     read = _Read(cache, images)
@@ -222,6 +223,8 @@ def cross_validate(
     heavy = [task for task in tasks if task.head.keras]
     if not _has_semaphores():
         log.warning("This system has no semaphores (see /dev/shm), so one process does all folds.")
+        heavy = list(tasks)
+    elif get_active_backend()[0].nesting_level:  # we are in a worker: the other ones are busy too
         heavy = list(tasks)
     elif light:
         with joblib.parallel_config("loky", inner_max_num_threads=1), _room_for_rows():

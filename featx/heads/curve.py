@@ -69,7 +69,7 @@ class CurveSettings:
 
     head: str = "best"
     view: str | None = None
-    sizes: tuple[int, ...] = ()
+    sizes: Sequence[int] = ()
     draws: int = 5
     folds: int = 5
     repeats: int = 1
@@ -83,7 +83,7 @@ class CurveChanges(TypedDict, total=False):
 
     head: HeadName | Literal["best"]
     view: ViewName | None
-    sizes: tuple[int, ...]
+    sizes: Sequence[int]
     draws: int
     folds: int
     repeats: int

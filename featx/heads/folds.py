@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..cache.file import Cache
+from ..cache.removed import require_listed
 from ..dataset import splits
 from ..errors import InputError, printable
 
@@ -32,6 +33,7 @@ def usable_part(
     InputError
         When there are no two classes to train on; see `splits.rare_classes`.
     """
+    require_listed(cache)
     splits.require_classes(cache.catalog)
     takes = int(holds_out and not cache.catalog.splits.any())
     rare = splits.rare_classes(cache.catalog, cache.digests, least, takes)

@@ -24,7 +24,7 @@ from . import registry
 from .crossval import Fold, Outcome, Task, cross_validate
 from .display import CompareDisplay
 from .folds import make_folds
-from .settings import CompareSettings
+from .settings import CompareSettings, as_names
 
 __all__ = ["PREFERENCES", "CompareResult", "Entry", "Preference", "rank"]
 
@@ -74,9 +74,9 @@ class Entry:
     score_seconds: float = np.nan
     size: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
-    out_of_fold: np.ndarray | None = None
+    out_of_fold: np.ndarray | None = field(default=None, repr=False)
     error: str = ""
-    _draws: np.ndarray | None = None
+    _draws: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def half_width(self) -> float:
@@ -287,12 +287,12 @@ def _tasks(
     settings: CompareSettings, folds: int, more: Mapping[str, Any], made: Fingerprint
 ) -> list[Task]:
     """Return the tasks, cheap heads first, so that a budget reaches most of them."""
-    wanted = settings.heads or registry.DEFAULT_HEADS
+    wanted = as_names(settings.heads) or registry.DEFAULT_HEADS
     if wanted == ("all",):
         wanted = tuple(registry.HEADS)
     for name in (*wanted, *settings.options):
         registry.get_head(name)
-    views = tuple(dict.fromkeys(settings.views))
+    views = as_names(settings.views)
     if views == ("all",):
         views = views_of(made)
     for view in views:

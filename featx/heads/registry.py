@@ -111,8 +111,7 @@ class Head:
         InputError
             When there is no such option, or its value is of another type.
         """
-        for name, value in overrides.items():
-            self._check(name, value)
+        overrides = {name: self._checked(name, value) for name, value in overrides.items()}
         free = {name: values for name, values in self.param_grid.items() if name not in overrides}
         return [
             {**self.default_params, **overrides, **dict(zip(free, values, strict=True))}
@@ -132,15 +131,19 @@ class Head:
         own = {"class_weight": class_weight} if class_weight and self.balances else {}
         return {**options, **own}
 
-    def _check(self, name: str, value: Any) -> None:
+    def _checked(self, name: str, value: Any) -> Any:
+        """Return the value of an option, a whole number as a float where it is to be one."""
         if name == "class_weight" and self.balances and value in (None, "balanced"):
-            return
+            return value
         if name not in self.default_params:
             known = ", ".join(self.default_params) or "none"
             raise InputError(f"There is no option {name!r} here. Expected one of: {known}.")
         default = self.default_params[name]
+        if type(default) is float and type(value) is int:
+            return float(value)
         if type(value) is not type(default):
             raise InputError(f"The option {name} is {value!r}. Expected a value like {default!r}.")
+        return value
 
     def parsed(self, name: str, text: str) -> Any:
         """Return the value of an option from its text: ``"0.5"``, ``"256"``, ``"256,128"``.
@@ -151,7 +154,7 @@ class Head:
             When there is no such option, or the text is of another type.
         """
         if name not in self.default_params:
-            self._check(name, text)
+            self._checked(name, text)
         default = self.default_params[name]
         try:
             if isinstance(default, tuple):

@@ -1,12 +1,12 @@
 """What a comparison of heads is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
 from ..names import ClassWeight, HeadName, MetricName, Preference, ViewName
 
-__all__ = ["CompareChanges", "CompareSettings"]
+__all__ = ["CompareChanges", "CompareSettings", "as_names"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class CompareSettings:
         or the quickest to score with.
     """
 
-    heads: tuple[str, ...] = ()
-    views: tuple[str, ...] = ()
+    heads: Sequence[str] = ()
+    views: Sequence[str] = ()
     metric: str = "accuracy"
     folds: int = 5
     repeats: int = 1
@@ -56,8 +56,8 @@ class CompareSettings:
 class CompareChanges(TypedDict, total=False):
     """The fields of `CompareSettings` as keywords, for editors and type checkers."""
 
-    heads: tuple[HeadName | Literal["all"], ...]
-    views: tuple[ViewName | Literal["all"], ...]
+    heads: Sequence[HeadName | Literal["all"]]
+    views: Sequence[ViewName | Literal["all"]]
     metric: MetricName
     folds: int
     repeats: int
@@ -67,3 +67,8 @@ class CompareChanges(TypedDict, total=False):
     class_weight: ClassWeight | None
     options: Mapping[str, Mapping[str, Any]]
     prefer: Preference
+
+
+def as_names(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Return names, each once, in order; one name may be given without a list."""
+    return (given,) if isinstance(given, str) else tuple(dict.fromkeys(given))

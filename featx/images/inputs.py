@@ -1,6 +1,7 @@
 """The images that Python programs give: paths, bytes, open files, Pillow's images and arrays."""
 
 import hashlib
+import io
 import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -37,21 +38,25 @@ def as_readable(images: Images, job: Job) -> Iterator[Path | InMemory | Read]:
     InputError
         When one image is given and no list, or something that is no image.
     """
-    _require_list(images)
-    return _each(images, job)
+    return _each(_as_list(images), job)
 
 
 def list_images(images: Images) -> Catalog:
     """Return images as a catalog in their own order, without labels.
 
-    Files that are open are read.
+    Files that are open are read from where they are, and stay there.
 
     Raises
     ------
     InputError
-        See `as_readable`.
+        When they can be gone through only once; see also `as_readable`.
     """
-    _require_list(images)
+    if isinstance(images, Iterator):
+        raise InputError(
+            "A generator can be gone through only once, and these images are read again. Give a "
+            "list: list(images)."
+        )
+    images = _as_list(images)
     given = [_checked(image, _name(index)) for index, image in enumerate(images)]
     paths, contents = np.empty(len(given), object), np.empty(len(given), object)
     for index, image in enumerate(given):
@@ -63,8 +68,8 @@ def list_images(images: Images) -> Catalog:
     return Catalog(Path(), paths, labels, none, none, (), contents=contents)
 
 
-def _require_list(images: Images) -> None:
-    """Check that these are images, and not one image.
+def _as_list(images: Images) -> Images:
+    """Return images one by one: those of a single column, and nothing that is one image.
 
     Raises
     ------
@@ -77,12 +82,25 @@ def _require_list(images: Images) -> None:
         )
     if not isinstance(images, Iterable):
         raise InputError(f"{printable(repr(images)[:60])} is not a list of images.")
+    if hasattr(images, "columns") or _is_column(images):  # a table, or a part of one
+        found = np.asarray(images, object)
+        if found.shape[1:] != (1,):
+            raise InputError(
+                "This is a table, and a list of images is expected. Give the column that has them: "
+                'table["path"].'
+            )
+        return list(found[:, 0])
+    return images
+
+
+def _is_column(images: object) -> bool:
+    return isinstance(images, np.ndarray) and images.ndim == 2 and images.dtype.kind in "OSU"
 
 
 def is_one_image(images: object) -> bool:
     """Tell whether something is one image, and no list of images."""
     if isinstance(images, np.ndarray):
-        return images.ndim in (2, 3) and images.dtype != "O"
+        return images.ndim in (2, 3) and images.dtype.kind not in "OSU"
     is_one = isinstance(images, str | os.PathLike | bytes | Image.Image)
     return is_one or hasattr(images, "read")
 
@@ -95,7 +113,10 @@ def _each(images: Images, job: Job) -> Iterator[Path | InMemory | Read]:
         elif isinstance(image, bytes):
             yield InMemory(image, _name(index))
         else:
-            yield read_image(image, job, _name(index))
+            try:
+                yield read_image(image, job, _name(index))
+            except InputError as error:
+                raise InputError(f"{_name(index)}: {error}") from error
 
 
 def _name(index: int) -> str:
@@ -199,7 +220,11 @@ def _as_image(image: np.ndarray | Image.Image) -> Image.Image:
 
 
 def _content(file: Any, name: str) -> bytes:
-    data = file.read()
-    if not isinstance(data, bytes):
-        raise InputError(f'{name} is a file open for text. Open it with mode "rb".')
-    return data
+    if not isinstance(file, io.TextIOBase):
+        start = file.tell() if hasattr(file, "seekable") and file.seekable() else None
+        data = file.read()
+        if isinstance(data, bytes):
+            if start is not None:
+                file.seek(start)  # it may be given again
+            return data
+    raise InputError(f'{name} is a file open for text. Open it with mode "rb".')

@@ -45,8 +45,15 @@ def _readable(
                 raise InputError(f"{printable(name)}: {error}") from error
 
 
-def digest_of(listed: Catalog, index: int) -> str:
+def digest_of(listed: Catalog, index: int, bits: int = 16) -> str:
     """Return the SHA-256 of an image of a catalog, as `Read` has it.
+
+    Parameters
+    ----------
+    listed : Catalog
+    index : int
+    bits : int
+        See `decode.decode`; it counts for images in memory.
 
     Raises
     ------
@@ -58,4 +65,7 @@ def digest_of(listed: Catalog, index: int) -> str:
         return files.digest(decode.read(listed.file(index)).data)
     if isinstance(content, bytes):
         return files.digest(content)
-    return pixel_digest(content)
+    try:
+        return pixel_digest(content, bits)
+    except InputError as error:
+        raise InputError(f"{printable(listed.paths[index])}: {error}") from error

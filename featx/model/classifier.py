@@ -2,10 +2,10 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -17,8 +17,20 @@ from ..cache.file import Cache
 from ..cache.transformer import memory_of
 from ..dataset import splits
 from ..errors import IncompatibleError, InputError
+from ..heads.settings import as_names
 from ..heads.training import one_thread
 from ..images.inputs import Images, list_images
+from ..names import (
+    ClassWeight,
+    HeadName,
+    LayerName,
+    MetricName,
+    PrecisionName,
+    PreprocessingName,
+    ResizeRule,
+    RuntimeName,
+    ViewName,
+)
 from . import file
 from .assembly import check_settings, choose_head, train_model
 from .settings import FitSettings
@@ -88,25 +100,25 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        head: str = "best",
+        head: HeadName | Literal["best"] = "best",
         *,
-        view: str | None = None,
-        heads: tuple[str, ...] = (),
+        view: ViewName | None = None,
+        heads: Sequence[HeadName | Literal["all"]] | Literal["all"] = (),
         options: Mapping[str, Any] | None = None,
-        class_weight: str | None = None,
-        metric: str = "accuracy",
+        class_weight: ClassWeight | None = None,
+        metric: MetricName = "accuracy",
         random_state: int = 0,
         cache: str | os.PathLike[str] | None = None,
-        cut: str | None = None,
+        cut: LayerName | None = None,
         size: int | tuple[int, ...] | None = None,
-        layers: tuple[str, ...] | None = None,
+        layers: tuple[LayerName, ...] | None = None,
         mirror: bool | None = None,
-        resize: str | None = None,
+        resize: ResizeRule | None = None,
         bits: int | None = None,
         weights: str = "auto",
-        preprocessing: str | None = None,
-        precision: str = "auto",
-        runtime: str = "auto",
+        preprocessing: PreprocessingName | None = None,
+        precision: PrecisionName = "auto",
+        runtime: RuntimeName = "auto",
         verbose: bool = False,
     ) -> None:
         self.head = head
@@ -145,7 +157,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
                 "label for each image."
             )
         listed = list_images(X)
-        y = column_or_1d(y, warn=True)
+        y = _labels(y)
         check_consistent_length(listed.paths, y)
         check_classification_targets(y)
         classes, labels = np.unique(y, return_inverse=True)
@@ -157,7 +169,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         listed = replace(listed, labels=labels.astype(np.int32), classes=names)
         settings = FitSettings(
             head=self.head,
-            heads=tuple(self.heads),
+            heads=as_names(self.heads),
             view=self.view,
             options=dict(self.options or {}),
             class_weight=self.class_weight,
@@ -174,7 +186,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
                 images = splits.labelled_images(cache.catalog, cache.digests)
                 board, name, view = choose_head(cache, images, None, settings)
                 model, _ = train_model(cache, images, name, view, settings)
-        kept = os.path.abspath(self.cache) if self.cache is not None else ""
+        kept = "" if self.cache is None else _listing(Path(self.cache), digests)
         rows = len(images) * (1 + memory.fingerprint.copies)
         report = {
             "train": {"images": len(images), "rows": rows, "features": kept},
@@ -240,3 +252,25 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.no_validation = True
         return tags
+
+
+def _labels(y: Any) -> np.ndarray:
+    """Return labels as an array, none of them missing.
+
+    Raises
+    ------
+    InputError
+        When one is None or not a number.
+    """
+    # Whole numbers of pandas that can be missing would become floating-point numbers.
+    found = column_or_1d(np.array(y.tolist()) if hasattr(y, "array") else y, warn=True)
+    for index, label in enumerate(y if isinstance(y, list | tuple) else found.tolist()):
+        if label is None or label != label:
+            raise InputError(f"The label at index {index} is {label}. Expected one for each image.")
+    return found
+
+
+def _listing(path: Path, digests: Iterable[str]) -> str:
+    """Return a cache file by its whole path, where it lists all these images, or ""."""
+    with Cache.open(path) as cache:
+        return os.path.abspath(path) if set(digests) <= cache.index().keys() else ""

@@ -50,6 +50,8 @@ class ModelEstimator:
             name: type(default)(self.settings[name])
             for name, default in head.default_params.items()
             if name in self.settings
+            and name not in head.param_grid
+            and type(default)(self.settings[name]) != default
         }
         pooled = self.view.pooled if self.view.kind.layers else None
         return {
@@ -118,8 +120,26 @@ class ModelEstimator:
         return self
 
     def score(self, images: Images, y: Iterable[str]) -> float:
-        """Return the share of images whose class is the one named in `y`."""
-        return float(np.mean(self.predict(images) == np.array(list(y), dtype=object)))
+        """Return the share of images whose class is the one named in `y`.
+
+        Raises
+        ------
+        InputError
+            When there is not one label for each image, or a label is no text.
+        """
+        names = np.ravel(np.array(y if isinstance(y, np.ndarray) else list(y), dtype=object))
+        for name in names:
+            if not isinstance(name, str):
+                raise InputError(
+                    f"A label is {name!r}, and the classes of a model are texts. Give labels that "
+                    "are texts, such as str(label)."
+                )
+        predicted = self.predict(images)
+        if len(names) != len(predicted) or not len(names):
+            raise InputError(
+                f"There are {len(predicted)} images and {len(names)} labels. Expected one for each."
+            )
+        return float(np.mean(predicted == names))
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that this is a classifier of images."""

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..showing.words import number_of
+
 __all__ = ["Mistake", "Predictions"]
 
 
@@ -18,7 +20,7 @@ class Mistake:
     confidence: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Predictions:
     """Images with their labels, and the probabilities that a model gave them.
 
@@ -45,6 +47,10 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    def __repr__(self) -> str:
+        images, wrong = number_of(len(self), "image"), len(self.wrong)
+        return f"<featx.Predictions: {images} of {len(self.classes)} classes, {wrong} wrong>"
 
     @property
     def predicted(self) -> np.ndarray:

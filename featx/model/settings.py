@@ -1,6 +1,6 @@
 """What a fit is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
@@ -53,7 +53,7 @@ class FitSettings:
     """
 
     head: str = BEST
-    heads: tuple[str, ...] = ()
+    heads: Sequence[str] = ()
     view: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     class_weight: str | None = None
@@ -73,7 +73,7 @@ class FitChanges(TypedDict, total=False):
     """The fields of `FitSettings` as keywords, for editors and type checkers."""
 
     head: HeadName | Literal["best"]
-    heads: tuple[HeadName | Literal["all"], ...]
+    heads: Sequence[HeadName | Literal["all"]]
     view: ViewName | None
     options: Mapping[str, Any]
     class_weight: ClassWeight | None

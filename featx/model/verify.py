@@ -176,8 +176,8 @@ def _differences(cache: Cache, listed: Catalog) -> Iterator[str]:
     labels = dict(zip(map(str, cache.catalog.paths), _labels(cache.catalog), strict=True))
     now = dict(zip(map(str, listed.paths), _labels(listed), strict=True))
     missing = [path for path in known if path not in there]
-    changed = [path for path in known if path in there and _digest(listed, there[path])
-               != known[path]]  # fmt: skip
+    changed = [path for path in known if path in there and _digest(
+        listed, there[path], cache.fingerprint.trunk.bits) != known[path]]  # fmt: skip
     moved = [path for path in labels if path in now and now[path] != labels[path]]
     for names, what in (
         (missing, "not there any more"),
@@ -194,10 +194,10 @@ def _labels(listed: Catalog) -> list[str]:
     return [names[label] for label in listed.labels]
 
 
-def _digest(listed: Catalog, index: int) -> str:
+def _digest(listed: Catalog, index: int, bits: int) -> str:
     """Return the SHA-256 of an image's file; "" where it cannot be read, as the cache has it."""
     try:
-        return digest_of(listed, index)
+        return digest_of(listed, index, bits)
     except decode.Rejected:
         return ""
 
@@ -216,7 +216,8 @@ def _check_model(path: Path, listed: Catalog | None, problems: list[str]) -> int
         return 0
     digests = set(model.trained_on)
     if listed:
-        there = {_digest(listed, index) for index in range(len(listed))}
+        bits = model.fingerprint.trunk.bits
+        there = {_digest(listed, index, bits) for index in range(len(listed))}
         if digests - there:
             problems.append(
                 f"{len(digests - there)} of the {len(digests)} images that the model was trained "

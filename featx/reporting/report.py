@@ -62,7 +62,7 @@ class ReportSettings:
     """
 
     cache: str | None = None
-    skip: tuple[str, ...] = ()
+    skip: Sequence[str] = ()
     most: int = 24
     seed: int = 0
     overwrite: bool = False
@@ -72,7 +72,7 @@ class ReportChanges(TypedDict, total=False):
     """The fields of `ReportSettings` as keywords, for editors and type checkers."""
 
     cache: str | None
-    skip: tuple[ReportPart, ...]
+    skip: Sequence[ReportPart]
     most: int
     seed: int
     overwrite: bool
@@ -251,7 +251,13 @@ def _named(progress: Progress, name: str) -> Progress:
 
 def _cache_of(model: Model, given: str | None) -> Path:
     """Return the cache that a model was fitted on."""
-    path = Path(given or model.report["train"]["features"])
+    kept = given or model.report["train"]["features"]
+    if not kept:
+        raise InputError(
+            "The model was fitted on images that a Python program gave. Say which cache has them: "
+            "--cache features.h5."
+        )
+    path = Path(kept)
     if not path.exists():
         raise InputError(
             f"The cache that the model was fitted on is not at {printable(path)}. Say where it is: "

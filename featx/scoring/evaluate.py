@@ -244,7 +244,7 @@ def _evaluate_trained(
     """Return how well the images of the training are told by classifiers that lack them."""
     if settings.tta:
         raise InputError("The probabilities of training images are without copies: leave tta out.")
-    listed, digests = _digested(source)
+    listed, digests = _digested(source, model.fingerprint.trunk.bits)
     labelled = np.flatnonzero(listed.labels != NO_LABEL)
     known, unknown = _known(listed, labelled, model)
     there, probabilities = model.out_of_fold(digests[known])
@@ -304,7 +304,7 @@ def _known(listed: Catalog, images: np.ndarray, model: Model) -> tuple[np.ndarra
     return images[is_known], dict(sorted(names.items()))
 
 
-def _digested(source: Source | Cache) -> tuple[Catalog, np.ndarray]:
+def _digested(source: Source | Cache, bits: int) -> tuple[Catalog, np.ndarray]:
     """Return the images of a source, and the SHA-256 of each file; "" where it cannot be read."""
     if isinstance(source, Cache):
         return source.catalog, source.digests
@@ -317,6 +317,6 @@ def _digested(source: Source | Cache) -> tuple[Catalog, np.ndarray]:
     for index in range(len(listed)):
         digest = ""
         with contextlib.suppress(decode.Rejected):
-            digest = digest_of(listed, index)
+            digest = digest_of(listed, index, bits)
         digests.append(digest)
     return listed, np.array(digests, dtype=object)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..cache.file import Cache
+from ..cache.removed import require_listed
 from ..dataset.catalog import Catalog
 from ..dataset.scan import Source, as_catalog, paths_of
 from ..errors import IncompatibleError, InputError, printable
@@ -124,7 +125,8 @@ class FileSource:
             digest.update(os.fsencode(path) + b"\0")
             if self.catalog.content(index) is not None:
                 with contextlib.suppress(Rejected):
-                    digest.update(digest_of(self.catalog, index).encode())
+                    bits = self._reader.job.bits
+                    digest.update(digest_of(self.catalog, index, bits).encode())
         return digest.hexdigest()
 
     def rows(self, blocks: Sequence[range], advance: Advance) -> Iterator[RowBlock]:
@@ -213,6 +215,7 @@ class CacheSource:
             advice="Score the images themselves, or extract them again with those settings.",
             where=str(cache.path),
         )
+        require_listed(cache)
         _require_layers(model, cache)
         if copies > cache.fingerprint.copies:
             raise InputError(

@@ -5,7 +5,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -16,89 +16,19 @@ from ..errors import InputError, printable, require_one_of
 from ..keywords import takes
 from ..model.file import load
 from ..model.model import Model
-from ..plain import as_frame, plain
 from ..progress import Progress, adding_up, as_function, shows_progress
 from ..storage import files, locks
 from ..storage.unfinished import Shards
 from .content import SORTS, ScoreChanges, ScoreSettings, columns_of, content_of
-from .display import ScoreDisplay
 from .known import KnownScores
+from .result import ScoreResult
 from .rows import CacheSource, FileSource, open_rows
 from .tables import Table, sorted_blocks, table_for
 
 if TYPE_CHECKING:
-    import pandas
+    pass
 
 __all__ = ["SORTS", "ScoreChanges", "ScoreResult", "ScoreSettings", "score"]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class ScoreResult(ScoreDisplay):
-    """What `score` did.
-
-    Attributes
-    ----------
-    listed : int
-        Images in the source, and rows in the output.
-    ok : int
-        Images that have scores.
-    failed : dict of int
-        Images that have no scores, by reason.
-    details : dict of str
-        A sentence about the first image of each reason.
-    labels : dict of int
-        Images by label.
-    undecided : int
-        Images with scores and without a label, because of `abstain` or `max_novelty`.
-    resumed : int
-        Rows that an interrupted run before this one had finished.
-    reused : int
-        Images whose scores were known, because of `update`.
-    out : Path or None
-        None where the rows are in memory only.
-    seconds : float
-    """
-
-    listed: int
-    ok: int
-    failed: dict[str, int]
-    details: dict[str, str]
-    labels: dict[str, int]
-    undecided: int
-    resumed: int
-    reused: int
-    out: Path | None
-    seconds: float
-    _columns: Mapping[str, type]
-    _rows: Mapping[str, list[Any]] | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as plain values, for JSON."""
-        return plain(self)
-
-    def to_frame(self) -> "pandas.DataFrame":
-        """Return the rows as a data frame of pandas, a column for each that `score` writes.
-
-        Where they were written, the file is read; a number that is missing is NaN.
-
-        Raises
-        ------
-        InputError
-            When pandas is not installed, the file is a workbook, or it is not as it was written.
-        StorageError
-            When the file cannot be read.
-        """
-        rows = self._rows
-        if rows is None:
-            if self.out is None:
-                raise AssertionError("rows are neither in memory nor in a file")
-            rows = table_for(self.out, self._columns, {}).read(self.out)
-        return as_frame(
-            {
-                name: np.array(rows[name], np.float64) if kind is float else rows[name]
-                for name, kind in self._columns.items()
-            }
-        )
 
 
 @takes(ScoreSettings, ScoreChanges)
@@ -394,5 +324,6 @@ def _total(
         out=out,
         seconds=round(time.monotonic() - begun, 3),
         _columns=columns,
+        _stamp=files.stamp(out.stat()) if out else None,
         _rows=rows,
     )

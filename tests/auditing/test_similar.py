@@ -176,7 +176,7 @@ def test_images_that_cannot_be_used(made: Path, tmp_path: Path) -> None:
         featx.find_similar(made / "new.png", made / "f.h5", k=0)
     with pytest.raises(InputError, match="has no known table format"):
         featx.find_similar(made / "new.png", made / "f.h5", tmp_path / "s.txt")
-    with pytest.raises(InputError, match="covariance is fitted on training images"):
+    with pytest.raises(InputError, match="covariance is learned from training images"):
         featx.find_similar(made / "new.png", made / "f.h5", view="covariance")
 
 

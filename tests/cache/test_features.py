@@ -151,7 +151,7 @@ def test_what_cannot_be_written_is_refused(
     cache, out = made / "f.h5", tmp_path / "x.npz"
     with pytest.raises(InputError, match=r"x\.txt: expected a name that ends in \.parquet, \.npz"):
         featx.write_features(cache, tmp_path / "x.txt")
-    with pytest.raises(InputError, match=r"covariance is fitted on training images.* avg, max"):
+    with pytest.raises(InputError, match=r"covariance is learned from training images.* avg, max"):
         featx.write_features(cache, out, view="covariance")
     with pytest.raises(InputError, match=r"Unknown view 'agv'\..*Did you mean 'avg'"):
         featx.write_features(cache, out, view="agv")  # type: ignore[call-arg]

@@ -1,5 +1,6 @@
 """Features are computed once, and found again in the process or in a cache file."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -192,6 +193,32 @@ def test_a_process_keeps_only_so_much(
     assert process.activations._bytes <= 1 << 14
     assert np.array_equal(rows(photos), expected)
     assert sum(computed) > len(photos)
+
+
+def test_a_cache_that_is_overwritten_in_place_is_read_anew(
+    photos: list[Path], tmp_path: Path
+) -> None:
+    """Something else than featx writes into the file that is open: other images, another order."""
+    one, two, used = (tmp_path / f"{name}.h5" for name in ("one", "two", "used"))
+    featx.extract(photos[:6], one, **TINY)
+    shutil.copytree(tmp_path / "photos", tmp_path / "others")
+    for path, new in zip(sorted((tmp_path / "others").rglob("*.png"))[:6], "fedcba", strict=True):
+        path.rename(path.with_name(f"{new}.png"))
+    featx.extract(tmp_path / "others", two, **TINY)
+    shutil.copyfile(one, used)
+    expected = rows(photos[:6], file=used)
+    with used.open("r+b") as file:
+        file.write(two.read_bytes())
+        file.truncate()
+    assert np.array_equal(rows(photos[:6], file=used), expected)
+    assert featx.verify(used).problems == []
+
+
+def test_bits_count_for_images_in_memory(computed: list[int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 4096, (40, 40)).astype(np.uint16)
+    image = Image.fromarray(pixels)
+    narrow, wide = rows([image], bits=12), rows([image], bits=16)
+    assert not np.array_equal(narrow, wide) and sum(computed) == 2
 
 
 _PROCESS = """

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from generated import TINY, class_folders
+from PIL import Image
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
@@ -136,6 +137,39 @@ def test_wrong_inputs_say_what_is_wrong(photos: list[Path], tmp_path: Path) -> N
     (tmp_path / "note.h5").write_text("no cache")
     with pytest.raises(featx.FeatxError, match=r"note\.h5"):
         featx.VGG16Features(cache=tmp_path / "note.h5", **SMALL).fit(photos)
+
+
+def test_images_that_can_be_gone_through_once_are_refused(photos: list[Path]) -> None:
+    with pytest.raises(featx.InputError, match=r"list\(images\)"):
+        featx.VGG16Features(**SMALL).fit_transform(path for path in photos)
+
+
+def test_open_files_stay_where_they_are(photos: list[Path]) -> None:
+    files = [path.open("rb") for path in photos]
+    found = featx.VGG16Features(**SMALL).fit_transform(files)
+    assert np.array_equal(found, featx.VGG16Features(**SMALL).fit(files).transform(files))
+    with pytest.raises(featx.InputError, match='Open it with mode "rb"'):
+        featx.VGG16Features(**SMALL).fit([photos[0].open()])
+
+
+def test_a_column_is_taken_and_a_table_is_not(photos: list[Path]) -> None:
+    pd = pytest.importorskip("pandas")
+    names = list(map(str, photos))
+    expected = featx.VGG16Features(**SMALL).fit_transform(names)
+    table = pd.DataFrame({"path": names, "weight": 1.0})
+    for column in (np.array(names)[:, np.newaxis], table[["path"]], table["path"]):
+        assert np.array_equal(featx.VGG16Features(**SMALL).fit_transform(column), expected)
+    with pytest.raises(featx.InputError, match="This is a table"):
+        featx.VGG16Features(**SMALL).fit(table)
+
+
+def test_images_in_memory_are_named(photos: list[Path]) -> None:
+    with Image.open(photos[0]) as image:
+        hsv = image.convert("HSV")
+    with pytest.raises(featx.FeatxError, match="The image at index 1"):
+        featx.VGG16Features(**SMALL).fit_transform([photos[0], hsv])
+    with pytest.raises(featx.InputError, match="The image at index 1: An array of float64"):
+        featx.VGG16Features(**SMALL).fit_transform([photos[0], np.zeros((9, 9))])
 
 
 def test_other_features_than_those_it_was_fitted_on_are_refused(photos: list[Path]) -> None:

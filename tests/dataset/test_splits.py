@@ -107,7 +107,7 @@ def test_nothing_leaks_between_folds(
 def test_a_class_with_fewer_images_than_folds_is_named() -> None:
     labels = np.array([0] * 9 + [1] * 3)
     units = np.array([*range(9), 9, 9, 10])
-    with pytest.raises(InputError, match=r"The class 'rare' has 2 .* 3 folds need 3 or more"):
+    with pytest.raises(InputError, match=r"'rare' has too few .*: 2, and 3 folds need 3"):
         splits.folds(labels, units, 3, 0, ["usual", "rare"])
     with pytest.raises(InputError, match="The number of folds is 1"):
         splits.folds(labels, units, 1, 0)
@@ -140,7 +140,7 @@ def test_equal_images_with_different_labels_are_named() -> None:
 @pytest.mark.parametrize(
     ("labels", "parts", "share", "message"),
     [
-        ([0, 0, 0, 1], None, 0.2, "'class 1' has 1 different images.*at least 2"),
+        ([0, 0, 0, 1], None, 0.2, "'class 1' has too few different images: 1; .*at least 2"),
         ([0, 0, 1, 1], None, 1.5, "The test size is 1.5"),
         ([0, 1], ["train", "train"], 0.2, "have the splits train. Expected train, and test or val"),
         ([0, 1], ["test", "test"], 0.2, "have the splits test"),

@@ -116,6 +116,47 @@ def test_wrong_inputs_say_what_is_wrong(photos: list[Path], labels: list[str]) -
         featx.ImageClassifier(options={"C": 1.0}, **SMALL).fit(photos, labels)
 
 
+def test_labels_that_are_missing_are_named(photos: list[Path], labels: list[str]) -> None:
+    for missing in (None, float("nan")):
+        with pytest.raises(featx.InputError, match="The label at index 2"):
+            featx.ImageClassifier(**QUICK).fit(photos, [*labels[:2], missing, *labels[3:]])
+
+
+def test_whole_numbers_of_pandas_stay_whole(photos: list[Path]) -> None:
+    pd = pytest.importorskip("pandas")
+    y = pd.Series(np.repeat([0, 1, 2], 6), dtype="Int64")
+    assert featx.ImageClassifier(**QUICK).fit(photos, y).model_.classes == ("0", "1", "2")
+
+
+def test_all_heads_and_whole_options(photos: list[Path], labels: list[str]) -> None:
+    classifier = featx.ImageClassifier(heads="nearest-centroid", **SMALL).fit(photos, labels)
+    assert classifier.model_.head_name == "nearest-centroid"
+    classifier = featx.ImageClassifier("logreg", options={"C": 2}, **SMALL).fit(photos, labels)
+    assert classifier.model_.settings["C"] == 2.0
+
+
+def test_a_model_of_images_in_a_program_says_so(
+    photos: list[Path], labels: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for cache in (None, tmp_path / "own.h5"):
+        path = (
+            featx.ImageClassifier(cache=cache, **QUICK)
+            .fit(photos[::2], labels[::2])
+            .save(tmp_path / "m.featx", overwrite=True)
+        )
+        for use in (featx.finetune, featx.report):
+            with pytest.raises(featx.InputError, match="images that a Python program gave"):
+                use(path, tmp_path / "out.html")
+    for use in (featx.compare, featx.audit, lambda path: featx.fit(path, tmp_path / "o.featx")):
+        with pytest.raises(featx.InputError, match="lists no images; 9 that"):
+            use(tmp_path / "own.h5")
+    with pytest.raises(featx.InputError, match="lists no images"):
+        featx.score(path, tmp_path / "own.h5", tmp_path / "s.csv")
+    featx.extract(tmp_path / "photos", tmp_path / "own.h5", weights="random", size=32)
+    assert featx.finetune(path, tmp_path / "t.featx", tmp_path / "own.h5", epochs=1).out.exists()
+
+
 # A loaded model ------------------------------------------------------------------------------
 
 
@@ -150,6 +191,23 @@ def test_a_model_is_fitted_anew(folder: Path) -> None:
     assert pickle.loads(pickle.dumps(model)).score(paths, y) == 1
     with pytest.raises(featx.InputError, match="not saved"):
         featx.score(model, paths, folder / "none.csv")
+
+
+def test_labels_of_a_model_are_texts_one_for_each_image(folder: Path) -> None:
+    model = featx.load(folder / "lda.featx")
+    paths = sorted((folder / "photos").rglob("*.png"))[:3]
+    assert model.score(paths, np.array([["blue"]] * 3)) == 1
+    with pytest.raises(featx.InputError, match="A label is 0"):
+        model.score(paths, [0, 0, 0])
+    with pytest.raises(featx.InputError, match="3 images and 1 labels"):
+        model.score(paths, ["blue"])
+
+
+def test_heads_can_be_searched_from_a_model(folder: Path) -> None:
+    paths = sorted((folder / "photos").rglob("*.png"))
+    grid = {"head": ["lda", "logreg", "nearest-centroid"]}
+    search = GridSearchCV(featx.load(folder / "lda.featx"), grid, cv=2, error_score="raise")
+    assert search.fit(paths, [path.parent.name for path in paths]).best_score_ == 1
 
 
 def test_parameters_of_a_model_are_fixed(folder: Path) -> None:

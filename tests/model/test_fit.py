@@ -228,7 +228,7 @@ def test_an_output_that_cannot_be_written_shows_before_the_work(
     def worked(*_: object, **__: object) -> None:
         raise AssertionError("the comparison ran")
 
-    monkeypatch.setattr("featx.model.fit.rank", worked)
+    monkeypatch.setattr("featx.model.assembly.rank", worked)
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="is a file; a folder is needed"):
         featx.fit(features, tmp_path / "file" / "m.featx")

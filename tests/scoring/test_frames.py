@@ -80,7 +80,7 @@ def test_what_is_not_a_frame(made: Path, tmp_path: Path, monkeypatch: pytest.Mon
     scored = featx.score(model, made / "photos", out, excel=True)
     assert scored.to_frame().columns[0] == "path"
     out.write_text("path,label\na,b\n")
-    with pytest.raises(InputError, match=r"s\.csv is not as it was written"):
+    with pytest.raises(InputError, match=r"s\.csv was written again since"):
         scored.to_frame()
     out.unlink()
     with pytest.raises(StorageError, match=r"s\.csv: No such file"):

@@ -5,6 +5,7 @@ import doctest
 import functools
 import inspect
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -56,8 +57,8 @@ def _widened(hint: object) -> object:
     inner = typing.get_args(hint)
     if not inner:
         return hint
-    if typing.get_origin(hint) is tuple:
-        return tuple[tuple(_widened(one) for one in inner)]  # type: ignore[misc]
+    if typing.get_origin(hint) is Sequence:
+        return Sequence[_widened(inner[0])]  # type: ignore[misc]
     if typing.get_origin(hint) in (typing.Union, type(int | None)):
         return typing.Union[tuple(_widened(one) for one in inner)]  # noqa: UP007
     return hint
