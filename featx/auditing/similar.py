@@ -105,7 +105,7 @@ class SimilarImage:
         Relative to the folder of the cache's images.
     label, split : str or None
     similarity : float
-        Cosine of the two rows: 1 for the same mix of features, 0 for nothing in common.
+        Cosine of the two rows: 1 for the same mix of features.
     is_equal : bool
         Whether it has the very bytes of the one that is given.
     digest : str

@@ -141,7 +141,7 @@ def test_a_model_of_images_in_a_program_says_so(
     monkeypatch.chdir(tmp_path)
     for cache in (None, tmp_path / "own.h5"):
         path = (
-            featx.ImageClassifier(cache=cache, **QUICK)
+            featx.ImageClassifier("logreg", view="avg", cache=cache, **SMALL)
             .fit(photos[::2], labels[::2])
             .save(tmp_path / "m.featx", overwrite=True)
         )
