@@ -47,7 +47,8 @@ def features(
     """Write the features of a cache as a table for other programs: Parquet, NumPy's npz, or CSV.
 
     Each image is a row with its path, label, split, group, SHA-256 and size, and its features,
-    each row divided by its length, as classifiers see them. Augmented copies are not written. No network runs.
+    each row divided by its length, as classifiers see them. Augmented copies are not written. No
+    network runs.
     """
     with exit_on_error(json, quiet=quiet):
         from ..cache.features import FeaturesSettings, write_features

@@ -85,7 +85,7 @@ def _cache_groups(cache: Mapping[str, Any]) -> dict[str, Lines]:
             "source": printable(cache["source"]),
         },
         "Features": {
-            "of each image": f"{shape} ({cache['dtype']}); the first number counts the image and its copies",
+            "of each image": f"{shape} ({cache['dtype']}); first the image and its copies",
             "uncompressed": _human(size),
             **_network(cache["fingerprint"]),
         },

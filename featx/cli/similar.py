@@ -92,9 +92,9 @@ def similar(
     """Find the images of a cache that are most like an image.
 
     All images of the cache are compared, by the cosine of their features: 1 is the same mix of
-    features; photographs of quite other things still reach 0.7 or so. An image that the cache has is not sent through the network
-    again, and is left out of its own list; copies of it are listed and marked. The exit code is 3
-    if an image cannot be used and others can.
+    features, and photographs of quite other things still reach 0.7 or so. An image that the cache
+    has is not sent through the network again, and is left out of its own list; copies of it are
+    listed and marked. The exit code is 3 if an image cannot be used and others can.
     """
     with exit_on_error(json, quiet=quiet):
         from ..auditing.similar import SimilarSettings, find_similar
