@@ -106,6 +106,12 @@ def audit(
             write_json(found.as_dict(), "audit")
             return
         print_audited(found, most)
+        for written, what in (
+            (found.out, "the most suspicious first; edit it before the next command"),
+            (found.groups_out, "with a group for those that show the same picture"),
+        ):
+            if written:
+                say_wrapped(f"{printable(written)}: all images, {what}", "  ")
         print_next(_after(features, found), quiet=quiet)
 
 
