@@ -27,7 +27,7 @@ demo: $(READY) ## Extract and fit 70 handwritten digits with VGG16's ImageNet we
 	$(BIN)/featx fit data/digits.h5 -o data/digits.featx --overwrite --heads nearest-centroid,lda,logreg,linear-svm,rbf-svm
 
 test: $(READY) ## Run the tests
-	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
 
 # What users ran into; docs/troubleshooting.md has the list.
 CASES = dataset cache/test_removed.py cli/test_streams.py cli/test_exits.py heads/test_folds.py \

@@ -33,7 +33,7 @@ def labels(photos: list[Path]) -> list[str]:
 
 
 # On images that are made of the rows of scikit-learn's tables: see tests/support/tabular.py.
-@parametrize_with_checks([RowFeatures(**SMALL), RowFeatures("covariance", **SMALL)])
+@parametrize_with_checks([RowFeatures(**SMALL)])
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
