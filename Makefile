@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cases fault fault-long bench bench-check check format readme docs dist clean
+.PHONY: help setup demo test cases fault fault-long bench bench-check check format readme docs dist clean test-slow
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -28,6 +28,9 @@ demo: $(READY) ## Extract and fit 70 handwritten digits with VGG16's ImageNet we
 
 test: $(READY) ## Run the tests
 	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
+
+test-slow: $(READY) ## Run the tests that take long
+	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 # What users ran into; docs/troubleshooting.md has the list.
 CASES = dataset cache/test_removed.py cli/test_streams.py cli/test_exits.py heads/test_folds.py \

@@ -67,6 +67,7 @@ def run(tmp_path: Path) -> Run:
     return way
 
 
+@pytest.mark.slow
 def test_settings_of_the_user_change_nothing_and_stay(run: Run) -> None:
     plain = run("nowhere")
     assert plain["state"] == ["float32", 1e-07, "channels_last", "float32", "ignore"]

@@ -66,7 +66,7 @@ def test_a_search_over_the_pool_and_a_head(photos: list[Path], labels: list[str]
     assert set(search.predict(list(map(str, photos)))) == {"blue", "green", "red"}
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
 def test_folds_in_processes_and_threads(
     photos: list[Path], labels: list[str], tmp_path: Path, backend: str
 ) -> None:

@@ -167,6 +167,7 @@ def test_version() -> None:
     assert run("--version").stdout == f"featx {__version__}\n"
 
 
+@pytest.mark.slow
 def test_quiet_when_piped(photos: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "featx", "extract", str(photos), "-o", str(tmp_path / "f.h5")]
     done = subprocess.run(

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from generated import TINY, class_folders
 
 import featx
@@ -11,6 +12,7 @@ import featx
 EXTRACT = ["-m", "featx", "extract", "photos", "-o", "f.h5", "--size", "32", "--weights", "random"]
 
 
+@pytest.mark.slow
 def test_a_run_with_closed_streams_does_its_work(tmp_path: Path) -> None:
     class_folders(tmp_path / "photos", 1)
     command = " ".join([f"'{sys.executable}'", *EXTRACT, ">&- 2>&- <&-"])
@@ -33,6 +35,7 @@ def test_an_output_that_cannot_be_written_is_exit_6(tmp_path: Path) -> None:
         assert "nosuch" in command or "No space left on device" in run.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     class_folders(tmp_path / "photos", 1)
     featx.extract(tmp_path / "photos", tmp_path / "f.h5", **TINY)

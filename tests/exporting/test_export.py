@@ -51,7 +51,15 @@ def hard_images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [usual, large, turned, grey]
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize(
+    "form",
+    [
+        "onnx",
+        "tflite",
+        pytest.param("keras", marks=pytest.mark.slow),
+        pytest.param("saved-model", marks=pytest.mark.slow),
+    ],
+)
 def test_an_example_without_featx_says_what_the_model_says(
     form: str, made: Path, tuned: featx.Model, hard_images: list[Path], tmp_path: Path
 ) -> None:

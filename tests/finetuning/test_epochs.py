@@ -32,6 +32,7 @@ def test_batches_are_flipped_and_mixed_the_same_way_every_time(made: Path, tuned
         assert not np.allclose(features, plain[0])
 
 
+@pytest.mark.slow
 def test_weights_stay_near_their_start_and_are_averaged(made: Path, tmp_path: Path) -> None:
     start = featx.load(made / "m.featx").tail_after("block5_conv2").arrays["block5_conv3"][0]
 

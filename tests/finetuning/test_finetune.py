@@ -192,6 +192,7 @@ def test_a_tuned_model_can_be_tuned_further(made: Path, tuned: Path, tmp_path: P
     assert not np.array_equal(one.arrays["block5_conv3"][0], two.arrays["block5_conv3"][0])
 
 
+@pytest.mark.slow
 def test_the_whole_network_can_be_tuned(made: Path, tmp_path: Path) -> None:
     found = featx.finetune(made / "m.featx", tmp_path / "w.featx", unfreeze=18, force=True,
                            epochs=1, batch_size=32, optimizer="sgd")  # fmt: skip

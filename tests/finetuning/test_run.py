@@ -16,7 +16,11 @@ LAYERED = [name for name, head in registry.HEADS.items() if head.layers]
 
 @pytest.mark.parametrize(
     ("head", "view"),
-    [("kernel-ridge", "layers"), ("ridge", "layers"), ("kernel-ridge", "covariance")],
+    [
+        ("kernel-ridge", "layers"),
+        pytest.param("ridge", "layers", marks=pytest.mark.slow),
+        pytest.param("kernel-ridge", "covariance", marks=pytest.mark.slow),
+    ],
 )
 def test_a_head_that_cannot_be_layers_is_fitted_again_on_tuned_ones(
     made: Path, tmp_path: Path, head: str, view: str

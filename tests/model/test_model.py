@@ -38,6 +38,7 @@ def test_a_model_can_be_pickled_before_and_after_it_predicts(made: Path, name: s
     assert len(pickle.dumps(model)) < (30 << 20 if name == "tuned" else 1 << 20)
 
 
+@pytest.mark.slow
 def test_other_processes_can_predict(made: Path) -> None:
     model = featx.load(made / "logreg.featx")
     images = sorted((made / "photos").rglob("*.png"))[:2]

@@ -155,7 +155,7 @@ return worst;
 """
 
 
-@pytest.mark.parametrize("name", ["hymenoptera", "flowers17"])
+@pytest.mark.parametrize("name", ["hymenoptera", pytest.param("flowers17", marks=pytest.mark.slow)])
 def test_photographs(
     name: str,
     photographs: Callable[[str], Path],

@@ -36,6 +36,7 @@ def test_a_users_script_passes_mypy_strict(tmp_path: Path) -> None:
     assert "\"Literal['lad']\"" in strict(wrong, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_users_script_runs(tmp_path: Path) -> None:
     command = [sys.executable, str(WHOLE / "user_script.py"), str(tmp_path)]
     run = subprocess.run(command, capture_output=True, text=True)
