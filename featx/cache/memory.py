@@ -194,17 +194,23 @@ class Memory:
         with self._told(digests) as advance:
             if self._file is not None:
                 self._learn(self._file, listed, digests, advance)
-                rows = self._in_file()
+                cache = self._cache()
+                if cache is None:
+                    raise InputError(f"{printable(self._file)} is gone. Run this again.")
+                # One file from here on: in that of another process, images are in other rows.
+                rows = process.rows_of(cache)
                 for start in range(0, len(digests), step):
-                    yield self._read([rows[digest] for digest in digests[start : start + step]])
+                    wanted = [rows[digest] for digest in digests[start : start + step]]
+                    for _, found in cache.blocks(np.array(wanted), self.fingerprint.copies):
+                        yield found
                 return
             together = step * max(1, process.MOST // 2 // (step * self._bytes))
             for first in range(0, len(digests), together):
                 chosen = range(first, min(first + together, len(digests)))
-                found = self._recent(listed, {digests[at]: at for at in chosen}, advance)
+                recent = self._recent(listed, {digests[at]: at for at in chosen}, advance)
                 for start in range(chosen.start, chosen.stop, step):
                     block = digests[start : min(start + step, chosen.stop)]
-                    yield Activations.joined([found[digest] for digest in block])
+                    yield Activations.joined([recent[digest] for digest in block])
 
     @contextlib.contextmanager
     def _told(self, digests: Sequence[str]) -> Iterator[Callable[[int], None]]:
@@ -259,13 +265,6 @@ class Memory:
         """Return the rows that the cache file has: digest → row."""
         cache = self._cache()
         return process.rows_of(cache) if cache else {}
-
-    def _read(self, rows: Sequence[int]) -> Activations:
-        cache = self._cache()
-        if cache is None:
-            raise InputError(f"{printable(self._file)} is gone. Run this again.")
-        blocks = cache.blocks(np.array(rows, np.int64), self.fingerprint.copies)
-        return Activations.joined([some for _, some in blocks])
 
     def _learn(
         self, file: Path, listed: Catalog, digests: Sequence[str], advance: Callable[[int], None]

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +213,23 @@ def test_a_cache_that_is_overwritten_in_place_is_read_anew(
         file.truncate()
     assert np.array_equal(rows(photos[:6], file=used), expected)
     assert featx.verify(used).problems == []
+
+
+def test_rows_stay_right_while_another_process_adds_images(
+    photos: list[Path], tmp_path: Path
+) -> None:
+    """Images that are added stand between the others: in the new file, rows have other numbers."""
+    shared = tmp_path / "shared.h5"
+    expected = rows(photos)
+    reader = Memory(MemorySettings(shared, **SMALL))
+    reader._plan = replace(reader._plan, images_in_part=2)
+    some = list_images(photos[::2])
+    blocks = reader.blocks(some, reader.digests(some))
+    found = [next(blocks)]
+    rows(photos, file=shared)
+    found += blocks
+    got = np.concatenate([one.features.reshape(len(one), -1) for one in found])
+    assert np.array_equal(got, expected[::2])
 
 
 def test_bits_count_for_images_in_memory(computed: list[int]) -> None:
