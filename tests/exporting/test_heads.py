@@ -54,6 +54,7 @@ def as_network(name: str, classifier: Any) -> Any:
     return keras.Model(taken, apply_any_head(taken, name, classifier))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", registry.HEADS)
 def test_every_format_takes_every_head(name: str, tmp_path: Path) -> None:
     classifier, (X, _) = trained(name, 3), rows(2, 10, 3)

@@ -42,7 +42,9 @@ def expected(one: Trunk, pixels: np.ndarray) -> np.ndarray:
     return np.concatenate([f(m, axis=(1, 2)) for m in maps for f in (np.mean, np.max)], axis=1)
 
 
-@pytest.mark.parametrize("runtime", ["tensorflow", "winograd", "openvino"])
+@pytest.mark.parametrize(
+    "runtime", ["tensorflow", pytest.param("winograd", marks=pytest.mark.slow), "openvino"]
+)
 @pytest.mark.parametrize("cut", ["block5_pool", "block4_pool"])  # layers before it, and after it
 def test_pools_are_means_and_maxima_over_positions(runtime: str, cut: str) -> None:
     one = trunk(cut, runtime=runtime)

@@ -254,6 +254,7 @@ def hostile_models(made: Path, out: Path) -> list[Path]:
     return paths
 
 
+@pytest.mark.slow
 def test_models(made: Path, tmp_path: Path) -> None:
     paths = hostile_models(made, tmp_path)
     commands: list[list[object]] = [["verify", path] for path in paths]
@@ -365,6 +366,7 @@ def hostile_caches(made: Path, out: Path) -> list[Path]:
     return paths
 
 
+@pytest.mark.slow
 def test_caches(made: Path, tmp_path: Path) -> None:
     paths = hostile_caches(made, tmp_path)
     seen_by_content = ("nan", "bomb")  # by verify; fit meets them as numbers
@@ -481,6 +483,7 @@ def hostile_images() -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_images(made: Path, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     expected = write_corpus(photos)
