@@ -205,6 +205,8 @@ def extract(
     settings = replace(settings or ExtractSettings(), **changes)
     begun = time.monotonic()
     listed = as_catalog(source, columns=roles_of(image, label, split, group))
+    if not len(listed):
+        raise InputError("The source lists no images. Give one that does.")
     out = _checked_out(Path(out))
     with locks.lock_output(out), _opened(out, settings) as old:
         if old and not settings.prune:

@@ -28,6 +28,7 @@ from ..storage import files, locks
 from ..storage.cells import as_utf8, guarded
 from . import table
 from .file import Cache
+from .removed import require_listed
 
 __all__ = [
     "FORMATS",
@@ -161,6 +162,7 @@ def write_features(
     write = FORMATS[out.suffix.lower()]
     files.require_new(out, settings.overwrite)
     with Cache.opened(features) as cache:
+        require_listed(cache)
         rows = _Rows(cache, table.view_of(settings.view, cache.fingerprint), progress)
         with locks.lock_output(out):
             files.require_new(out, settings.overwrite)

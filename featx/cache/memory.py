@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from ..dataset.catalog import Catalog
-from ..errors import InputError, printable
+from ..errors import IncompatibleError, InputError, printable
 from ..images.listed import read_ahead
 from ..images.reader import Read, Reader
 from ..network.activations import Activations
 from ..network.fingerprint import Fingerprint
 from ..network.runtime import require_here
+from ..network.views import View
 from ..progress import adding_up, watched
 from ..storage import files, locks
 from . import process
@@ -154,6 +155,19 @@ class Memory:
         except FileNotFoundError:
             return None
 
+    def require_same(self, made: Fingerprint, view: View) -> None:
+        """Check that features here are of the kind that an estimator was fitted on.
+
+        Raises
+        ------
+        IncompatibleError
+            When they are of another network, or lack what the view sees.
+        """
+        if self.fingerprint.trunk != made.trunk or not view.is_seen_in(self.fingerprint):
+            raise IncompatibleError(
+                "It was fitted on other features than are computed now. Fit it again."
+            )
+
     def digests(self, listed: Catalog) -> list[str]:
         """Return the SHA-256 of each image: of a file's bytes, or of the pixels of others.
 
@@ -231,15 +245,15 @@ class Memory:
         """
         parts, written, done = Parts(out), set[str](), 0
         for found in self.blocks(listed, digests):
-            block = digests[done : done + len(found)]
+            new = {}
+            for at, digest in enumerate(digests[done : done + len(found)]):
+                if digest not in written:
+                    new[digest] = at
+                    written.add(digest)
             done += len(found)
-            new = [at for at, digest in enumerate(block) if block.index(digest) == at]
-            new = [at for at in new if block[at] not in written]
-            names = [block[at] for at in new]
             if new:
-                written.update(names)
-                unknown = [(0, 0)] * len(new)
-                parts.write(found.take(np.array(new)), names, unknown, self.fingerprint)
+                some, unknown = found.take(np.array([*new.values()])), [(0, 0)] * len(new)
+                parts.write(some, list(new), unknown, self.fingerprint)
         rows = CacheRows(listed, np.array(digests, object), np.zeros((len(digests), 2), np.int32))
         assemble(out, rows, [], [], self.fingerprint, parts=parts, old=None)
         parts.remove()

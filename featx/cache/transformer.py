@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..errors import IncompatibleError
 from ..images.inputs import Images, list_images
 from ..names import (
     LayerName,
@@ -165,11 +164,7 @@ class VGG16Features(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         listed = list_images(X)
         memory = memory_of(self)
-        fitted, now = self.fingerprint_, memory.fingerprint
-        if fitted.trunk != now.trunk or not self.view_.is_seen_in(now):
-            raise IncompatibleError(
-                "The transformer was fitted on other features than it gives now. Fit it again."
-            )
+        memory.require_same(self.fingerprint_, self.view_)
         blocks = memory.blocks(listed, memory.digests(listed))
         rows = [self.view_.rows(found.originals) for found in blocks]
         return np.concatenate([np.empty((0, self.view_.width), np.float32), *rows])

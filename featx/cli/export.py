@@ -77,14 +77,12 @@ def export(
     featx score.
     """
     with exit_on_error(json, quiet=quiet, verbose=verbose):
-        from ..exporting.export import ExportSettings
+        from ..exporting.export import ExportSettings, check_export
         from ..exporting.export import export as run
-        from ..exporting.formats import format_of
         from ..model.file import load
 
         settings = settings_from(ExportSettings, locals())
-        _, wanted = format_of(out)
-        wanted.require_modules()  # before a download
+        _, wanted = check_export(out, settings)  # before a download
         with Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as download:
             loaded = load(model, weights=weights, download_progress=download)
             _ = loaded.trunk

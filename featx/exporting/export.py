@@ -27,7 +27,7 @@ from .network import build_exported
 from .pixels import COUNT, find_images
 from .saved_model import IS_ONE
 
-__all__ = ["ExportChanges", "ExportResult", "ExportSettings", "export"]
+__all__ = ["ExportChanges", "ExportResult", "ExportSettings", "check_export", "export"]
 
 log = logging.getLogger("featx")
 
@@ -186,10 +186,8 @@ def export(
     progress = as_function(progress)
     settings = replace(settings or ExportSettings(), **changes)
     begun = time.monotonic()
-    name, wanted = format_of(out)
+    name, wanted = check_export(out, settings)
     out = Path(out)
-    _check(out, wanted, settings)
-    wanted.require_modules()
     told = _Steps(progress or ignore_progress)
     if not isinstance(model, Model):
         model = load(model)
@@ -266,8 +264,16 @@ class _Steps:
         self._done += 1
 
 
-def _check(out: Path, wanted: Format, settings: ExportSettings) -> None:
-    """Raise an `InputError` for wrong settings, before anything is computed."""
+def check_export(out: str | os.PathLike[str], settings: ExportSettings) -> tuple[str, Format]:
+    """Return the format and its name in the table, before anything is fetched or computed.
+
+    Raises
+    ------
+    InputError
+        When a setting is wrong, `out` cannot be written, or a package is missing.
+    """
+    name, wanted = format_of(out)
+    out = Path(out)
     require_one_of("precision", settings.precision, PRECISIONS)
     if settings.precision == "bfloat16" and not wanted.half:
         raise InputError(
@@ -291,6 +297,8 @@ def _check(out: Path, wanted: Format, settings: ExportSettings) -> None:
             f"{printable(out)} is a file, and a SavedModel a folder. Give another name."
         )
     files.require_new(out, settings.overwrite)
+    wanted.require_modules()
+    return name, wanted
 
 
 def _precision(wanted: Format, settings: ExportSettings, made_in: str) -> str:

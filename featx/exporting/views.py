@@ -63,7 +63,8 @@ def apply_rows(view: View, passes: Sequence[Mapping[str, Any]]) -> Any:
         (features,) = passes[0].values()
         seen = _covariance(features, view.projection)
     else:
-        seen = apply_view(view.name, passes[0])
+        (features,) = passes[0].values()
+        seen = apply_view(view.name, features)
     return keras.layers.UnitNormalization(name="rows", dtype="float32")(seen)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..cache.extract import extract
 from ..cache.file import Cache
 from ..cache.plan import settings_of
+from ..cache.removed import require_listed
 from ..dataset.catalog import Catalog
 from ..dataset.scan import Source
 from ..errors import InputError, printable
@@ -77,6 +78,7 @@ def cache_at(
         _extract(given, path, cut, model.fingerprint, model, progress)
         return path
     with Cache.open(given) as first:
+        require_listed(first)
         if first.fingerprint.trunk.cut == cut:
             return given
         path = _beside(given, cut, model)

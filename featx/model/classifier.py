@@ -16,7 +16,7 @@ from .. import backend
 from ..cache.file import Cache
 from ..cache.transformer import memory_of
 from ..dataset import splits
-from ..errors import IncompatibleError, InputError
+from ..errors import InputError
 from ..heads.settings import as_names
 from ..heads.training import one_thread
 from ..images.inputs import Images, list_images
@@ -212,12 +212,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         listed = list_images(X)
         memory = memory_of(self)
         model = self.model_
-        if memory.fingerprint.trunk != model.fingerprint.trunk or not model.view.is_seen_in(
-            memory.fingerprint
-        ):
-            raise IncompatibleError(
-                "The classifier was fitted on other features than are computed now. Fit it again."
-            )
+        memory.require_same(model.fingerprint, model.view)
         blocks = memory.blocks(listed, memory.digests(listed))
         with one_thread():
             rows = [model.predict_proba_activations(found.originals) for found in blocks]

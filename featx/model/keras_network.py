@@ -1,6 +1,6 @@
 """A model as one Keras network: a fitted head as layers, and tail, view and head put together."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -13,22 +13,19 @@ from ..heads.calibration import TemperatureScaled
 from ..heads.dense import DenseClassifier
 from ..network.layers import CONVOLUTIONS, apply_layers
 from ..network.tail import Tail
-from ..network.views import VIEWS, View
 
 __all__ = [
-    "VIEW",
     "apply_head",
     "apply_view",
     "build_network",
     "can_be_layers",
     "head_as_network",
-    "require_layers",
     "tail_of",
 ]
 
 
 #: The name of the layer that gives what a head sees.
-VIEW = "view"
+_VIEW = "view"
 
 
 def can_be_layers() -> list[str]:
@@ -101,52 +98,27 @@ def apply_head(rows: Any, head: DenseClassifier, *, dropout: float = 0.0, seed: 
     return head.model_.layers[-1](rows)
 
 
-def apply_view(view: str, outputs: Mapping[str, Any]) -> Any:
-    """Return what a view sees of a network's layers; a head brings it to length 1 itself.
+def apply_view(view: str, x: Any) -> Any:
+    """Return what a view sees of a layer; a head brings it to length 1 itself.
 
     Parameters
     ----------
     view : str
-        A key of `views.VIEWS` that has a pool, or "layers" over one pass.
-    outputs : mapping of str to KerasTensor, shape (batch, height, width, channels)
-        The layers that it sees, in order: the one whose features the head takes, or those that are
-        pooled.
+        A key of `views.VIEWS` that has a pool.
+    x : KerasTensor, shape (batch, height, width, channels)
+        The layer whose features the head takes.
     """
     keras = backend.keras()
     exact: dict[str, Any] = {"dtype": "float32"}
     average, maximum = keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D
-    if view == "layers":
-        pooled = [pool(**exact)(x) for x in outputs.values() for pool in (average, maximum)]
-        roots = [keras.ops.sqrt(keras.ops.relu(x)) for x in pooled]
-        equal = [keras.layers.UnitNormalization(**exact)(x) for x in roots]
-        return keras.layers.Concatenate(name=VIEW, **exact)(equal)
-    (x,) = outputs.values()
     if view == "avg":
-        return average(name=VIEW, **exact)(x)
+        return average(name=_VIEW, **exact)(x)
     if view == "max":
-        return maximum(name=VIEW, **exact)(x)
+        return maximum(name=_VIEW, **exact)(x)
     if view == "avgmax":
         both = [average(**exact)(x), maximum(**exact)(x)]
-        return keras.layers.Concatenate(name=VIEW, **exact)(both)
-    return keras.layers.Flatten(name=VIEW, **exact)(x)
-
-
-def require_layers(view: View) -> None:
-    """Check that a view can become Keras layers.
-
-    Raises
-    ------
-    InputError
-        When it has a projection, or sees more than one pass of an image.
-    """
-    kind = view.kind
-    if kind.projected or (kind.layers and len(view.pooled.passes) > 1):
-        able = [name for name, one in VIEWS.items() if one.pool]
-        raise InputError(
-            f"The view {view.name} over {' and '.join(map(str, view.pooled.passes))} pixels cannot "
-            f"become layers of a network. Fit ridge on layers of one size without mirrored images, "
-            f"or on one of {', '.join(able)}."
-        )
+        return keras.layers.Concatenate(name=_VIEW, **exact)(both)
+    return keras.layers.Flatten(name=_VIEW, **exact)(x)
 
 
 @backend.own_settings()
@@ -175,7 +147,7 @@ def build_network(
     keras = backend.keras()
     features = keras.Input(tail.shape, name="features")
     x = apply_layers(features, tail.layers, tail.arrays, dtype or tail.dtype)
-    rows = apply_view(view, {tail.until: x})
+    rows = apply_view(view, x)
     network = keras.Model(features, apply_head(rows, head, dropout=dropout, seed=seed))
     for layer in network.layers:
         if layer.name in tail.layers:

@@ -1,4 +1,4 @@
-"""What scoring, evaluating and choosing show of themselves: a line, tables, plots."""
+"""What evaluating and choosing show of themselves: a line, tables, plots."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,48 +10,9 @@ from ..showing.display import Display, Part, Table
 from ..showing.scores import ScoresDisplay, accuracy_words, score_terms
 from ..showing.words import number_of, shortened
 
-__all__ = ["EvaluateDisplay", "NextDisplay", "ScoreDisplay"]
+__all__ = ["EvaluateDisplay", "NextDisplay"]
 
 _MOST_CLASSES = 40
-
-
-class ScoreDisplay(Display):
-    """What a run of `score` shows of itself."""
-
-    listed: int
-    ok: int
-    failed: dict[str, int]
-    details: dict[str, str]
-    labels: dict[str, int]
-    undecided: int
-    resumed: int
-    reused: int
-    out: Any
-    seconds: float
-
-    def _line(self) -> str:
-        where = f" in {printable(self.out)}" if self.out else ""
-        return (
-            f"{number_of(self.listed, 'image')}{where}, {self.ok:,} scored, "
-            f"{self.listed - self.ok:,} failed"
-        )
-
-    def _parts(self) -> Iterable[Part]:
-        yield {
-            "without a label": f"{self.undecided:,}: low confidence or high novelty"
-            if self.undecided
-            else "",
-            "of an interrupted run": self.resumed or "",
-            "known before": self.reused or "",
-            "seconds": f"{self.seconds:.1f}",
-        }
-        counts = sorted(self.labels.items(), key=lambda item: (-item[1], item[0]))
-        yield Table(["label", "images"], counts, most=_MOST_CLASSES)
-        yield Table(
-            ["reason", "images", "for example"],
-            [[why, count, self.details.get(why)] for why, count in self.failed.items()],
-            "Images without scores",
-        )
 
 
 class EvaluateDisplay(ScoresDisplay):

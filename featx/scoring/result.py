@@ -1,6 +1,6 @@
 """What `score` did, and its rows as a data frame."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +9,9 @@ import numpy as np
 
 from ..errors import InputError, printable
 from ..plain import as_frame, plain
+from ..showing.display import Display, Part, Table
+from ..showing.words import number_of
 from ..storage import files
-from .display import ScoreDisplay
 from .tables import table_for
 
 if TYPE_CHECKING:
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ScoreResult"]
 
+_MOST_LABELS = 40  # in a notebook
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ScoreResult(ScoreDisplay):
+class ScoreResult(Display):
     """What `score` did.
 
     Attributes
@@ -93,4 +96,28 @@ class ScoreResult(ScoreDisplay):
                 name: np.array(rows[name], np.float64) if kind is float else rows[name]
                 for name, kind in self._columns.items()
             }
+        )
+
+    def _line(self) -> str:
+        where = f" in {printable(self.out)}" if self.out else ""
+        return (
+            f"{number_of(self.listed, 'image')}{where}, {self.ok:,} scored, "
+            f"{self.listed - self.ok:,} failed"
+        )
+
+    def _parts(self) -> Iterable[Part]:
+        yield {
+            "without a label": f"{self.undecided:,}: low confidence or high novelty"
+            if self.undecided
+            else "",
+            "of an interrupted run": self.resumed or "",
+            "known before": self.reused or "",
+            "seconds": f"{self.seconds:.1f}",
+        }
+        counts = sorted(self.labels.items(), key=lambda item: (-item[1], item[0]))
+        yield Table(["label", "images"], counts, most=_MOST_LABELS)
+        yield Table(
+            ["reason", "images", "for example"],
+            [[why, count, self.details.get(why)] for why, count in self.failed.items()],
+            "Images without scores",
         )

@@ -62,17 +62,15 @@ def _held(name: Path, path: Path, wait: bool) -> int:
             _lock(descriptor, path)
             if _has_name(descriptor, name):
                 return descriptor
-        except LockedError as error:
-            if not wait:
-                os.close(descriptor)
+        except BaseException as error:
+            os.close(descriptor)
+            if not (wait and isinstance(error, LockedError)):
                 raise
             if not told:
                 log.warning("%s It is waited for.", error)
             told = True
             time.sleep(_PAUSE)
-        except BaseException:
-            os.close(descriptor)
-            raise
+            continue
         os.close(descriptor)  # the run that held it deleted it; there may be another by now
 
 

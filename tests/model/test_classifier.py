@@ -151,6 +151,14 @@ def test_a_model_of_images_in_a_program_says_so(
     for use in (featx.compare, featx.audit, lambda path: featx.fit(path, tmp_path / "o.featx")):
         with pytest.raises(featx.InputError, match="lists no images; 9 that"):
             use(tmp_path / "own.h5")
+    for use in (
+        lambda path: featx.finetune(tmp_path / "m.featx", tmp_path / "t.featx", path),
+        lambda path: featx.write_features(path, tmp_path / "x.npz"),
+    ):
+        with pytest.raises(featx.InputError, match="lists no images"):
+            use(tmp_path / "own.h5")
+    with pytest.raises(featx.InputError, match="The source lists no images"):
+        featx.extract(featx.scan(tmp_path / "photos").take(np.arange(0)), tmp_path / "e.h5")
     with pytest.raises(featx.InputError, match="lists no images"):
         featx.score(path, tmp_path / "own.h5", tmp_path / "s.csv")
     featx.extract(tmp_path / "photos", tmp_path / "own.h5", weights="random", size=32)
