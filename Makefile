@@ -51,7 +51,7 @@ bench: $(READY) ## Measure against other tools, an hour or two: make bench PHOTO
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	for bench in extract recipe precision finetune score_images reader reliability start memory; do \
 	  $(BIN)/python benchmarks/bench_$$bench.py $(PHOTOS) || exit 1; done
-	for bench in runtimes compare score_cache; do $(BIN)/python benchmarks/bench_$$bench.py || exit 1; done
+	for bench in runtimes compare score_cache listing; do $(BIN)/python benchmarks/bench_$$bench.py || exit 1; done
 
 bench-check: $(READY) ## List the targets that the last bench missed
 	$(BIN)/python benchmarks/check.py

@@ -64,6 +64,11 @@ PROMISES = (
     Promise("classes", "seconds of fit", most=60),
     Promise("memory", "peak memory of the most images against a tenth", most=1.1),
     Promise("memory", "peak GiB of the most images", most=3),
+    *(
+        Promise("listing", f"{what} of the {source}", most=most)
+        for source in ("manifest", "folder")
+        for what, most in (("peak MiB", 600), ("s a million", 60))
+    ),
     Promise("reader", "images/s of 500 × 375 for two cores", least=300),
     Promise("reader", "images/s of 4000 × 3000 for two cores", least=40),
     Promise("reader", "core milliseconds a copy", most=3),

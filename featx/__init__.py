@@ -76,6 +76,7 @@ _HOMES = {
     "Model": "model.model",
     "NextResult": "scoring.next",
     "NextSettings": "scoring.next",
+    "OutOfTimeError": "errors",
     "PreviewResult": "images.preview",
     "PreviewSettings": "images.preview",
     "ReportResult": "reporting.report",
@@ -99,6 +100,7 @@ _HOMES = {
     "find_similar": "auditing.similar",
     "finetune": "finetuning.finetune",
     "fit": "model.fit",
+    "join": "cache.join",
     "load": "model.file",
     "preview": "images.preview",
     "report": "reporting.report",
@@ -117,6 +119,7 @@ if TYPE_CHECKING:
     from .cache.extract import ExtractResult, ExtractSettings, extract
     from .cache.features import FeaturesResult, FeaturesSettings, write_features
     from .cache.file import Cache
+    from .cache.join import join
     from .cache.transformer import VGG16Features
     from .dataset.catalog import Catalog
     from .dataset.sample import SampleResult, write_sample
@@ -127,6 +130,7 @@ if TYPE_CHECKING:
         IncompatibleError,
         InputError,
         LockedError,
+        OutOfTimeError,
         StorageError,
     )
     from .exporting.export import ExportResult, ExportSettings, export
@@ -182,6 +186,7 @@ __all__ = [
     "Model",
     "NextResult",
     "NextSettings",
+    "OutOfTimeError",
     "PreviewResult",
     "PreviewSettings",
     "ReportResult",
@@ -205,6 +210,7 @@ __all__ = [
     "find_similar",
     "finetune",
     "fit",
+    "join",
     "load",
     "preview",
     "report",

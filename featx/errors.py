@@ -4,6 +4,7 @@ Every message says what was wrong, what was expected, and what to do next.
 """
 
 import difflib
+import re
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
@@ -13,13 +14,25 @@ __all__ = [
     "IncompatibleError",
     "InputError",
     "LockedError",
+    "OutOfTimeError",
     "StorageError",
     "one_of",
     "printable",
+    "redacted",
     "require_one_of",
 ]
 
 Row = TypeVar("Row")
+
+_ADDRESS = re.compile(r"""([A-Za-z][A-Za-z0-9+.-]+:/{1,2})([^\s'"<>]+)""")
+_USER = re.compile(r"^[^/?#]*@")
+#: Parameters of an address that say who asks: of signed addresses of Amazon, Google and Azure, and
+#: what others are usually called.
+_SECRETS = re.compile(
+    r"(?i)(x-(amz|goog)-.*|.*(token|secret|passw|signature|credential|auth|session).*"
+    r"|(.*[-_.])?(api|access)?key([-_]?id|-pair-id)?|awsaccesskeyid"
+    r"|sig|s[eprtvk]|spr|sks|skv|skoid|sktid|policy|expires|pwd|pass|jwt|hmac|code|username)"
+)
 
 
 class FeatxError(Exception):
@@ -58,6 +71,12 @@ class LockedError(FeatxError):
     exit_code = 11
 
 
+class OutOfTimeError(FeatxError):
+    """The time that a run was given is over: what is finished is kept, and the next goes on."""
+
+    exit_code = 12
+
+
 def printable(name: object) -> str:
     r"""Return a name of any bytes as one printable line.
 
@@ -74,8 +93,26 @@ def printable(name: object) -> str:
         data = str(name).encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # half of a surrogate pair, which no file name has
         data = str(name).encode("utf-8", "backslashreplace")
-    text = data.decode("utf-8", "backslashreplace")
+    text = redacted(data.decode("utf-8", "backslashreplace"))
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def redacted(text: str) -> str:
+    """Return a text whose addresses name no user, no password and no signature.
+
+    Examples
+    --------
+    >>> redacted("https://me:secret@host/a.jpg?size=2&X-Amz-Signature=1f")
+    'https://host/a.jpg?size=2'
+    """
+    return _ADDRESS.sub(_redact, text) if ":/" in text else text
+
+
+def _redact(found: re.Match[str]) -> str:
+    start, _, query = _USER.sub("", found[2]).partition("?")
+    query, mark, fragment = query.partition("#")
+    kept = [one for one in query.split("&") if not _SECRETS.fullmatch(one.partition("=")[0])]
+    return found[1] + start + ("?" + "&".join(kept) if any(kept) else "") + mark + fragment
 
 
 def one_of(what: str, name: object, table: Mapping[str, Row]) -> Row:

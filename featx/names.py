@@ -7,10 +7,12 @@ from typing import Literal
 
 __all__ = [
     "Augmentation",
+    "BackendName",
     "ClassWeight",
     "Dtype",
     "ExportPrecision",
     "HeadName",
+    "KeepName",
     "LayerName",
     "MetricName",
     "OptimizerName",
@@ -67,10 +69,12 @@ LayerName = Literal[
     "block5_conv3",
     "block5_pool",
 ]
+BackendName = Literal["local", "dask"]
 Augmentation = Literal["none", "flip", "mild", "article"]
 ResizeRule = Literal["squash", "crop"]
 QualityName = Literal["fast", "best"]
 Dtype = Literal["float16", "float32"]
+KeepName = Literal["all", "pooled"]
 RuntimeName = Literal["auto", "tensorflow", "winograd", "openvino"]
 PrecisionName = Literal["auto", "float32", "bfloat16", "int8"]
 ExportPrecision = Literal["auto", "float32", "bfloat16"]

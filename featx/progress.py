@@ -3,12 +3,16 @@
 import contextlib
 import functools
 import inspect
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
+from .errors import InputError, OutOfTimeError
+
 __all__ = [
+    "Deadline",
     "Progress",
     "adding_up",
     "as_function",
@@ -41,6 +45,55 @@ class Progress(Protocol):
 
 def ignore_progress(done: int, total: int, detail: int | str | None = None, /) -> None:
     """Do nothing: for work that nobody watches."""
+
+
+class Deadline:
+    """The end of the time that a run may take: nothing is begun after it.
+
+    Work that keeps its finished parts calls `check` whenever one is written, so that the next run
+    goes on with the part after it.
+
+    Parameters
+    ----------
+    hours : float, optional
+        From now on; None is for ever.
+
+    Raises
+    ------
+    InputError
+        When `hours` is not a number above 0.
+    """
+
+    def __init__(self, hours: float | None) -> None:
+        if hours is not None and not 0 < hours < math.inf:
+            raise InputError(f"--max-hours is {hours:g}. Expected a number of hours above 0.")
+        self._hours = hours
+        self._end = math.inf if hours is None else time.monotonic() + 3600 * hours
+
+    @property
+    def passed(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() >= self._end
+
+    def check(self, done: int, total: int, unit: str = "images") -> None:
+        """End the run when the time is over and there is more to do.
+
+        Parameters
+        ----------
+        done, total : int
+            What is finished and kept, and what there is in all.
+        unit : str
+            What is counted.
+
+        Raises
+        ------
+        OutOfTimeError
+        """
+        if self.passed and done < total:
+            raise OutOfTimeError(
+                f"The time of --max-hours {self._hours:g} is over: {done:,} of {total:,} {unit} "
+                "are done and kept. Run the same again, and it goes on from there."
+            )
 
 
 def adding_up(progress: Progress | None, total: int) -> Callable[[int], None]:

@@ -15,7 +15,7 @@ from featx.heads.registry import HEADS
 from featx.images.augment import POLICIES
 from featx.images.decode import RESIZE
 from featx.metrics import METRICS
-from featx.network.fingerprint import DTYPES
+from featx.network.fingerprint import DTYPES, KEEP
 from featx.network.layers import LAYERS
 from featx.network.runtime import PRECISIONS, RUNTIMES
 from featx.network.views import VIEWS
@@ -35,6 +35,7 @@ from featx.scoring.score import SORTS
         (names.ResizeRule, RESIZE),
         (names.QualityName, QUALITIES),
         (names.Dtype, DTYPES),
+        (names.KeepName, KEEP),
         (names.RuntimeName, RUNTIMES),
         (names.PrecisionName, PRECISIONS),
         (names.ExportPrecision, EXPORT_PRECISIONS),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..dataset.catalog import NO_LABEL, Catalog
+from ..dataset.stores.addresses import Address, is_address, joined
 from ..scoring.tables import DIGITS, CsvTable
 from .duplicates import DuplicateGroup
 from .result import AuditResult
@@ -70,7 +71,13 @@ def groups_table(catalog: Catalog, groups: np.ndarray, folder: Path) -> bytes:
 def lies_outside(catalog: Catalog, folder: Path) -> bool:
     """Tell whether images are not below the folder of a manifest; links are followed."""
     start = os.path.join(os.path.realpath(folder), "")
-    files = (os.path.realpath(catalog.file(index)) for index in range(len(catalog)))
+    if isinstance(catalog.root, Address):
+        return False
+    files = (
+        os.path.realpath(catalog.file(index))
+        for index in range(len(catalog))
+        if not is_address(catalog.path(index))
+    )
     return any(not file.startswith(start) for file in files)
 
 
@@ -176,10 +183,15 @@ def _places(catalog: Catalog, folder: Path) -> list[str]:
     A path that a spreadsheet would take for a formula, or that a reader would take a space off,
     starts with ``./``.
     """
+    if isinstance(catalog.root, Address):
+        return [joined(str(catalog.root), path) for path in catalog.paths.tolist()]
     folder = Path(os.path.realpath(folder))
     root = os.path.realpath(catalog.root)
     start = os.path.relpath(root, folder)
-    places = [os.path.normpath(os.path.join(start, path)) for path in catalog.paths.tolist()]
+    places = [
+        path if is_address(path) else os.path.normpath(os.path.join(start, path))
+        for path in catalog.paths.tolist()
+    ]
     return [place if place[0].isalnum() or place[0] in "._" else f"./{place}" for place in places]
 
 

@@ -77,9 +77,14 @@ class CacheDisplay(Display):
             "without a label": counts[-1] or "",
             "features": _features(self.fingerprint),
             "of each image": "×".join(map(str, self.fingerprint.shape)),
+            "kept of them": _KEPT.get(self.fingerprint.keep, ""),
             "layer pools": ", ".join(self.fingerprint.layers),
             "augmented copies": self.fingerprint.copies or "",
         }
+
+
+#: What is said of a cache that does not keep all features.
+_KEPT = {"pooled": "mean and maximum of each channel"}
 
 
 def _of_classes(count: int) -> str:

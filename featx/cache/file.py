@@ -1,14 +1,13 @@
-"""The cache: one HDF5 file with the features of every image, read by any HDF5 tool.
+"""The cache: the features of every image, in one HDF5 file or in a folder of parts.
 
-`structure` says what is in it. A published file is never opened for writing: a change is a new file
-that takes its place.
+`structure` says what is in the file, which any HDF5 tool reads, and `folder` how a folder is made.
+A published file is never opened for writing: a change is a new file that takes its place.
 """
 
 import contextlib
 import copy
-import functools
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from ..dataset.catalog import NO_LABEL, Catalog
+from ..dataset.catalog import NO_LABEL
 from ..errors import CorruptError, IncompatibleError, printable
 from ..network.activations import Activations
 from ..network.fingerprint import Fingerprint
@@ -25,17 +24,16 @@ from ..plain import as_frame
 from ..storage import files, kinds
 from . import table
 from .display import CacheDisplay
-from .rows import CacheRows, Matrix
+from .folder import FolderRows, PartsDataset, images_file
+from .image_table import ImageTable
+from .rows import Matrix
 from .structure import (
     FORMAT,
-    IMAGE_COLUMNS,
-    USER_BLOCK,
     VERSIONS,
-    Removed,
-    Skipped,
     check_shapes,
     check_structure,
     damage,
+    datasets_of,
     sealed_version,
 )
 
@@ -45,18 +43,20 @@ if TYPE_CHECKING:
 __all__ = ["Cache"]
 
 _READ_PICTURES = 64
-_READ_PATHS = 1 << 14
 
 
-class Cache(CacheDisplay):
+class Cache(CacheDisplay, ImageTable):
     """A cache that is open for reading. Make one with `Cache.open`, and close it or use `with`.
 
     Attributes
     ----------
     path : Path
     fingerprint : Fingerprint
-    features : h5py.Dataset, shape (n + removed, 1 + copies, height, width, channels)
+    features : h5py.Dataset or PartsDataset, (n + removed, 1 + copies, height, width, channels)
         Read slices of it; it may be larger than memory. The rows of removed images are the last.
+        A cache that keeps pools only has none: `IncompatibleError`.
+    cut_pools : h5py.Dataset, PartsDataset or None, shape (n + removed, 1 + copies, 2 * channels)
+        In their place, means and maxima of the features; None where the features are there.
     pools : h5py.Dataset or None, shape (n + removed, 1 + copies, passes, columns)
         Pools of layers, see `activations.PooledLayers`; None where no layer is pooled.
     labels : ndarray of int32, shape (n,)
@@ -69,14 +69,31 @@ class Cache(CacheDisplay):
     """
 
     def __init__(self, path: Path, file: h5py.File) -> None:
-        self.path = path
-        self._file = file
-        self._root = Path(os.fsdecode(file.attrs["source"]))
-        self._classes = tuple(_texts(file["classes"][()]))
-        self.fingerprint = Fingerprint.from_json(file.attrs["fingerprint"])
-        self.features = file["features"]
-        self.pools = file["pools"] if self.fingerprint.layers else None
-        self.labels = file["images/label"][()].astype(np.int32)
+        super().__init__(path, file)
+        self.fingerprint = made = Fingerprint.from_json(file.attrs["fingerprint"])
+        self.parts = FolderRows(path / "parts", file, made) if "parts" in file else None
+        self._kept: dict[str, Any] = {
+            name: PartsDataset(self.parts, name, made) if self.parts else file[name]
+            for name in datasets_of(made)
+        }
+        self.pools, self.cut_pools = self._kept.get("pools"), self._kept.get("cut_pools")
+
+    @property
+    def features(self) -> Any:
+        """The features at the cut, see above.
+
+        Raises
+        ------
+        IncompatibleError
+            When the cache keeps their mean and maximum only.
+        """
+        if "features" not in self._kept:
+            raise IncompatibleError(
+                f"{printable(self.path)} keeps the mean and maximum of the features at "
+                f"{self.fingerprint.trunk.cut}, and the features themselves are needed. Extract "
+                "the images again, into another output and without --keep pooled."
+            )
+        return self._kept["features"]
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Cache":
@@ -94,7 +111,12 @@ class Cache(CacheDisplay):
         """
         path = Path(path)
         kinds.require_kind(path, "cache", "featx extract FOLDER")
-        version = sealed_version(path)
+        return cls.open_images(path, images_file(path))
+
+    @classmethod
+    def open_images(cls, path: Path, images: Path) -> "Cache":
+        """Open a cache by its HDF5 file, which may have another name than it will have."""
+        version = sealed_version(images)
         if not version:
             raise CorruptError(
                 f"{printable(path)} is not a whole featx cache: its bytes are not those that were "
@@ -106,14 +128,14 @@ class Cache(CacheDisplay):
                 f"{max(VERSIONS)}. Extract it again, or use the featx that made it."
             )
         with damage(path):
-            file = h5py.File(path, "r", locking=False)
+            file = h5py.File(images, "r", locking=False)
         try:
             with damage(path):
                 if (file.attrs.get("format"), file.attrs.get("version")) != (FORMAT, version):
                     raise ValueError(f"its format is not {FORMAT} {version}")
-                check_structure(file, files.file_size(path), version)
+                check_structure(file, files.file_size(images), version)
+                check_shapes(file, Fingerprint.from_json(file.attrs["fingerprint"]))
                 cache = cls(path, file)
-                check_shapes(file, cache.fingerprint)
         except BaseException:
             file.close()
             raise
@@ -134,9 +156,9 @@ class Cache(CacheDisplay):
         """Return a view of the same file in which images of these classes have no label."""
         view = copy.copy(self)
         vars(view).pop("_images", None)
-        kept = tuple(name for name in self._classes if name not in names)
-        view._classes = kept
-        index = [*(kept.index(name) if name in kept else NO_LABEL for name in self._classes)]
+        kept = tuple(name for name in self.classes if name not in names)
+        view.classes = kept
+        index = [*(kept.index(name) if name in kept else NO_LABEL for name in self.classes)]
         view.labels = np.array([*index, NO_LABEL], np.int32)[self.labels]
         return view
 
@@ -145,75 +167,6 @@ class Cache(CacheDisplay):
         view = copy.copy(self)
         vars(view)["_images"] = replace(self._images, catalog=replace(self.catalog, groups=groups))
         return view
-
-    def rows(self, start: int, stop: int) -> CacheRows:
-        """Return what images `start` to `stop` are; only these are read.
-
-        Raises
-        ------
-        CorruptError
-            When they cannot be read.
-        """
-        self._check_open()
-        with damage(self.path):
-            names = [name for name in IMAGE_COLUMNS if name != "label"]
-            columns = {name: self._file[f"images/{name}"][start:stop] for name in names}
-        catalog = Catalog(
-            self._root,
-            _texts(columns["path"]),
-            self.labels[start:stop],
-            _texts(columns["split"]),
-            _texts(columns["group"]),
-            self._classes,
-        )
-        sizes = np.stack([columns["width"], columns["height"]], axis=1).astype(np.int32)
-        return CacheRows(catalog, _texts(columns["digest"]), sizes)
-
-    def _check_open(self) -> None:
-        if not self._file:
-            raise ValueError(f"{printable(self.path)} is closed; read from it before that.")
-
-    @functools.cached_property
-    def _images(self) -> CacheRows:
-        return self.rows(0, len(self))
-
-    @property
-    def catalog(self) -> Catalog:
-        """All images of the cache."""
-        return self._images.catalog
-
-    @property
-    def digests(self) -> np.ndarray:
-        """SHA-256 of each image's file, in hexadecimal."""
-        return self._images.digests
-
-    @property
-    def sizes(self) -> np.ndarray:
-        """Width and height of each upright image, in pixels."""
-        return self._images.sizes
-
-    @functools.cached_property
-    def skipped(self) -> list[Skipped]:
-        """What was listed and is not in the cache, in order."""
-        self._check_open()
-        with damage(self.path):
-            columns = [self._file[f"skipped/{name}"][()] for name in Skipped._fields]
-        return [Skipped(*row) for row in zip(*map(_texts, columns), strict=True)]
-
-    @functools.cached_property
-    def removed(self) -> list[Removed]:
-        """Images that are no longer listed, whose features are the last rows of `features`."""
-        self._check_open()
-        if "removed" not in self._file:
-            return []
-        with damage(self.path):
-            columns = {name: self._file[f"removed/{name}"][()] for name in Removed._fields}
-        texts = (_texts(columns[name]).tolist() for name in ("path", "digest"))
-        sizes = (columns[name].tolist() for name in ("width", "height"))
-        return [Removed(*row) for row in zip(*texts, *sizes, strict=True)]
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     def __bool__(self) -> bool:
         return True  # however few images it lists
@@ -236,8 +189,8 @@ class Cache(CacheDisplay):
             "images": len(self),
             "duplicates": len(self) - len(set(self.digests)),
             "removed": len(self.removed),
-            "shape": [len(self), *self.fingerprint.shape],
-            "dtype": str(self.features.dtype),
+            "shape": [len(self), *self.datasets[0].shape[1:]],
+            "dtype": str(self.datasets[0].dtype),
             "classes": self.catalog.class_counts(),
             "unlabelled": int((self.catalog.labels == NO_LABEL).sum()),
             "splits": self.catalog.split_counts(),
@@ -245,22 +198,6 @@ class Cache(CacheDisplay):
             "fingerprint": self.fingerprint.as_dict(),
             "skipped": [{"path": row.path, "reason": row.reason} for row in self.skipped],
         }
-
-    def holds(
-        self, rows: CacheRows, skipped: Sequence[Skipped], removed: Sequence[Removed]
-    ) -> bool:
-        """Tell whether the file has exactly these rows and labels, skipped and removed images."""
-        is_same = self._images.is_same(rows)
-        return is_same and self.skipped == list(skipped) and self.removed == list(removed)
-
-    def index(self) -> dict[str, int]:
-        """Return one row for each content of a listed image: digest → row."""
-        return {digest: row for row, digest in enumerate(self.digests)}
-
-    def whole_index(self) -> dict[str, int]:
-        """Return one row for each content, that of removed images too: digest → row."""
-        removed = {image.digest: len(self) + row for row, image in enumerate(self.removed)}
-        return removed | self.index()
 
     def matrix(
         self,
@@ -357,43 +294,36 @@ class Cache(CacheDisplay):
 
     def _read(self, rows: slice, each: int, view: View | None) -> Activations:
         count = rows.stop - rows.start
-        features = np.empty((count, each, *self.features.shape[2:4], 0), self.features.dtype)
+        made = self.fingerprint
+        features = np.empty((count, each, *made.trunk.shape[:2], 0), made.dtype)
         pools = np.empty((count, each, 1, 0), np.float16)
+        cut_pools = None
         if view is None or not view.kind.layers:
-            features = self.features[rows, :each]
+            if self.cut_pools is None or (view is not None and view.kind.positions):
+                features = self.features[rows, :each]
+            else:
+                cut_pools = self.cut_pools[rows, :each]
         if self.pools is not None and (view is None or view.kind.layers):
             pools = self.pools[rows, :each]
-        return Activations(features, pools)
+        return Activations(features, pools, cut_pools)
 
     @property
     def datasets(self) -> list[h5py.Dataset]:
-        """What the network gave: features, and pools if there are any."""
-        return [self.features] if self.pools is None else [self.features, self.pools]
+        """What the network gave: features or their pools, and pools of layers if there are any."""
+        return list(self._kept.values())
 
     def chunks(self, row: int) -> Iterator[bytes]:
         """Yield the compressed features, then pools, of each copy of an image, as they are kept."""
+        if self.parts:
+            yield from self.parts.chunks(row)
+            return
         for dataset in self.datasets:
             for number in range(1 + self.fingerprint.copies):
                 place = (row, number, *[0] * (dataset.ndim - 2))
                 _, chunk = dataset.id.read_direct_chunk(place)
                 yield chunk
 
-    def path_blocks(self) -> Iterator[list[bytes]]:
-        """Yield the paths of all images as bytes, in blocks."""
-        for start in range(0, len(self), _READ_PATHS):
-            with damage(self.path):
-                yield self._file["images/path"][start : start + _READ_PATHS].tolist()
-
     @staticmethod
     def is_cache(path: Path) -> bool:
         """Tell whether a file looks like a cache, by its first bytes."""
         return kinds.is_cache(path)
-
-    def recorded_digest(self) -> str:
-        """Return the SHA-256 that the file gives of all that follows its first 512 bytes."""
-        with files.storage_errors(self.path), self.path.open("rb") as file:
-            return file.read(USER_BLOCK).rstrip(b"\0").decode("ascii", "replace")[-65:-1]
-
-
-def _texts(column: np.ndarray) -> np.ndarray:
-    return np.array([os.fsdecode(value) for value in column.tolist()], dtype=object)

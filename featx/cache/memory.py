@@ -30,6 +30,7 @@ from .parts import Parts
 from .plan import ExtractSettings, make_plan, settings_of
 from .removed import removed_images
 from .rows import CacheRows
+from .structure import datasets_of
 from .writer import assemble
 
 __all__ = ["Memory", "MemorySettings"]
@@ -135,9 +136,10 @@ class Memory:
     @property
     def _bytes(self) -> int:
         """Bytes of the activations of an image."""
-        made = self.fingerprint
-        features = math.prod(made.shape) * np.dtype(made.dtype).itemsize
-        return features + 2 * math.prod(made.pools_shape)
+        return sum(
+            math.prod(shape) * np.dtype(dtype).itemsize
+            for shape, dtype in datasets_of(self.fingerprint).values()
+        )
 
     def _before(self) -> Fingerprint | None:
         """Return the fingerprint of the cache file, or of what a stopped run left of it."""
@@ -298,13 +300,15 @@ class Memory:
                     where=str(parts.folder),
                 )
             # Another process may have added some.
-            known = self._in_file().keys() | parts.index().keys()
-            missing = {d: at for at, d in enumerate(digests) if d not in known}
+            there, left_over = self._in_file(), parts.contents()
+            missing = {
+                d: at for at, d in enumerate(digests) if d not in there and d not in left_over
+            }
             for reads, found in self._compute(listed, missing, advance):
                 sizes = [(read.width, read.height) for read in reads]
                 parts.write(found, [read.digest for read in reads], sizes, self.fingerprint)
-            rows = old.rows(0, len(old)) if old else _no_rows(file.parent)
-            added = removed_images(old, parts.index(), rows)
+            rows = old or _no_rows(file.parent)
+            added = removed_images(old, parts.contents(), rows)
             skipped = old.skipped if old else []
             assemble(file, rows, skipped, added, self.fingerprint, parts=parts, old=old)
             parts.remove()

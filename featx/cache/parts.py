@@ -1,16 +1,20 @@
-"""Parts: files with the features of some images, written while a cache is being made.
+"""Parts: files with the features of some images, which a cache is made of.
 
 A part is a safetensors file, written atomically and never changed. A stopped run goes on from its
-parts, which are removed once the cache is written. Its tensors are `features` (n, 1 + copies,
-*cut), where layers are pooled `pools` (n, 1 + copies, passes, columns), `digests` uint8 (n, 32) of
-the images' files, `sizes` int32 (n, 2) with width and height, and `checks` uint8 (n, 32), the
-SHA-256 of each image's features and pools. The metadata has the fingerprint, and the SHA-256 of the
-last three.
+parts. `features` and, where layers are pooled, `pools` are the gzip chunks of the images one after
+another (uint8), as an HDF5 cache keeps them; `features_ends` int64 (n, 1 + copies) says where each
+chunk ends, and `features_checks` uint8 (n, 32) is the SHA-256 of each image's chunks; so for pools.
+`digests` uint8 (n, 32) and `sizes` int32 (n, 2) are of the n images with features here. The account
+of all images of the part is in `listed_digests`, `listed_sizes` and `listed_keys`, see
+`account.Account`. The metadata has the fingerprint, the rest of the account, and the SHA-256 of all
+but the chunks.
 """
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,63 +25,234 @@ from ..network.activations import Activations
 from ..network.fingerprint import Fingerprint
 from ..storage import files
 from ..storage.tensors import save_tensors, tensor_errors
+from .account import Account
+from .contents import Contents, as_bytes, nothing
+from .structure import PART_NAME, ROW_BITS, datasets_of
 
-__all__ = ["PartReader", "Parts", "Place"]
+__all__ = ["FOLDER", "Part", "PartReader", "Parts", "Place", "encode_part", "is_folder"]
+
+_FORMAT = "2"
+_GZIP = 1
+_LISTED = "listed_"
+_MOST_OPEN = 4
+_NO_POOLS = (1, 0)
+
+#: How the name of a cache ends that is a folder.
+FOLDER = ".d"
+
+
+def is_folder(out: Path) -> bool:
+    """Tell whether the cache of this name is a folder of parts, and no HDF5 file."""
+    return out.name.endswith(FOLDER)
 
 
 class Place(NamedTuple):
-    """The place of an image's features: part and row, size of the image in pixels, SHA-256."""
+    """Where the features of an image are: a part, and its row there."""
 
-    path: Path
+    part: int
     row: int
-    width: int
-    height: int
-    check: bytes
+
+    @classmethod
+    def of(cls, number: int) -> "Place":
+        """Return the place that a number of `Contents.places` means."""
+        return cls(*divmod(number, 1 << ROW_BITS))
+
+    @property
+    def number(self) -> int:
+        """The place as one number."""
+        return (self.part << ROW_BITS) + self.row
 
 
-_SMALL = ("digests", "sizes", "checks")
+def encode_part(
+    found: Activations,
+    digests: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    fingerprint: Fingerprint,
+    account: Account | None = None,
+) -> bytes:
+    """Return a part as the bytes of its file.
+
+    Parameters
+    ----------
+    found : Activations
+        Of n images with their copies.
+    digests : sequence of str
+        SHA-256 of each image's file.
+    sizes : sequence of (width, height)
+    fingerprint : Fingerprint
+    account : Account, optional
+        Of all images that the part is about, where it is part of an extraction.
+    """
+    large: dict[str, np.ndarray] = {}
+    small: dict[str, np.ndarray] = {
+        "digests": as_bytes(digests),
+        "sizes": np.array(sizes, np.int32).reshape(-1, 2),
+    }
+    for name in datasets_of(fingerprint):
+        chunks = [[zlib.compress(copy.tobytes(), _GZIP) for copy in image]
+                  for image in getattr(found, name)]  # fmt: skip
+        lengths = np.array([[len(chunk) for chunk in image] for image in chunks], np.int64)
+        ends = lengths.reshape(-1).cumsum().reshape(len(digests), 1 + fingerprint.copies)
+        joined = [b"".join(image) for image in chunks]
+        large[name] = np.frombuffer(b"".join(joined), np.uint8)
+        checks = b"".join(hashlib.sha256(image).digest() for image in joined)
+        small[f"{name}_ends"] = ends
+        small[f"{name}_checks"] = np.frombuffer(checks, np.uint8).reshape(-1, 32)
+    about = {"format": _FORMAT, "fingerprint": fingerprint.as_json()}
+    if account is not None:
+        small |= {f"{_LISTED}{name}": array for name, array in account.arrays.items()}
+        about["account"] = account.as_json()
+    return save_tensors({**large, **small}, {**about, "sha256": _seal(small, about)})
+
+
+def _seal(small: Mapping[str, np.ndarray], about: Mapping[str, str]) -> str:
+    """Return the SHA-256 of all of a part but its chunks."""
+    found = hashlib.sha256()
+    for name in sorted(small):
+        found.update(name.encode() + small[name].tobytes())
+    for name in sorted(about):
+        found.update(f"{name} {about[name]}".encode())
+    return found.hexdigest()
+
+
+class Part:
+    """A part that is open for reading; all but its chunks is read and checked at once.
+
+    Raises
+    ------
+    CorruptError
+        When it is damaged.
+
+    Attributes
+    ----------
+    path : Path
+    fingerprint : Fingerprint
+    digests : ndarray of uint8, shape (n, 32)
+    sizes : ndarray of int32, shape (n, 2)
+    account : Account or None
+    seal : str
+        SHA-256 of all but the chunks, which their own checks are in.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from safetensors import safe_open
+
+        self.path = path
+        with _reading(path):
+            self._file: Any = safe_open(path, framework="numpy")
+            about = dict(self._file.metadata() or {})
+            self.seal = about.pop("sha256", "")
+            if about.get("format") != _FORMAT:
+                raise ValueError("an earlier featx wrote it, or it is no part")
+            names = set(self._file.keys())
+            self.fingerprint = Fingerprint.from_json(about["fingerprint"])
+            self._kinds = datasets_of(self.fingerprint)
+            if not self._kinds.keys() <= names:
+                raise ValueError("it lacks features")
+            small = {name: self._file.get_tensor(name) for name in names - self._kinds.keys()}
+            if _seal(small, about) != self.seal:
+                raise ValueError("its SHA-256 is another")
+            self.digests, self.sizes = small["digests"], small["sizes"]
+            self._ends = {name: small[f"{name}_ends"] for name in self._kinds}
+            self._checks = {name: small[f"{name}_checks"] for name in self._kinds}
+            listed = {
+                name.removeprefix(_LISTED): array
+                for name, array in small.items()
+                if name.startswith(_LISTED)
+            }
+            self.account = Account.from_parts(listed, about["account"]) if listed else None
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    def chunks(self, row: int, names: Collection[str] | None = None) -> list[bytes]:
+        """Return the compressed features, then pools, of each copy of an image.
+
+        Parameters
+        ----------
+        row : int
+        names : collection of str, optional
+            Which of them; all by default.
+
+        Raises
+        ------
+        CorruptError
+            When they are not those that were written.
+        """
+        found: list[bytes] = []
+        with _reading(self.path):
+            for name in self._kinds:
+                if names is not None and name not in names:
+                    continue
+                ends = self._ends[name].reshape(-1)
+                each = self._ends[name].shape[1]
+                cuts = [0 if not row else ends[row * each - 1], *ends[row * each :][:each]]
+                data = self._file.get_slice(name)[cuts[0] : cuts[-1]].tobytes()
+                if hashlib.sha256(data).digest() != self._checks[name][row].tobytes():
+                    raise ValueError("features are not those that were written")
+                inside = [cut - cuts[0] for cut in cuts]
+                found += [data[a:b] for a, b in itertools.pairwise(inside)]
+        return found
+
+    def rows(self, rows: Sequence[int], name: str, each: int | None = None) -> np.ndarray:
+        """Return the features, or the pools, of some images: (rows, each, …)."""
+        shape, dtype = self._kinds[name]
+        found = np.empty((len(rows), each or shape[0], *shape[1:]), dtype)
+        for at, row in enumerate(rows):
+            chunks = self.chunks(row, (name,))
+            with _reading(self.path):
+                for copy, chunk in enumerate(chunks[: len(found[at])]):
+                    # No more than there should be: a chunk can claim gigabytes.
+                    data = zlib.decompressobj().decompress(chunk, found[at, copy].nbytes)
+                    found[at, copy] = np.frombuffer(data, dtype).reshape(shape[1:])
+        return found
 
 
 class Parts:
-    """The folder of parts beside a cache file that is being made.
+    """The folder of parts of a cache.
 
     Parameters
     ----------
     out : Path
-        The cache file; the folder of its parts is ``<out>.parts``.
+        The cache. The parts of an HDF5 file are in ``<out>.parts`` until it is written; those of a
+        folder are in it and stay there.
+    sealed : collection of str
+        Names of parts that belong to the cache as it is; they are passed over here.
     """
 
-    def __init__(self, out: Path) -> None:
-        self.folder = out.with_name(out.name + ".parts")
+    def __init__(self, out: Path, sealed: Collection[str] = ()) -> None:
+        self.folder = out / "parts" if is_folder(out) else out.with_name(out.name + ".parts")
+        self._sealed = frozenset(sealed)
+
+    def paths(self) -> list[Path]:
+        """Return the files of the parts that a run has left, in the order of their names."""
+        found = self.folder.glob("*.safetensors")
+        return sorted(path for path in found if path.name not in self._sealed)
+
+    def whole(self) -> Iterator[tuple[int, Part]]:
+        """Yield each part with its number in `paths`.
+
+        Raises
+        ------
+        CorruptError
+            When one is damaged; the message says what to do.
+        """
+        for number, path in enumerate(self.paths()):
+            yield number, Part(path)
 
     def fingerprint(self) -> Fingerprint | None:
         """Return the fingerprint of the parts, or None when there are none."""
-        for path in self.paths():
-            with _reading(path):
-                return Fingerprint.from_json(_opened(path).metadata()["fingerprint"])
-        return None
+        return next((part.fingerprint for _, part in self.whole()), None)
 
-    def index(self) -> dict[str, Place]:
-        """Return the place of each image by its digest."""
-        found = {}
-        for path in self.paths():
-            found.update(self.places(path))
-        return found
-
-    def places(self, path: Path) -> dict[str, Place]:
-        """Return the places of the images of one part by their digests."""
-        with _reading(path):
-            part = _opened(path)
-            Fingerprint.from_json(part.metadata()["fingerprint"])
-            small = {name: part.get_tensor(name) for name in _SMALL}
-            if part.metadata()["sha256"] != _digest(small):
-                raise ValueError("its SHA-256 is another")
-        found = {}
-        for row, (digest, size) in enumerate(zip(small["digests"], small["sizes"], strict=True)):
-            width, height = size.tolist()
-            place = Place(path, row, width, height, small["checks"][row].tobytes())
-            found[digest.tobytes().hex()] = place
-        return found
+    def contents(self) -> Contents:
+        """Return where each content is; its places are those of `Place`, with parts by `paths`."""
+        found = []
+        for number, part in self.whole():
+            places = (number << ROW_BITS) + np.arange(len(part), dtype=np.int64)
+            found.append((part.digests, places, part.sizes))
+        if not found:
+            return nothing()
+        return Contents(*(np.concatenate(some) for some in zip(*found, strict=True)))
 
     def write(
         self,
@@ -86,39 +261,20 @@ class Parts:
         sizes: Sequence[tuple[int, int]],
         fingerprint: Fingerprint,
     ) -> None:
-        """Write one more part, atomically.
-
-        Parameters
-        ----------
-        found : Activations
-            Of n images with their copies.
-        digests : sequence of str
-            SHA-256 of each image's file.
-        sizes : sequence of (width, height)
-        fingerprint : Fingerprint
-        """
-        large = {"features": np.ascontiguousarray(found.features)}
-        if fingerprint.layers:
-            large["pools"] = np.ascontiguousarray(found.pools)
-        small = {
-            "digests": _bytes(map(bytes.fromhex, digests)),
-            "sizes": np.array(sizes, np.int32),
-            "checks": _bytes(map(_check, zip(*large.values(), strict=True))),
-        }
-        last = self.paths()[-1:]
-        number = int(last[0].stem) + 1 if last else 0
-        about = {"fingerprint": fingerprint.as_json(), "sha256": _digest(small)}
-        data = save_tensors({**large, **small}, about)
+        """Write one more part, atomically; see `encode_part`."""
+        numbers = [int(path.stem[-8:]) for path in self.paths() if PART_NAME.fullmatch(path.name)]
+        data = encode_part(found, digests, sizes, fingerprint)
         files.make_folder(self.folder)
-        files.write_bytes(self.folder / f"{number:08d}.safetensors", data)
+        files.write_bytes(self.folder / f"{max(numbers, default=-1) + 1:08d}.safetensors", data)
 
     def remove(self) -> None:
-        """Delete the folder."""
-        files.remove_folder(self.folder)
-
-    def paths(self) -> list[Path]:
-        """Return the files of the parts, in the order in which they were written."""
-        return sorted(self.folder.glob("*.safetensors"))
+        """Delete all that is in the folder but parts that belong to the cache."""
+        if not self._sealed:
+            files.remove_folder(self.folder)
+            return
+        for path in sorted(self.folder.iterdir()):
+            if path.name not in self._sealed:
+                files.remove(path)
 
     def check(self, path: Path) -> None:
         """Read all of a part and compare each row with its SHA-256.
@@ -128,35 +284,9 @@ class Parts:
         CorruptError
             When a row has changed since it was written.
         """
-        reader = PartReader()
-        for place in self.places(path).values():
-            reader.activations(place)
-
-
-def _bytes(rows: Iterable[bytes]) -> np.ndarray:
-    return np.array([list(row) for row in rows], np.uint8)
-
-
-def _check(arrays: Iterable[np.ndarray]) -> bytes:
-    """Return the SHA-256 of an image's arrays."""
-    found = hashlib.sha256()
-    for array in arrays:
-        found.update(array.data)
-    return found.digest()
-
-
-def _digest(small: Mapping[str, np.ndarray]) -> str:
-    return files.digest(b"".join(small[name].tobytes() for name in _SMALL))
-
-
-def _damaged(path: Path, reason: object) -> CorruptError:
-    return CorruptError(f"{printable(path)} is damaged: {reason}. Delete it and run again.")
-
-
-def _opened(path: Path) -> Any:
-    from safetensors import safe_open
-
-    return safe_open(path, framework="numpy")
+        part = Part(path)
+        for row in range(len(part)):
+            part.chunks(row)
 
 
 @contextlib.contextmanager
@@ -165,27 +295,48 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         with tensor_errors():
             yield
-    except (OSError, LookupError, ValueError, TypeError) as error:
-        raise _damaged(path, error) from error
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, zlib.error) as error:
+        raise CorruptError(
+            f"{printable(path)} is damaged: {error}. Delete it and run again."
+        ) from error
 
 
 class PartReader:
-    """A reader of single images that keeps the last part open, because rows mostly follow parts."""
+    """A reader of single images that keeps some parts open, because rows mostly follow parts.
 
-    def __init__(self) -> None:
-        self._path: Path | None = None
-        self._slices: list[Any] = []
+    Parameters
+    ----------
+    paths : sequence of Path
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._open: dict[int, Part] = {}
+
+    def part(self, number: int) -> Part:
+        """Return a part by its number in `paths`."""
+        part = self._open.pop(number, None) or self._opened(number)
+        self._open[number] = part
+        while len(self._open) > _MOST_OPEN:
+            self._open.pop(next(iter(self._open)))
+        return part
+
+    def _opened(self, number: int) -> Part:
+        return Part(self._paths[number])
+
+    def chunks(self, place: Place) -> list[bytes]:
+        """Return the chunks of an image; see `Part.chunks`."""
+        return self.part(place.part).chunks(place.row)
 
     def activations(self, place: Place) -> Activations:
         """Return the features and pools of one image with its copies; see `Activations`."""
-        with _reading(place.path):
-            if place.path != self._path:
-                part = _opened(place.path)
-                names = [name for name in ("features", "pools") if name in part.keys()]  # noqa: SIM118
-                self._slices = [part.get_slice(name) for name in names]
-                self._path = place.path
-            found = [some[place.row : place.row + 1][0] for some in self._slices]
-            if _check(found) != place.check:
-                raise ValueError("features are not those that were written")
-        features, *pools = found
-        return Activations(features, *(pools or [np.empty((len(features), 1, 0), np.float16)]))
+        part = self.part(place.part)
+        kinds = datasets_of(part.fingerprint)
+        found = {name: part.rows([place.row], name)[0] for name in kinds}
+        each = 1 + part.fingerprint.copies
+        height, width = part.fingerprint.trunk.shape[:2]
+        return Activations(
+            found.get("features", np.empty((each, height, width, 0), np.float16)),
+            found.get("pools", np.empty((each, *_NO_POOLS), np.float16)),
+            found.get("cut_pools"),
+        )

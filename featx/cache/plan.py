@@ -1,7 +1,7 @@
 """What an extraction is asked for, and what of it is still to be computed. Nothing here acts."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple, TypedDict
@@ -11,7 +11,9 @@ from ..images import augment
 from ..images.sandbox import Job
 from ..names import (
     Augmentation,
+    BackendName,
     Dtype,
+    KeepName,
     LayerName,
     PrecisionName,
     PreprocessingName,
@@ -19,14 +21,12 @@ from ..names import (
     ResizeRule,
     RuntimeName,
 )
-from ..network.fingerprint import DTYPES, Fingerprint, TrunkFingerprint
+from ..network.fingerprint import DTYPES, KEEP, Fingerprint, TrunkFingerprint
 from ..network.layers import CONVOLUTIONS, INPUT, LAYERS, layers_between
 from ..network.ranges import Ranges, known_ranges
 from ..network.runtime import choose_precision, choose_runtime
 from ..network.trunk import BATCH
 from ..network.weights import Weights
-from .file import Cache
-from .parts import Place
 
 __all__ = [
     "QUALITIES",
@@ -75,6 +75,10 @@ class ExtractSettings:
         of blocks 4 and 5 up to the cut.
     mirror : bool, optional
         Whether the layer pools of mirrored images are kept too.
+    keep : {"all", "pooled"}, optional
+        What is kept of the features at the cut: all of them, or mean and maximum of each channel,
+        a fraction of the bytes, which is all that most heads see; by default what `out` has, else
+        "all".
     resize : {"squash", "crop"}
         Whether both sides are resized, or the middle square is taken.
     bits : int
@@ -107,6 +111,15 @@ class ExtractSettings:
     overwrite : bool
         Make an existing cache anew, whatever its settings. An interrupted run with the same
         settings goes on all the same.
+    backend : {"local", "dask"}
+        Where parts are computed: in this process, or by the workers of a Dask cluster.
+    scheduler : str, optional
+        The address of the scheduler of a Dask cluster, such as "tcp://host:8786".
+    share : str, optional
+        "3/40" is the third of forty processes that compute a cache together; `join` makes it when
+        all have ended.
+    max_hours : float, optional
+        Stop with `OutOfTimeError` after the part that is under way then; the next run goes on.
     """
 
     cut: str = "block5_pool"
@@ -114,6 +127,7 @@ class ExtractSettings:
     size: int | Sequence[int] | None = None
     layers: Sequence[str] | None = None
     mirror: bool | None = None
+    keep: str | None = None
     resize: str = "crop"
     bits: int = 16
     copies: int = 0
@@ -129,6 +143,10 @@ class ExtractSettings:
     strict: bool = False
     prune: bool = False
     overwrite: bool = False
+    backend: str = "local"
+    scheduler: str | None = None
+    share: str | None = None
+    max_hours: float | None = None
 
 
 class ExtractChanges(TypedDict, total=False):
@@ -139,6 +157,7 @@ class ExtractChanges(TypedDict, total=False):
     size: int | Sequence[int] | None
     layers: Sequence[LayerName] | None
     mirror: bool | None
+    keep: KeepName | None
     resize: ResizeRule
     bits: int
     copies: int
@@ -154,11 +173,15 @@ class ExtractChanges(TypedDict, total=False):
     strict: bool
     prune: bool
     overwrite: bool
+    backend: BackendName
+    scheduler: str | None
+    share: str | None
+    max_hours: float | None
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is computed, and what is there already.
+    """What is computed, and how.
 
     Attributes
     ----------
@@ -166,33 +189,20 @@ class Plan:
         The settings and weights that the features are to be made with.
     job : Job
         What is made of every image before the network.
-    known : mapping
-        Digest → (width, height) of each image whose features are in the old cache or in parts.
+    batch : int
+        Images in a batch of the network.
     images_in_part : int
         How many images are computed and written at a time.
     """
 
     fingerprint: Fingerprint
     job: Job
-    known: Mapping[str, tuple[int, int]]
+    batch: int
     images_in_part: int
-
-    def knowing(self, old: Cache | None, parts: Mapping[str, Place]) -> "Plan":
-        """Return the plan with what the old cache and the parts of a stopped run have."""
-        known = dict(self.known)
-        if old:
-            known.update({image.digest: (image.width, image.height) for image in old.removed})
-            known.update(zip(old.digests, map(tuple, old.sizes.tolist()), strict=True))
-        known.update({digest: (at.width, at.height) for digest, at in parts.items()})
-        return replace(self, known=known)
 
     def with_ranges(self, ranges: Ranges) -> "Plan":
         """Return the plan with the ranges that int8 needs."""
         return replace(self, fingerprint=replace(self.fingerprint, ranges=ranges))
-
-    def missing(self, digests: Iterable[str]) -> Iterator[int]:
-        """Yield the position of each digest that is not known; "" is never known."""
-        return (index for index, digest in enumerate(digests) if digest not in self.known)
 
 
 def make_plan(
@@ -201,7 +211,7 @@ def make_plan(
     images: int,
     before: Fingerprint | None = None,
 ) -> Plan:
-    """Decide what to compute, when nothing is known yet; see `Plan.knowing`.
+    """Decide what to compute, and how.
 
     Parameters
     ----------
@@ -231,7 +241,7 @@ def make_plan(
             settings.bits,
             fingerprint.sizes,
         ),
-        known={},
+        batch=settings.batch,
         images_in_part=settings.batch * max(1, PART_ROWS // each),
     )
 
@@ -244,6 +254,7 @@ def settings_of(made: Fingerprint) -> ExtractSettings:
         size=(trunk.size, *made.sizes),
         layers=made.layers,
         mirror=made.mirror,
+        keep=made.keep,
         resize=trunk.resize,
         bits=trunk.bits,
         copies=copies,
@@ -330,4 +341,5 @@ def _fingerprint(
         sizes=tuple(sizes),
         mirror=bool(pooled) and preset.mirror if settings.mirror is None else settings.mirror,
         ranges=known if precision == "int8" else None,
+        keep=settings.keep or (before.keep if before else KEEP[0]),
     )

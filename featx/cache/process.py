@@ -54,13 +54,9 @@ class Kept:
         if key in self._found:
             return
         self._found[key] = found
-        self._bytes += _size(found)
+        self._bytes += found.nbytes
         while self._bytes > MOST and len(self._found) > 1:
-            self._bytes -= _size(self._found.popitem(last=False)[1])
-
-
-def _size(found: Activations) -> int:
-    return found.features.nbytes + found.pools.nbytes
+            self._bytes -= self._found.popitem(last=False)[1].nbytes
 
 
 activations = Kept()
@@ -72,7 +68,7 @@ _stamps: dict[str, tuple[files.Stamp, str]] = {}
 
 def digest_now(listed: Catalog, index: int, bits: int) -> str:
     """Return the digest of an image; a file that is as it was is not read again."""
-    if listed.content(index) is not None:
+    if listed.store or listed.content(index) is not None:
         try:
             return digest_of(listed, index, bits)
         except decode.Rejected as error:

@@ -1,45 +1,53 @@
 """Images that a cache holds and that are no longer listed: nothing of them is lost unawares."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+
+import numpy as np
 
 from ..dataset.catalog import Catalog
 from ..errors import InputError, printable
 from ..images import decode
 from ..images.listed import digest_of
+from .contents import Contents, as_bytes, as_texts
 from .file import Cache
-from .parts import Place
-from .rows import CacheRows
+from .rows import Rows
 from .structure import Removed
 
 __all__ = ["removed_images", "require_listed", "require_same_source"]
 
 
-def removed_images(old: Cache | None, parts: Mapping[str, Place], rows: CacheRows) -> list[Removed]:
+def removed_images(old: Cache | None, parts: Contents, rows: Rows) -> list[Removed]:
     """Return the images of an old cache and of parts that are not among the rows of a new one.
 
     Parameters
     ----------
     old : Cache, optional
-    parts : mapping
-        See `parts.Parts.index`.
-    rows : CacheRows
+    parts : Contents
+        See `parts.Parts.contents`.
+    rows : Rows
 
     Returns
     -------
     list of Removed
         In the order of digests; each content once.
     """
+    listed = Contents(rows.content, np.arange(len(rows)), np.empty((0, 2), np.int32))
+    gone = np.flatnonzero(listed.find(parts.digests) < 0)
     found = {
-        digest: Removed("", digest, place.width, place.height) for digest, place in parts.items()
+        digest: Removed("", digest, width, height)
+        for digest, (width, height) in zip(
+            as_texts(parts.digests[gone]), parts.sizes[gone].tolist(), strict=True
+        )
     }
     if old:
-        found |= {image.digest: image for image in old.removed}
-        for path, digest, (width, height) in zip(
-            old.catalog.paths, old.digests, old.sizes.tolist(), strict=True
-        ):
-            found[digest] = Removed(str(path), digest, width, height)
-    listed = set(rows.digests)
-    return [found[digest] for digest in sorted(set(found) - listed)]
+        hidden = old.removed
+        still = listed.find(as_bytes([image.digest for image in hidden])) >= 0
+        found |= {i.digest: i for i, is_listed in zip(hidden, still, strict=True) if not is_listed}
+        for index in np.flatnonzero(listed.find(old.content) < 0).tolist():
+            row = old.rows(index, index + 1)
+            digest, (width, height) = row.digests[0], row.sizes[0].tolist()
+            found[digest] = Removed(str(row.catalog.paths[0]), digest, width, height)
+    return [found[digest] for digest in sorted(found)]
 
 
 def require_listed(cache: Cache) -> None:
@@ -68,13 +76,13 @@ def require_same_source(old: Cache, listed: Catalog) -> None:
     InputError
         When the source is another one, and lacks images of the cache.
     """
-    before = old.catalog
-    if before.root.resolve() == listed.root.resolve():
+    if old.root.resolve() == listed.root.resolve():
         return
-    if not _holds(listed, old.digests, old.fingerprint.trunk.bits):
+    if not _holds(listed, as_texts(old.content), old.fingerprint.trunk.bits):
+        count = len(set(old.digests))
         raise InputError(
-            f"{printable(old.path)} has the features of {len(set(old.digests))} images of "
-            f"{printable(before.root)}, and not all of them are in {printable(listed.root)}. "
+            f"{printable(old.path)} has the features of {count} images of "
+            f"{printable(old.root)}, and not all of them are in {printable(listed.root)}. "
             "To keep them, give another output with -o. To replace them, add --overwrite. If it "
             "is the same source and some are gone for good, add --prune."
         )

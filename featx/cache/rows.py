@@ -1,13 +1,18 @@
 """The rows of a cache: which images they are, and what a head gets of them."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ..dataset.catalog import Catalog
+from .contents import as_bytes, as_texts
 
-__all__ = ["CacheRows", "Matrix"]
+__all__ = ["CacheRows", "ListedRows", "Matrix", "Rows"]
+
+_BLOCK = 1 << 14
 
 
 class Matrix(NamedTuple):
@@ -27,9 +32,55 @@ class Matrix(NamedTuple):
         return self.image
 
 
+class Rows:
+    """The rows of a cache, which are looked at in blocks.
+
+    Attributes
+    ----------
+    root : Path
+        What the paths are relative to.
+    classes : tuple of str
+    content : ndarray of uint8, shape (n, 32)
+        SHA-256 of the bytes that were decoded.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+
+    @property
+    def content(self) -> np.ndarray:
+        """SHA-256 of the bytes that were decoded, uint8 (n, 32)."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def block(self, start: int, stop: int) -> "CacheRows":
+        """Return some rows."""
+        raise NotImplementedError
+
+    def row_blocks(self) -> Iterator[tuple[int, "CacheRows"]]:
+        """Yield all rows some at a time, each time with the position of the first."""
+        for start in range(0, len(self), _BLOCK):
+            yield start, self.block(start, min(start + _BLOCK, len(self)))
+
+    def is_same(self, other: "Rows") -> bool:
+        """Tell whether other rows are of the same images, with the same labels, in one order."""
+        return (
+            len(self) == len(other)
+            and self.classes == other.classes
+            and self.root.resolve() == other.root.resolve()
+            and np.array_equal(self.content, other.content)
+            and all(
+                one.has_labels_of(two)
+                for (_, one), (_, two) in zip(self.row_blocks(), other.row_blocks(), strict=True)
+            )
+        )
+
+
 @dataclass(frozen=True, eq=False)
-class CacheRows:
-    """The rows of a cache.
+class CacheRows(Rows):
+    """Rows of a cache that are in memory.
 
     Attributes
     ----------
@@ -44,15 +95,88 @@ class CacheRows:
     digests: np.ndarray
     sizes: np.ndarray
 
-    def is_same(self, other: "CacheRows") -> bool:
-        """Tell whether other rows are of the same images, with the same labels, in one order."""
-        mine, theirs = self.catalog, other.catalog
-        return (
-            np.array_equal(self.digests, other.digests)
-            and all(
-                np.array_equal(getattr(mine, name), getattr(theirs, name))
-                for name in ("paths", "labels", "splits", "groups")
-            )
-            and mine.classes == theirs.classes
-            and mine.root.resolve() == theirs.root.resolve()
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    @property
+    def root(self) -> Path:  # type: ignore[override]
+        """What the paths are relative to."""
+        return self.catalog.root
+
+    @property
+    def classes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The names of the classes."""
+        return self.catalog.classes
+
+    @property
+    def content(self) -> np.ndarray:
+        """`digests` as bytes, uint8 (n, 32)."""
+        return as_bytes(self.digests)
+
+    def block(self, start: int, stop: int) -> "CacheRows":
+        """Return some rows."""
+        some = self.catalog.block(start, stop)
+        return CacheRows(some, self.digests[start:stop], self.sizes[start:stop])
+
+    def has_labels_of(self, other: "CacheRows") -> bool:
+        """Tell whether other rows have the same paths, labels, splits and groups."""
+        return all(
+            np.array_equal(getattr(self.catalog, name), getattr(other.catalog, name))
+            for name in ("paths", "labels", "splits", "groups")
         )
+
+
+class ListedRows(Rows):
+    """Those images of a catalog that have features.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        All images that are listed.
+    chosen : ndarray of int64, shape (n,)
+        The indices of the rows in it, ascending.
+    content : ndarray of uint8, shape (n, 32)
+    sizes : ndarray of int32, shape (n, 2)
+    """
+
+    def __init__(
+        self, catalog: Catalog, chosen: np.ndarray, content: np.ndarray, sizes: np.ndarray
+    ) -> None:
+        self.catalog = catalog
+        self.root, self.classes = catalog.root, catalog.classes
+        self.chosen = chosen
+        self.sizes = sizes
+        self._content = content
+
+    @property
+    def content(self) -> np.ndarray:
+        """SHA-256 of the bytes that were decoded, uint8 (n, 32)."""
+        return self._content
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def block(self, start: int, stop: int) -> CacheRows:
+        """Return some rows."""
+        chosen = self.chosen[start:stop]
+        first, last = (int(chosen[0]), int(chosen[-1]) + 1) if len(chosen) else (0, 0)
+        some = self.catalog.block(first, last)
+        if len(some) > len(chosen):
+            some = some.take(chosen - first)
+        return CacheRows(some, as_texts(self.content[start:stop]), self.sizes[start:stop])
+
+    def class_counts(self) -> dict[str, int]:
+        """Return the number of rows of each class, in the order of `classes`."""
+        return self._counts("class_counts", self.classes)
+
+    def split_counts(self) -> dict[str, int]:
+        """Return the number of rows of each split that there is."""
+        counts = self._counts("split_counts", ("train", "val", "test"))
+        return {name: count for name, count in counts.items() if count}
+
+    def _counts(self, what: str, names: Iterable[str]) -> dict[str, int]:
+        found = dict.fromkeys(names, 0)
+        for _, block in self.row_blocks():
+            for name, count in getattr(block.catalog, what)().items():
+                found[name] += count
+        return found

@@ -1,97 +1,120 @@
-"""Stamps: size, times and inode of files that were digested, so that a rerun need not read them.
+"""Stamps: what of each image's file shows whether it has changed, kept beside a cache.
 
-The file ``<out>.stamps`` is a safetensors file of `paths` (relative, NUL between them), `digests`
-uint8 (n, 32) and `stamps` int64 (n, 4). It only saves time: images are read again when it is
-missing or damaged, and its digests count only where the cache knows them.
+``features.h5.stamps`` (in a cache that is a folder, ``stamps``) is a line with the SHA-256 that the
+cache records of itself, and then the key of each of its rows, 16 bytes; see `account.stamp_key`.
+It only saves time: images are read again when it is missing or of another cache.
 """
 
 import logging
-import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from ..dataset.catalog import Catalog
 from ..errors import printable
+from ..images.listed import stamp_of
 from ..storage import files
-from ..storage.files import Stamp
-from ..storage.tensors import load_tensors, save_tensors
+from .account import NO_KEY, Account, stamp_key
+from .file import Cache
+from .parts import Parts, is_folder
 
 __all__ = ["Stamps"]
 
 log = logging.getLogger("featx")
 
+_KEY = 16
+
 
 class Stamps:
-    """The stamps beside an output.
+    """The stamps beside an output, and those in the parts of a stopped run.
 
     Parameters
     ----------
     out : Path
-        The cache file.
+        The cache.
+    old : Cache, optional
+        As it is now.
+    parts : Parts
     """
 
-    def __init__(self, out: Path) -> None:
-        self._path = out.with_name(out.name + ".stamps")
-        self._before = self._read()
-        self._now: dict[str, tuple[Stamp, str]] = {}
+    def __init__(self, out: Path, old: Cache | None, parts: Parts) -> None:
+        self._path = out / "stamps" if is_folder(out) else out.with_name(out.name + ".stamps")
+        self._head = b""
+        self._before = self._read(old) if old else np.empty((0, _KEY), np.uint8)
+        keys, digests, sizes = [], [], []
+        if old and len(self._before):
+            keys, digests, sizes = [self._before], [old.content], [old.all_sizes[: len(old)]]
+        for _, part in parts.whole():
+            if part.account:
+                keys.append(part.account.keys)
+                digests.append(part.account.digests)
+                sizes.append(part.account.sizes)
+        self._keys = np.concatenate(keys) if keys else np.empty((0, _KEY), np.uint8)
+        self._digests = np.concatenate(digests) if keys else np.empty((0, 32), np.uint8)
+        self._sizes = np.concatenate(sizes) if keys else np.empty((0, 2), np.int32)
+        starts = self._keys[:, :8].copy().view(np.uint64).reshape(len(self._keys))
+        self._order = np.argsort(starts, kind="stable")
+        self._starts = starts[self._order]
 
-    def _read(self) -> dict[str, tuple[Stamp, str]]:
-        if not self._path.is_file():
-            return {}
-        try:
-            found = load_tensors(files.read_bytes(self._path))
-            if not len(found["stamps"]):
-                return {}
-            paths = map(os.fsdecode, found["paths"].tobytes().split(b"\0"))
-            digests = found["digests"].tobytes().hex()
-            stamps = map(Stamp._make, found["stamps"].tolist())
-            rows = enumerate(zip(paths, stamps, strict=True))
-            return {path: (stamp, digests[64 * n : 64 * n + 64]) for n, (path, stamp) in rows}
-        except (LookupError, ValueError, TypeError, AttributeError) as error:
-            log.info("%s is damaged and not used: %s", printable(self._path), error)
-            return {}
+    def _read(self, old: Cache) -> np.ndarray:
+        """Return the keys of the rows of a cache, uint8 (n, 16); none if they are not of this."""
+        found = files.read_bytes(self._path) if self._path.is_file() else b""
+        self._head, _, keys = found.partition(b"\n")
+        if self._head != _head(old) or len(keys) != _KEY * len(old):
+            log.info("%s is missing or of another cache.", printable(self._path))
+            self._head, keys = b"", b""
+        return np.frombuffer(keys, np.uint8).reshape(-1, _KEY)
 
-    def digests(self, root: Path, paths: Iterable[str]) -> list[str]:
-        """Return the SHA-256 of each unchanged file, and "" for each that has to be read."""
-        return [self._digest(path, os.path.join(root, path)) for path in paths]
+    def unchanged(self, listed: Catalog) -> Account:
+        """Return the account of listed images; of what has to be read, digests are zeros."""
+        keys = [
+            stamp_key(path, stamp_of(listed, index)) if self._knows_any else NO_KEY
+            for index, path in enumerate(listed.paths)
+        ]
+        found = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, _KEY)
+        positions = self._find(found)
+        there = positions >= 0
+        digests, sizes = np.zeros((len(found), 32), np.uint8), np.zeros((len(found), 2), np.int32)
+        digests[there] = self._digests[positions[there]]
+        sizes[there] = self._sizes[positions[there]]
+        return Account(digests, sizes, found)
 
-    def _digest(self, path: str, file: str) -> str:
-        stamp, digest = self._before.get(path, (None, ""))
-        if not stamp:
-            return ""
-        try:
-            if files.stamp(os.stat(file)) != stamp:
-                return ""
-        except OSError:
-            return ""
-        self._now[path] = stamp, digest
-        return digest
+    @property
+    def _knows_any(self) -> bool:
+        return len(self._keys) > 0
 
-    def note(self, path: str, stamp: Stamp | None, digest: str) -> None:
-        """Remember the stamp and digest of a file; without a stamp, forget the file."""
-        if stamp:
-            self._now[path] = stamp, digest
-        else:
-            self._now.pop(path, None)
+    def _find(self, keys: np.ndarray) -> np.ndarray:
+        """Return the position of each key, −1 where it is not known."""
+        found = np.full(len(keys), -1, np.int64)
+        if not self._knows_any:
+            return found
+        starts = keys[:, :8].copy().view(np.uint64).reshape(len(keys))
+        at = np.searchsorted(self._starts, starts)
+        fits = (at < len(self._starts)) & keys.any(axis=1)
+        position = self._order[np.minimum(at, len(self._starts) - 1)]
+        fits &= (self._keys[position] == keys).all(axis=1)
+        found[fits] = position[fits]
+        return found
 
-    def save(self) -> None:
-        """Write the stamps, unless they are those of the file.
+    def save(self, cache: Cache, keys: np.ndarray) -> None:
+        """Write the keys of the rows of a cache, unless they are those of the file.
+
+        Parameters
+        ----------
+        cache : Cache
+            As it has just been written.
+        keys : ndarray of uint8, shape (n, 16)
 
         Raises
         ------
         StorageError
             When the file cannot be written.
         """
-        if self._now == self._before:
+        if self._head == _head(cache) and np.array_equal(self._before, keys):
             return
         files.remove_partials(self._path)
-        paths = b"\0".join(map(os.fsencode, self._now))
-        digests = bytes.fromhex("".join(digest for _, digest in self._now.values()))
-        stamps = np.array([stamp for stamp, _ in self._now.values()], np.int64)
-        tensors: dict[str, np.ndarray] = {
-            "paths": np.frombuffer(paths, np.uint8),
-            "digests": np.frombuffer(digests, np.uint8).reshape(-1, 32),
-            "stamps": stamps.reshape(-1, 4),
-        }
-        files.write_bytes(self._path, save_tensors(tensors))
+        files.write_bytes(self._path, _head(cache) + b"\n" + keys.tobytes())
+
+
+def _head(cache: Cache) -> bytes:
+    return f"featx-stamps {cache.recorded_digest()}".encode()

@@ -1,23 +1,35 @@
-"""The writing of a cache file, from parts and from the rows of an old cache."""
+"""The writing of a cache, from parts and from the rows of an old cache."""
 
 import hashlib
 import os
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from .. import __version__
+from ..dataset.stores.addresses import absolute_root
 from ..errors import StorageError, printable
-from ..network.activations import Activations
 from ..network.fingerprint import Fingerprint
 from ..storage import files
+from ..storage.files import Partial
+from ..storage.kinds import IMAGES
+from .contents import Contents, as_bytes
 from .file import Cache
-from .parts import PartReader, Parts
-from .rows import CacheRows
-from .structure import FORMAT, USER_BLOCK, Removed, Skipped, user_block, version_of
+from .parts import PartReader, Parts, Place, is_folder
+from .rows import CacheRows, Rows
+from .structure import (
+    FORMAT,
+    IN_FOLDER,
+    ROW_BITS,
+    USER_BLOCK,
+    Removed,
+    Skipped,
+    datasets_of,
+    user_block,
+    version_of,
+)
 
 __all__ = ["assemble"]
 
@@ -26,7 +38,7 @@ _GZIP = 1
 
 def assemble(
     out: Path,
-    rows: CacheRows,
+    rows: Rows,
     skipped: Sequence[Skipped],
     removed: Sequence[Removed],
     fingerprint: Fingerprint,
@@ -34,51 +46,173 @@ def assemble(
     parts: Parts,
     old: Cache | None,
 ) -> None:
-    """Write the cache file atomically, from parts and from the rows of an old cache.
+    """Write a cache atomically, from parts and from the rows of an old cache.
 
-    Each digest in `rows` and in `removed` must be in the parts or in the old cache.
+    Each content of `rows` and of `removed` must be in the parts or in the old cache. A cache that
+    is a folder keeps the parts; of one that is a file they can be removed afterwards.
 
     Raises
     ------
     StorageError
-        When the disk is full or fails; the file that was at `out` is then unchanged.
+        When the disk is full or fails; the cache that was at `out` is then unchanged.
     """
-    in_parts = parts.index()
-    in_old = old.whole_index() if old else {}
-    digests = [*rows.digests, *(image.digest for image in removed)]
-    version = version_of(pools=bool(fingerprint.layers), removed=bool(removed))
-    files.require_space(out, _bytes_needed(len(digests), fingerprint))
-    with files.atomic_write(out) as partial:
+    write = _write_folder if is_folder(out) else _write_file
+    write(out, rows, skipped, removed, fingerprint, parts, old)
+
+
+def _write_file(
+    out: Path,
+    rows: Rows,
+    skipped: Sequence[Skipped],
+    removed: Sequence[Removed],
+    fingerprint: Fingerprint,
+    parts: Parts,
+    old: Cache | None,
+) -> None:
+    chunks = _chunks(rows, removed, parts, old)
+    version = version_of(fingerprint, removed=bool(removed))
+    count = len(rows) + len(removed)
+    files.require_space(out, _bytes_needed(count, fingerprint))
+
+    def write_features(file: h5py.File, partial: Partial) -> bytes:
         written = hashlib.sha256()
+        datasets = [
+            _create(file, name, count, shape, dtype)
+            for name, (shape, dtype) in datasets_of(fingerprint).items()
+        ]
+        each = 1 + fingerprint.copies
+        for row, found in enumerate(chunks):
+            for number, chunk in enumerate(found):
+                written.update(chunk)
+                dataset = datasets[number // each]
+                place = (row, number % each, *[0] * (dataset.ndim - 2))
+                dataset.id.write_direct_chunk(place, chunk)
+                partial.check()
+        return written.digest()
+
+    _write(out, out, rows, skipped, removed, fingerprint, version, write_features)
+
+
+def _write_folder(
+    out: Path,
+    rows: Rows,
+    skipped: Sequence[Skipped],
+    removed: Sequence[Removed],
+    fingerprint: Fingerprint,
+    parts: Parts,
+    old: Cache | None,
+) -> None:
+    names, seals, places = _placed(rows, removed, parts, old)
+    files.require_space(out, 300 * len(places) + (1 << 20))
+
+    def write_places(file: h5py.File, partial: Partial) -> bytes:
+        _write_texts(file, "parts/name", names)
+        _write_texts(file, "parts/seal", seals)
+        for group, some in (("images", places[: len(rows)]), ("removed", places[len(rows) :])):
+            if group == "images" or removed:
+                file[f"{group}/part"] = (some >> ROW_BITS).astype(np.int32)
+                file[f"{group}/row"] = (some & ((1 << ROW_BITS) - 1)).astype(np.int32)
+        return hashlib.sha256(places.data).digest()
+
+    files.make_folder(out / "parts")
+    _write(out / IMAGES, out, rows, skipped, removed, fingerprint, IN_FOLDER, write_places)
+
+
+def _write(
+    path: Path,
+    out: Path,
+    rows: Rows,
+    skipped: Sequence[Skipped],
+    removed: Sequence[Removed],
+    fingerprint: Fingerprint,
+    version: int,
+    more: Callable[[h5py.File, Partial], bytes],
+) -> None:
+    """Write the HDF5 file of a cache, with what `more` adds, and read it again before it counts."""
+    with files.atomic_write(path) as partial:
         with h5py.File(partial, "w", userblock_size=USER_BLOCK) as file:
             _write_tables(file, rows, skipped, fingerprint, version)
             if removed:
                 _write_removed(file, removed)
-            datasets = [
-                _create(file, "features", len(digests), fingerprint.shape, fingerprint.dtype)
-            ]
-            if fingerprint.layers:
-                shape = fingerprint.pools_shape
-                datasets.append(_create(file, "pools", len(digests), shape, "float16"))
-            reader = PartReader()
-            for row, digest in enumerate(digests):
-                if digest in in_parts:
-                    chunks = _compressed(reader.activations(in_parts[digest]), len(datasets))
-                elif old and digest in in_old:
-                    chunks = old.chunks(in_old[digest])
-                else:
-                    raise AssertionError(f"the features of {digest} are nowhere")
-                for number, chunk in enumerate(chunks):
-                    written.update(chunk)
-                    dataset = datasets[number // (1 + fingerprint.copies)]
-                    place = (row, number % (1 + fingerprint.copies), *[0] * (dataset.ndim - 2))
-                    dataset.id.write_direct_chunk(place, chunk)
-                    partial.check()
+            written = more(file, partial)
         partial.check()
         partial.seek(0)
         partial.write(user_block(files.file_digest(partial.path, skip=USER_BLOCK), version))
         partial.sync()
-        _check_written(partial.path, rows, skipped, removed, written.digest())
+        with Cache.open_images(out, partial.path) as cache:
+            if _digest(cache) != written or not cache.holds(rows, skipped, removed):
+                raise StorageError(f"{printable(out)} does not hold what was written to it.")
+
+
+def _digest(cache: Cache) -> bytes:
+    """Return the SHA-256 of all features of a cache file; of a folder, of their places."""
+    if cache.parts:
+        return hashlib.sha256(cache.parts.places.data).digest()
+    found = hashlib.sha256()
+    for row in range(len(cache.datasets[0])):
+        for chunk in cache.chunks(row):
+            found.update(chunk)
+    return found.digest()
+
+
+def _places(rows: Rows, removed: Sequence[Removed], contents: Contents) -> np.ndarray:
+    """Return the place of each row, then of each removed image; int64 (rows + removed,)."""
+    wanted = np.concatenate([rows.content, as_bytes([image.digest for image in removed])])
+    found = contents.find(wanted)
+    if (found < 0).any():
+        missing = wanted[found < 0][0].tobytes().hex()
+        raise AssertionError(f"the features of {missing} are nowhere")
+    return contents.places[found]
+
+
+def _chunks(
+    rows: Rows, removed: Sequence[Removed], parts: Parts, old: Cache | None
+) -> Iterator[Iterable[bytes]]:
+    """Yield the chunks of each row, from parts and from an old cache."""
+    paths, in_parts = parts.paths(), parts.contents()
+    reader = PartReader(paths)
+    if old:
+        known = old.contents()
+        known.places = -1 - known.places  # so they are told from places in parts
+        in_parts = Contents.joined([in_parts, known])
+    for place in _places(rows, removed, in_parts).tolist():
+        if place >= 0 or old is None:
+            yield reader.chunks(Place.of(place))
+        else:
+            yield old.chunks(-1 - place)
+
+
+def _placed(
+    rows: Rows, removed: Sequence[Removed], parts: Parts, old: Cache | None
+) -> tuple[list[str], list[str], np.ndarray]:
+    """Return names and seals of the parts that a folder keeps, and the place of each row in them.
+
+    Only parts that are in use are kept, in the order of their names.
+    """
+    found: list[Contents] = []
+    names: list[str] = []
+    seals: list[str] = []
+    if old and old.parts:
+        known = old.contents()
+        known.places = old.parts.places[known.places]
+        names, seals, found = list(old.parts.names), list(old.parts.seals), [known]
+    fresh = parts.contents()
+    fresh.places = fresh.places + (len(names) << ROW_BITS)
+    for _, part in parts.whole():
+        names.append(part.path.name)
+        seals.append(part.seal)
+    places = _places(rows, removed, Contents.joined([*found, fresh]))
+    used, numbers = np.unique(places >> ROW_BITS, return_inverse=True)
+    order = sorted(range(len(used)), key=lambda at: names[used[at]])
+    renumbered = np.empty(len(used), np.int64)
+    renumbered[order] = np.arange(len(used))
+    inside = places & ((1 << ROW_BITS) - 1)
+    kept = [int(used[at]) for at in order]
+    return (
+        [names[number] for number in kept],
+        [seals[number] for number in kept],
+        (renumbered[numbers] << ROW_BITS) + inside,
+    )
 
 
 def _create(
@@ -95,66 +229,64 @@ def _create(
     )
 
 
-def _compressed(found: Activations, datasets: int) -> Iterator[bytes]:
-    """Yield the chunks of one image, as `Cache.chunks` does."""
-    for rows in (found.features, found.pools)[:datasets]:
-        for copy in rows:
-            yield zlib.compress(copy, _GZIP)
-
-
-def _check_written(
-    path: Path,
-    rows: CacheRows,
-    skipped: Sequence[Skipped],
-    removed: Sequence[Removed],
-    digest: bytes,
-) -> None:
-    """Read the finished file and compare it with what was written.
-
-    Raises
-    ------
-    StorageError
-        When they differ.
-    """
-    found = hashlib.sha256()
-    with Cache.open(path) as cache:
-        for row in range(len(cache.features)):
-            for chunk in cache.chunks(row):
-                found.update(chunk)
-        if found.digest() != digest or not cache.holds(rows, skipped, removed):
-            raise StorageError(f"{printable(path)} does not hold what was written to it.")
-
-
 def _bytes_needed(images: int, fingerprint: Fingerprint) -> int:
     # Activations of photographs compress to about a quarter of their size; half leaves room.
-    copy = int(np.prod(fingerprint.shape)) * np.dtype(fingerprint.dtype).itemsize
-    pools = int(np.prod(fingerprint.pools_shape)) * 2
-    return images * (copy // 2 + pools + 1024) + (1 << 20)
+    kept = {
+        name: int(np.prod(shape)) * np.dtype(dtype).itemsize
+        for name, (shape, dtype) in datasets_of(fingerprint).items()
+    }
+    features = kept.pop("features", 0)
+    return images * (features // 2 + sum(kept.values()) + 1024) + (1 << 20)
 
 
 def _write_tables(
     file: h5py.File,
-    rows: CacheRows,
+    rows: Rows,
     skipped: Sequence[Skipped],
     fingerprint: Fingerprint,
     version: int,
 ) -> None:
-    catalog = rows.catalog
     file.attrs["format"] = FORMAT
     file.attrs["version"] = version
     file.attrs["featx"] = __version__
     file.attrs["fingerprint"] = fingerprint.as_json()
-    file.attrs["source"] = np.bytes_(os.fsencode(os.path.abspath(catalog.root)))
-    _write_texts(file, "classes", catalog.classes)
-    _write_texts(file, "images/path", catalog.paths)
-    _write_texts(file, "images/digest", rows.digests)
-    _write_texts(file, "images/split", catalog.splits)
-    _write_texts(file, "images/group", catalog.groups)
-    file["images/label"] = catalog.labels
-    file["images/width"] = rows.sizes[:, 0]
-    file["images/height"] = rows.sizes[:, 1]
+    file.attrs["source"] = np.bytes_(os.fsencode(absolute_root(rows.root)))
+    _write_texts(file, "classes", rows.classes)
+    _write_images(file, rows)
     for name in Skipped._fields:
         _write_texts(file, f"skipped/{name}", [getattr(row, name) for row in skipped])
+
+
+def _write_images(file: h5py.File, rows: Rows) -> None:
+    """Write a column of each value of the rows, block by block."""
+    widths = dict.fromkeys(_TEXTS, 1) | {"digest": 64}
+    for _, block in rows.row_blocks():
+        for name, read in _TEXTS.items():
+            longest = max(map(len, map(os.fsencode, set(read(block)))), default=1)
+            widths[name] = max(widths[name], longest)
+    columns = {
+        name: file.create_dataset(
+            f"images/{name}", (len(rows),), h5py.string_dtype("utf-8", widths[name])
+        )
+        for name in ("path", "digest", "split", "group")
+    }
+    for name in ("label", "width", "height"):
+        columns[name] = file.create_dataset(f"images/{name}", (len(rows),), "int32")
+    for start, block in rows.row_blocks():
+        some = slice(start, start + len(block))
+        for name, read in _TEXTS.items():
+            columns[name][some] = np.array(list(map(os.fsencode, read(block))), columns[name].dtype)
+        columns["label"][some] = block.catalog.labels
+        columns["width"][some], columns["height"][some] = block.sizes.T
+
+
+#: The columns of texts, and where they are in rows that are in memory.
+_TEXTS: Mapping[str, Callable[[CacheRows], np.ndarray]] = {
+    "path": lambda rows: rows.catalog.paths,
+    "digest": lambda rows: rows.digests,
+    "split": lambda rows: rows.catalog.splits,
+    "group": lambda rows: rows.catalog.groups,
+}
 
 
 def _write_removed(file: h5py.File, removed: Sequence[Removed]) -> None:

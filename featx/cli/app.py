@@ -18,6 +18,7 @@ from .features import features
 from .finetune import finetune
 from .fit import fit
 from .info import info
+from .join import join
 from .next import next as next_command
 from .pages import Group, command
 from .preview import preview
@@ -47,14 +48,17 @@ app = typer.Typer(
 )
 
 command(app, "featx sample data/digits --per-class 60")(sample)
-command(app, "featx check photos", "featx check list.csv --json")(check)
+command(app, "featx check photos", "featx check list.csv --json", long=True)(check)
 command(
     app,
     "featx extract photos",
     "featx extract photos -o flips.h5 --copies 1 --augment flip",
     "featx extract list.csv --cut block4_pool --json",
+    "featx extract photos -o features.d --share 3/40",
     settings="cache.extract.ExtractSettings",
+    long=True,
 )(extract)
+command(app, "featx join features.d", long=True)(join)
 command(
     app,
     "featx preview photos -o sheet.png --augment article --copies 4",
@@ -65,6 +69,7 @@ command(
     "featx features features.h5 -o features.parquet",
     "featx features features.h5 -o layers.npz --view layers",
     settings="cache.features.FeaturesSettings",
+    long=True,
 )(features)
 command(
     app,
@@ -72,24 +77,28 @@ command(
     "featx compare features.h5 --heads logreg,rbf-svm --views all",
     "featx compare --metric log-loss --repeats 3 --out board.csv",
     settings="heads.settings.CompareSettings",
+    long=True,
 )(compare)
 command(
     app,
     "featx audit",
     "featx audit features.h5 -o audit.csv --groups groups.csv",
     settings="auditing.settings.AuditSettings",
+    long=True,
 )(audit)
 command(
     app,
     "featx similar bee.jpg features.h5 -k 5",
     "featx similar photos/*.jpg features.h5 -o similar.csv --sheet similar.png",
     settings="auditing.similar.SimilarSettings",
+    long=True,
 )(similar)
 command(
     app,
     "featx curve",
     "featx curve features.h5 --head ridge --view layers -o curve.csv",
     settings="heads.curve.CurveSettings",
+    long=True,
 )(curve)
 command(
     app,
@@ -98,12 +107,14 @@ command(
     "featx fit --head dense --set hidden=256 --set dropout=0.5",
     "featx fit --target-precision 0.99",
     settings="model.settings.FitSettings",
+    long=True,
 )(fit)
 command(
     app,
     "featx finetune model.featx -o tuned.featx",
     "featx finetune model.featx --from block5_conv2 --epochs 20 --plot curves.png",
     settings="finetuning.finetune.FinetuneSettings",
+    long=True,
 )(finetune)
 command(
     app,
@@ -111,23 +122,27 @@ command(
     "find inbox -name '*.jpg' -print0 | featx score model.featx - -0",
     "featx score model.featx features.h5 -o s.parquet --abstain 0.9",
     settings="scoring.score.ScoreSettings",
+    long=True,
 )(score)
 command(
     app,
     "featx evaluate model.featx photos",
     "featx evaluate model.featx features.h5 --split val --json",
     settings="scoring.evaluate.EvaluateSettings",
+    long=True,
 )(evaluate)
 command(
     app,
     "featx next model.featx inbox -n 50 -o next.csv",
     settings="scoring.next.NextSettings",
+    long=True,
 )(next_command)
 command(
     app,
     "featx report model.featx -o report.html",
     "featx report model.featx --skip curve,audit",
     settings="reporting.report.ReportSettings",
+    long=True,
 )(report)
 command(
     app,
@@ -135,11 +150,13 @@ command(
     "featx export model.featx -o model.tflite --quantize float16",
     "featx export model.featx -o saved_model/ --check-images photos/test",
     settings="exporting.export.ExportSettings",
+    long=True,
 )(export)
 command(
     app,
     "featx verify features.h5 model.featx",
     "featx verify features.h5 --against photos",
+    long=True,
 )(verify)
 command(app, "featx info features.h5", "featx info model.featx --json")(info)
 app.add_typer(weights_app, name="weights")

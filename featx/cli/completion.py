@@ -13,6 +13,7 @@ __all__ = [
     "EXPORT_PRECISION",
     "HEAD",
     "HEADS",
+    "KEEP",
     "LAYER",
     "LAYERS",
     "METRIC",
@@ -92,6 +93,7 @@ DTYPE = _name_of(names.Dtype)
 EXPORT_PRECISION = _name_of(names.ExportPrecision)
 HEAD = _name_of(names.HeadName, "best")
 HEADS = _list_of(names.HeadName, "all")
+KEEP = _name_of(names.KeepName)
 LAYER = _name_of(names.LayerName)
 LAYERS = _list_of(names.LayerName, "none")
 METRIC = _name_of(names.MetricName)

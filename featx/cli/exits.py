@@ -13,8 +13,9 @@ from typing import Any
 
 import typer
 
-from ..errors import FeatxError, StorageError, printable
-from . import terminal
+from .. import __version__
+from ..errors import FeatxError, OutOfTimeError, StorageError, printable, redacted
+from . import terminal, watch
 
 __all__ = [
     "AT_ONCE",
@@ -89,9 +90,22 @@ def exit_on_error(
     """
     _log_to_stderr(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
     resume = f"{resume} Continue with:\n  {_command(without)}" if resume else ""
-    try:
+    # The outer one is for what cannot be watched; what the run ends with is told inside.
+    with _failing(json, ""), watch.watching() as run, _failing(json, resume):
+        started = {"version": __version__, "arguments": list(map(redacted, sys.argv[1:]))}
+        words = f"featx {__version__} began: {_command('')}"
+        terminal.note(words, logging.INFO, started, shown=run.speaks_json)
         with _leaving_at_once(json, resume):
             yield
+
+
+@contextmanager
+def _failing(json: bool, resume: str) -> Iterator[None]:
+    """Turn every error of the block into a message and an exit code."""
+    try:
+        yield
+    except OutOfTimeError as error:
+        _fail(f"{error} {resume}".strip(), error.exit_code, json)
     except FeatxError as error:
         _fail(str(error), error.exit_code, json)
     except KeyboardInterrupt:
@@ -107,7 +121,7 @@ def exit_on_error(
     except typer.Exit:
         raise
     except Exception:
-        traceback.print_exc()
+        terminal.note(traceback.format_exc().rstrip(), logging.ERROR, timed=False)
         _fail("This is a bug in featx. Please report it with the lines above.", 1, json)
 
 
@@ -135,8 +149,8 @@ def _leaving_at_once(json: bool, resume: str) -> Iterator[None]:
         for number in iter(lambda: os.read(heard, 1), b""):
             if number[0] in _SIGNALS and not over.wait(_GRACE):
                 if sys.stderr.isatty():
-                    terminal.warn("\x1b[?25h")  # a progress bar hides the cursor
-                _say_by(number[0], resume, json)
+                    sys.stderr.write("\x1b[?25h\n")  # a progress bar hides the cursor
+                _say_at_once(number[0], resume, json)
                 end_workers()
                 os._exit(_SIGNALS[signal.Signals(number[0])][1])
 
@@ -164,6 +178,13 @@ def _fail_by(number: int, resume: str, json: bool) -> None:
     raise typer.Exit(_SIGNALS[signal.Signals(number)][1])
 
 
+def _say_at_once(number: int, resume: str, json: bool) -> None:
+    """Say what ends the run, but do not wait for a disk or a reader that does not answer."""
+    telling = threading.Thread(target=_say_by, args=(number, resume, json), daemon=True)
+    telling.start()
+    telling.join(2 * _GRACE)
+
+
 def _say_by(number: int, resume: str, json: bool) -> None:
     what, code = _SIGNALS[signal.Signals(number)]
     _say(f"{what} {resume}".strip(), code, json)
@@ -175,17 +196,34 @@ def _fail(message: str, code: int, json: bool) -> None:
 
 
 def _say(message: str, code: int, json: bool) -> None:
-    terminal.warn(f"featx: {message}")
+    terminal.note(message, logging.ERROR, {"exit_code": code}, prefix="featx: ")
     if json:
         with suppress(OSError):  # standard output may be what failed
             terminal.write_json({"error": message, "exit_code": code})
+    run = watch.current()
+    if run:
+        run.end(code, redacted(message), hastily=code in AT_ONCE)
 
 
 def _log_to_stderr(level: int) -> None:
     log = logging.getLogger("featx")
-    log.setLevel(level)
-    if not log.handlers:
-        handler = logging.Handler()
-        handler.emit = lambda record: terminal.warn(record.getMessage())  # type: ignore[method-assign]
-        log.addHandler(handler)
-        log.propagate = False
+    log.setLevel(min(level, logging.INFO))  # the log file has these also where nothing is shown
+    for handler in log.handlers:
+        if isinstance(handler, _Handler):
+            handler.shown = level
+            return
+    log.addHandler(_Handler(level))
+    log.propagate = False
+
+
+class _Handler(logging.Handler):
+    """Lines of the library's log, on the error stream from a level on."""
+
+    def __init__(self, shown: int) -> None:
+        super().__init__()
+        self.shown = shown
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        shown = record.levelno >= self.shown
+        terminal.note(record.getMessage(), record.levelno, shown=shown)

@@ -20,6 +20,7 @@ from .options import (
     Bits,
     Columns,
     Json,
+    MaxHours,
     Outside,
     Quiet,
     Resize,
@@ -51,7 +52,13 @@ def extract(
     source: Sources,
     out: Annotated[
         Path,
-        typer.Option("-o", "--out", metavar="FILE", help="The cache to create or to update."),
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="The cache to create or to update. With a name that ends in .d it is a folder, "
+            "which takes a million images and more.",
+        ),
     ] = Path("features.h5"),
     cut: Annotated[
         str | None,
@@ -128,6 +135,18 @@ def extract(
             show_default="the convolutions of blocks 4 and 5 up to the cut",
         ),
     ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completion.KEEP,
+            rich_help_panel=OUTPUT,
+            help="What is kept of the features at the cut: one of {network.fingerprint.KEEP}. "
+            "pooled is their mean and maximum: a smaller cache, without the views flatten and "
+            "covariance and without heat maps.",
+            show_default="what the cache has, else all",
+        ),
+    ] = None,
     resize: Resize = None,
     bits: Bits = None,
     max_bad: Annotated[
@@ -189,6 +208,16 @@ def extract(
         ),
     ] = None,
     seed: Seed = None,
+    share: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N",
+            rich_help_panel=ADVANCED,
+            help="Compute share K of N, as one of N processes or machines that see the same "
+            "folder. When all have ended, `featx join` makes the cache.",
+        ),
+    ] = None,
+    max_hours: MaxHours = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     json: Json = False,
@@ -217,7 +246,9 @@ def extract(
         else:
             print_extracted(done)
             after = f"featx fit {quoted(done.out)}"
-            if len(done.classes) < 2:
+            if done.share:
+                after = f"featx join {quoted(done.out)}"
+            elif len(done.classes) < 2:
                 after = f"featx score MODEL {quoted(done.out)} -o scores.csv"
             print_next(after, quiet=quiet)
         if done.skipped or done.removed:
@@ -244,8 +275,11 @@ def print_extracted(done: "ExtractResult") -> None:
     copies = f", {fingerprint.copies} copies of each" if fingerprint.copies else ""
     pooled = fingerprint.pooled
     rate = f" ({done.computed / done.seconds:.1f} a second)" if done.computed else ""
+    if fingerprint.keep == "pooled":
+        shape = f"mean and maximum of {shape}"
+    share = f", share {done.share}" if done.share else ""
     say(
-        f"{printable(done.out)}: {shape} features at {fingerprint.trunk.cut}{copies}, "
+        f"{printable(done.out)}{share}: {shape} features at {fingerprint.trunk.cut}{copies}, "
         f"in {fingerprint.precision} by {fingerprint.runtime}"
     )
     if pooled.names:

@@ -157,6 +157,7 @@ def _made(fingerprint: Mapping[str, Any]) -> Lines:
         "precision": fingerprint["precision"],
         "runtime": fingerprint["runtime"],
         "ranges": f"SHA-256 {ranges[:16]}…" if ranges != "none" else "",
+        "kept": {"pooled": "mean and maximum of the features"}.get(fingerprint["keep"]),
         "augmented copies": augmented,
     }
 

@@ -1,5 +1,6 @@
 """Progress of long work, on the error stream."""
 
+import logging
 import math
 import sys
 import time
@@ -8,11 +9,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from .terminal import warn
+from .state import Far
+from .terminal import note
+from .watch import current
 
 __all__ = ["Meter"]
 
 _PLAIN_SECONDS = 10.0
+_KEPT_SECONDS = 60.0  # between two lines of a log file
 #: Columns of a terminal that has room for a long bar and the rate beside the longest head's name.
 _WIDE = 120
 
@@ -51,11 +55,12 @@ class Meter:
         self._scale = scale
         self._quiet = quiet
         self._bar: Progress | None = None
-        self._begun = self._told = 0.0
+        self._begun = self._told = self._kept = 0.0
         self._last: float = math.inf
 
     def __enter__(self) -> "Meter":
-        if sys.stderr.isatty() and not self._quiet:
+        watch = current()
+        if sys.stderr.isatty() and not self._quiet and not (watch and watch.speaks_json):
             count = f"{{task.completed:,.0f}} of {{task.total:,.0f}} {self._unit}"
             console = Console(stderr=True, markup=False)
             wide = console.width >= _WIDE
@@ -80,23 +85,34 @@ class Meter:
         """Show that `done` of `total` are done; see `progress.Progress`."""
         worked = detail if isinstance(detail, int) else done
         text = detail if isinstance(detail, str) else ""
+        now, watch = time.monotonic(), current()
+        if done < self._last:  # the first call, or something else is counted now
+            self._begun = self._told = self._kept = now
+        self._last = done
+        far = self._far(done, total, worked, now)
+        if watch:
+            watch.show(far)
         if self._bar:
             self._bar.update(
                 self._task, completed=done, total=total or None, visible=True, detail=text
             )
-        elif not self._quiet:
-            now = time.monotonic()
-            if done < self._last:  # the first call, or something else is counted now
-                self._begun = self._told = now
-            self._last = done
-            if now - self._told >= _PLAIN_SECONDS:
-                self._told = now
-                warn(self._line(done, total, worked, now) + (f" ({text})" if text else ""))
+        shown = not self._bar and not self._quiet and now - self._told >= _PLAIN_SECONDS
+        kept = now - self._kept >= _KEPT_SECONDS
+        if shown or kept:
+            self._told, self._kept = now if shown else self._told, now if kept else self._kept
+            line = _line(far) + (f" ({text})" if text else "")
+            note(line, logging.INFO, far.as_fields(), shown=shown, kept=kept)
 
-    def _line(self, done: int, total: int, worked: int, now: float) -> str:
-        rate = worked / max(now - self._begun, 1e-9)
-        line = f"{self._what}: {done / self._scale:,.0f} of {total / self._scale:,.0f} {self._unit}"
-        if rate:
-            left = int((total - done) / rate)
-            line += f", {rate / self._scale:.1f} a second, {left // 60}:{left % 60:02d} left"
-        return line
+    def _far(self, done: int, total: int, worked: int, now: float) -> Far:
+        rate = worked / max(now - self._begun, 1e-9) if now > self._begun else 0.0
+        left = max(total - done, 0) / rate if rate and total else None
+        scale = self._scale
+        return Far(self._what, done / scale, total / scale, self._unit, rate / scale, left)
+
+
+def _line(far: Far) -> str:
+    line = f"{far.stage}: {far.done:,.0f} of {far.total:,.0f} {far.unit}"
+    if far.rate and far.seconds_left is not None:
+        left = int(far.seconds_left)
+        line += f", {far.rate:.1f} a second, {left // 60}:{left % 60:02d} left"
+    return line

@@ -99,7 +99,9 @@ Sources = Annotated[
         metavar="SOURCE",
         help="A folder of class folders (also under train/, val/, test/), a folder of images, "
         "a manifest (.csv, .tsv or .jsonl with path[,label][,split][,group], or .txt with a path a "
-        "line), or single images.",
+        "line), or single images. Also one or several folders, archives (.tar, .tar.gz, .zip; "
+        "WebDataset: 'train-{0000..0009}.tar'), .parquet files with images, or addresses "
+        "(s3://bucket/folder, gs://, https://).",
         show_default=False,
     ),
 ]
@@ -175,6 +177,18 @@ Tta = Annotated[
         rich_help_panel=NETWORK,
         help="Test-time augmentation: average the probabilities over the image and K augmented "
         "copies, with the policy that the model was trained with.",
+    ),
+]
+
+
+MaxHours = Annotated[
+    float | None,
+    typer.Option(
+        "--max-hours",
+        metavar="H",
+        rich_help_panel=ADVANCED,
+        help="Stop after H hours, when the part that is under way is written, with exit code 12. "
+        "The same command goes on from there.",
     ),
 ]
 

@@ -10,12 +10,13 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from . import completion, terminal
+from .logged import logged
 
 __all__ = ["Group", "command", "settings_from"]
 
 _UsageError: Any = typer.BadParameter.__base__
 _COMPLETION = "Completion of commands, options and values with Tab"
-_TABLE = re.compile(r"\{([\w.]+)\.(\w+)\}")
+_TABLE = re.compile(r"\{([a-z][\w.]*)\.([A-Z]\w*)\}")
 
 
 class _Command(TyperCommand):
@@ -104,7 +105,7 @@ def _complete(parameters: Sequence[Any], defaults: Mapping[str, Any]) -> None:
 
 
 def command(
-    app: typer.Typer, *examples: str, settings: str = ""
+    app: typer.Typer, *examples: str, settings: str = "", long: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that makes a function a command of `app`.
 
@@ -116,9 +117,12 @@ def command(
     settings : str
         Module below featx and class, such as "cache.extract.ExtractSettings": the dataclass whose
         defaults hold for options that are left out.
+    long : bool
+        Whether it runs long, and so has the options of `logged`.
     """
     own = type("_Command", (_Command,), {"settings": settings, "examples": examples})
-    return app.command(cls=own)
+    register = app.command(cls=own)
+    return (lambda function: register(logged(function))) if long else register
 
 
 def settings_from(kind: type[Any], given: Mapping[str, Any], **others: Any) -> Any:

@@ -1,6 +1,5 @@
 """`featx score`: one row for every image."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from .options import (
     OUTPUT,
     Columns,
     Json,
+    MaxHours,
     Model,
     Outside,
     Precision,
@@ -129,6 +129,7 @@ def score(
             help="Write the SHA-256 of each image file, in a column of its own.",
         ),
     ] = False,
+    max_hours: MaxHours = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     json: Json = False,
@@ -180,10 +181,9 @@ def _listed(
         if null:
             raise InputError("-0 is for a list on standard input. Give - as the source.")
         return sources(source, allow_outside, columns, labelled=False)
-    from ..dataset.scan import from_paths
+    from ..dataset.scan import from_paths, split_paths
 
-    paths = sys.stdin.buffer.read().split(b"\0" if null else b"\n")
-    return from_paths(map(os.fsdecode, paths))
+    return from_paths(split_paths(sys.stdin.buffer, b"\0" if null else b"\n"))
 
 
 def print_scored(scored: "ScoreResult") -> None:

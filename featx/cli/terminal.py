@@ -2,19 +2,24 @@
 
 import contextlib
 import json
+import logging
 import shlex
 import shutil
 import sys
 import textwrap
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len, chop_cells
 
-from ..errors import printable
+from ..errors import printable, redacted
+from .lines import moment
+from .watch import current
 
 __all__ = [
     "fits",
+    "note",
     "print_next",
     "print_skipped",
     "print_some",
@@ -50,9 +55,51 @@ def say(line: str = "") -> None:
 
 
 def warn(line: str) -> None:
-    """Write a line to the error stream."""
+    """Write a line about a result to the error stream, and to the log file if there is one."""
+    note(line, logging.WARNING, timed=False)
+
+
+def note(
+    message: str,
+    level: int,
+    fields: Mapping[str, Any] | None = None,
+    *,
+    prefix: str = "",
+    shown: bool = True,
+    kept: bool = True,
+    timed: bool = True,
+) -> None:
+    """Write a line of the log to the error stream and to the log file.
+
+    On a terminal it is the message alone; elsewhere the time comes first, or the line is JSON.
+
+    Parameters
+    ----------
+    message : str
+    level : int
+        As in `logging`.
+    fields : mapping, optional
+        What JSON has beside the message.
+    prefix : str
+        What comes before the message on the error stream.
+    shown, kept : bool
+        Whether the error stream has it, and the log file.
+    timed : bool
+        Whether the time comes first where there is no terminal.
+    """
+    message, watch = redacted(message), current()
+    line = watch.line(message, level, fields or {}) if watch else None
+    if watch and line and kept:
+        watch.keep(line)
+    if not shown:
+        return
+    text = prefix + message
+    if watch and line and watch.speaks_json:
+        text = line.as_json()
+    elif timed and not sys.stderr.isatty():
+        text = f"{moment(time.time(), 'seconds')} {text}"
     with contextlib.suppress(BrokenPipeError):  # nobody reads it
-        sys.stderr.write(line + "\n")
+        sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
 

@@ -4,16 +4,19 @@ import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError, printable
 from ..showing.display import Display, Part
 from ..showing.words import number_of, shortened
+
+if TYPE_CHECKING:
+    from .stores import Store
 
 __all__ = ["NO_LABEL", "SPLITS", "Catalog", "Entry", "build_catalog", "split_of"]
 
@@ -74,6 +77,9 @@ class Catalog(Display):
     contents : ndarray of object, shape (n,), optional
         For images that are in memory: bytes, one of Pillow's images, or an array; their paths are
         names only. None where an image is a file, and in place of the array where all are.
+    store : Store, optional
+        What gives the bytes of images that are no files: members of an archive, rows of a Parquet
+        file, objects on a network. None where all images are files below the root.
     """
 
     root: Path
@@ -84,6 +90,7 @@ class Catalog(Display):
     classes: tuple[str, ...]
     ignored: int = 0
     contents: np.ndarray | None = None
+    store: "Store | None" = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -104,22 +111,38 @@ class Catalog(Display):
 
     def file(self, index: int) -> Path:
         """Return the path of image `index`, with the root."""
-        return self.root / self.paths[index]
+        return self.root / self.path(index)
 
     def content(self, index: int) -> Any:
         """Return what image `index` is where it is in memory, and None where it is a file."""
         return None if self.contents is None else self.contents[index]
 
+    def path(self, index: int) -> str:
+        """Return the path of image `index`, relative to the root."""
+        return str(self.paths[index])
+
+    def block(self, start: int, stop: int) -> "Catalog":
+        """Return the images from `start` to before `stop`, with the same classes, in memory."""
+        return self._some(slice(start, stop))
+
+    def blocks(self, size: int) -> Iterator["Catalog"]:
+        """Yield all images in catalogs of `size` images, the last of which may have fewer."""
+        for start in range(0, len(self), size):
+            yield self.block(start, start + size)
+
     def take(self, indices: np.ndarray) -> "Catalog":
         """Return a catalog of the images at `indices`, with the same classes."""
-        return Catalog(
-            self.root,
-            self.paths[indices],
-            self.labels[indices],
-            self.splits[indices],
-            self.groups[indices],
-            self.classes,
-            contents=None if self.contents is None else self.contents[indices],
+        return self._some(indices)
+
+    def _some(self, at: np.ndarray | slice) -> "Catalog":
+        return replace(
+            self,
+            paths=self.paths[at],
+            labels=self.labels[at],
+            splits=self.splits[at],
+            groups=self.groups[at],
+            ignored=0,
+            contents=None if self.contents is None else self.contents[at],
         )
 
     @property
@@ -172,7 +195,9 @@ class Entry:
     content: Any = None
 
 
-def build_catalog(root: Path, entries: Sequence[Entry], ignored: int = 0) -> Catalog:
+def build_catalog(
+    root: Path, entries: Sequence[Entry], ignored: int = 0, store: "Store | None" = None
+) -> Catalog:
     """Return a catalog of images in the order of the bytes of their paths.
 
     Raises
@@ -204,6 +229,7 @@ def build_catalog(root: Path, entries: Sequence[Entry], ignored: int = 0) -> Cat
         classes,
         ignored,
         _contents(entries),
+        store,
     )
 
 

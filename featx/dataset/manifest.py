@@ -5,6 +5,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from ..errors import InputError, printable
 from ..storage.cells import unguarded
 from .catalog import Entry, split_of
 from .columns import ROLES, find_columns, plain_name, tell_columns
-from .paths import local_path
+from .paths import listed_path
+from .runs import Row, Runs, as_bytes, as_text
+from .stores.addresses import is_address
 
 __all__ = ["SUFFIXES", "make_entry", "read_manifest"]
 
@@ -26,14 +29,14 @@ _GUARDED = (
     ["path", "label", "predicted", "confidence"],
 )
 
-#: A row of a manifest: its line, and its values by the names of the columns.
-Row = tuple[int, dict[str, Any]]
+#: A line of a manifest, and its values by their roles.
+_Values = tuple[int, dict[str, Any]]
 
 
 def read_manifest(
     file: Path, allow_outside: bool, columns: Mapping[str, str] | None = None
 ) -> Iterator[Entry]:
-    """Yield the entries of a manifest.
+    """Yield the entries of a manifest, in the order of the bytes of their paths.
 
     Parameters
     ----------
@@ -47,28 +50,95 @@ def read_manifest(
     Raises
     ------
     InputError
-        When a line is not as it should be; the message names it.
+        When a line is not as it should be; the message names the first such line. It may come
+        after entries that were fine, so whoever calls this uses none before it has all.
     """
-    seen: dict[str, int] = {}
-    root = os.path.realpath(file.parent)
+    rows = Runs(5)
+    folder = os.fspath(file.parent)
+    is_inside = _Inside(os.path.realpath(folder))
+    try:
+        for line, where, path, row in _paths(file, columns or {}):
+            entry = Entry(path)
+            try:
+                is_fine = allow_outside or is_address(path)
+                if not is_fine and not is_inside(os.path.join(folder, path)):
+                    raise InputError(
+                        f"{where}: {printable(path)} is outside the folder of the manifest. If "
+                        "that is meant, add --allow-outside."
+                    )
+                entry = make_entry({**row, "path": path}, where)
+            finally:
+                rows.add(_packed(line, entry))
+    except InputError:
+        _check_twice(file, rows)  # what is wrong too, and comes before
+        raise
+    if not len(rows):
+        raise InputError(f"{printable(file)} lists no images.")
+    twice = _Twice(file)
+    for packed in rows:
+        if not twice.note(packed):
+            yield _unpacked(packed)
+    twice.check()
+
+
+def _check_twice(file: Path, rows: Runs) -> None:
+    twice = _Twice(file)
+    for row in rows:
+        twice.note(row)
+    twice.check()
+
+
+class _Twice:
+    """The first line of a manifest that has a path of a line above it."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._last: Row = (b"", b"")
+        self._found: tuple[int, int, bytes] | None = None  # the line, that above it, the path
+
+    def note(self, row: Row) -> bool:
+        """Take the next row in order, and return whether the path is that of the row before."""
+        path, line = row[:2]
+        if path != self._last[0]:
+            self._last = row
+            return False
+        found = (int(line), int(self._last[1]), path)
+        self._found = min(found, self._found or found)
+        return True
+
+    def check(self) -> None:
+        """Raise an `InputError` when there is one."""
+        if self._found:
+            line, first, path = self._found
+            raise InputError(
+                f"{printable(self._file)}, line {line}: {printable(os.fsdecode(path))} is already "
+                f"listed on line {first}."
+            )
+
+
+def _packed(line: int, entry: Entry) -> Row:
+    texts = (as_bytes(text or "") for text in (entry.label, entry.split, entry.group))
+    return (os.fsencode(entry.path), b"%015d" % line, *texts)
+
+
+def _unpacked(row: Row) -> Entry:
+    label, split, group = (as_text(value) or None for value in row[2:])
+    return Entry(os.fsdecode(row[0]), label, split, group)
+
+
+def _paths(
+    file: Path, columns: Mapping[str, str]
+) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
+    """Yield line, place for messages, path on this machine, and values of each row."""
+    name, folder = printable(file), os.fspath(file.parent)
     with file.open("rb") as start:
         if start.read(2) in (b"\xff\xfe", b"\xfe\xff"):
-            raise InputError(f"{printable(file)}, line 1: this is UTF-16. Save the file as UTF-8.")
-    for line, row in SUFFIXES[file.suffix.lower()](file, columns or {}):
-        where = f"{printable(file)}, line {line}"
+            raise InputError(f"{name}, line 1: this is UTF-16. Save the file as UTF-8.")
+    for line, row in SUFFIXES[file.suffix.lower()](file, columns):
+        where = f"{name}, line {line}"
         text = _text("path", row.get("path"), where)
-        path = os.path.normpath(local_path(text, file.parent, where))
-        if path in seen:
-            raise InputError(f"{where}: {printable(path)} is already listed on line {seen[path]}.")
-        if not allow_outside and not _is_below(os.path.join(file.parent, path), root):
-            raise InputError(
-                f"{where}: {printable(path)} is outside the folder of the manifest. If that is "
-                "meant, add --allow-outside."
-            )
-        seen[path] = line
-        yield make_entry({**row, "path": path}, where)
-    if not seen:
-        raise InputError(f"{printable(file)} lists no images.")
+        path = listed_path(text, folder, where)
+        yield line, where, path if is_address(path) else os.path.normpath(path), row
 
 
 def make_entry(row: Mapping[str, Any], where: str, content: Any = None) -> Entry:
@@ -95,7 +165,7 @@ def make_entry(row: Mapping[str, Any], where: str, content: Any = None) -> Entry
             f"{where}: unknown split {printable(split)!r}. Expected train, val or test."
         )
     label, group = texts.get("label") or None, texts.get("group") or None
-    return Entry(row["path"], label, split_of(split), group, content)
+    return Entry(row["path"], label, split_of(split) if split else None, group, content)
 
 
 def _text(role: str, value: Any, where: str) -> str:
@@ -127,11 +197,21 @@ def _is_utf8(text: str, errors: str = "strict") -> bool:
     return True
 
 
-def _is_below(path: str, root: str) -> bool:
-    return os.path.realpath(path).startswith(os.path.join(root, ""))
+class _Inside:
+    """Whether files are below a folder; each folder on the way is looked up once."""
+
+    def __init__(self, root: str) -> None:
+        self._start = os.path.join(root, "")
+        self._real = lru_cache(1 << 14)(os.path.realpath)
+
+    def __call__(self, path: str) -> bool:
+        folder, name = os.path.split(path)
+        if name in ("", os.curdir, os.pardir) or os.path.islink(path):
+            return os.path.realpath(path).startswith(self._start)
+        return os.path.join(self._real(folder), name).startswith(self._start)
 
 
-def _table(file: Path, given: Mapping[str, str], delimiter: str = "") -> Iterator[Row]:
+def _table(file: Path, given: Mapping[str, str], delimiter: str = "") -> Iterator[_Values]:
     """Yield the rows of a table, whose first line names the columns."""
     with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text:
         first = text.readline()
@@ -147,11 +227,11 @@ def _table(file: Path, given: Mapping[str, str], delimiter: str = "") -> Iterato
             for fields in reader:
                 if not fields:
                     continue
-                where = f"{printable(file)}, line {reader.line_num}"
                 if len(fields) > len(header):
                     raise InputError(
-                        f"{where}: it has {len(fields)} fields, and the first line names "
-                        f"{len(header)} columns. Put fields with commas into quotes."
+                        f"{printable(file)}, line {reader.line_num}: it has {len(fields)} fields, "
+                        f"and the first line names {len(header)} columns. Put fields with commas "
+                        "into quotes."
                     )
                 row = dict(zip(header, fields, strict=False))
                 found = {role: row.get(name) for role, name in roles.items()}
@@ -167,11 +247,11 @@ def _delimiter(header: str) -> str:
     return max(_DELIMITERS, key=header.count)
 
 
-def _tabs(file: Path, given: Mapping[str, str]) -> Iterator[Row]:
+def _tabs(file: Path, given: Mapping[str, str]) -> Iterator[_Values]:
     yield from _table(file, given, "\t")
 
 
-def _list(file: Path, given: Mapping[str, str]) -> Iterator[Row]:
+def _list(file: Path, given: Mapping[str, str]) -> Iterator[_Values]:
     """Yield the rows of a text file: a table where the first line names columns, else paths."""
     with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as text:
         first = text.readline()
@@ -193,14 +273,15 @@ def _list(file: Path, given: Mapping[str, str]) -> Iterator[Row]:
                 yield line, {"path": content.removesuffix("\n")}
 
 
-def _json_lines(file: Path, given: Mapping[str, str]) -> Iterator[Row]:
+def _json_lines(file: Path, given: Mapping[str, str]) -> Iterator[_Values]:
     with file.open(encoding="utf-8-sig", errors="surrogateescape") as text:
         known: dict[tuple[str, ...], dict[str, str]] = {}
         seen: set[str] = set()
+        name = printable(file)
         for line, content in enumerate(text, start=1):
             if not content.strip():
                 continue
-            where = f"{printable(file)}, line {line}"
+            where = f"{name}, line {line}"
             try:
                 row = json.loads(content)
             except (ValueError, RecursionError) as error:

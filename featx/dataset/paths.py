@@ -4,14 +4,37 @@ import os
 import re
 
 from ..errors import InputError, printable
+from .stores.addresses import is_address, known_by_name
+from .stores.remote import require_known
 
-__all__ = ["local_path", "refuse_address"]
+__all__ = ["listed_path"]
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
-def local_path(text: str, folder: str | os.PathLike[str], where: str) -> str:
+def listed_path(text: str, folder: str | os.PathLike[str], where: str) -> str:
+    """Return what a list names: a path of this machine, or an address on a network.
+
+    Of an address, user, password and signature are left out; `addresses.reveal` knows them.
+
+    Raises
+    ------
+    InputError
+        When it is neither.
+    """
+    if not is_address(text):
+        return _local_path(text, folder, where)
+    text = text.strip()
+    if not text.isprintable():
+        raise InputError(f"{where}: {printable(text)} is no address: it has a sign that none has.")
+    try:
+        require_known(text)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    return known_by_name(text)
+
+
+def _local_path(text: str, folder: str | os.PathLike[str], where: str) -> str:
     r"""Return a path of a list as a path of this machine.
 
     A carriage return at the end, of a list with the line ends of Windows, is taken off, and
@@ -28,9 +51,8 @@ def local_path(text: str, folder: str | os.PathLike[str], where: str) -> str:
     Raises
     ------
     InputError
-        When it is an address on the web, a path of Windows with a drive, or no path at all.
+        When it is a path of Windows with a drive, or no path at all.
     """
-    refuse_address(text, f"{where}: ")
     if not text.strip() or "\0" in text:
         raise InputError(f"{where}: there is no path. Every image needs one.")
     if _DRIVE.match(text) and not _exists(folder, text):
@@ -51,15 +73,6 @@ def _refuse_drive(path: str, where: str) -> None:
         f"{where}: {printable(path)} is a path of Windows. Write the path that the file has on "
         "this machine, or a path relative to the list."
     )
-
-
-def refuse_address(text: str, where: str = "") -> None:
-    """Raise an `InputError` when a text is an address such as https:// or s3://, and no path."""
-    if _ADDRESS.match(text):
-        raise InputError(
-            f"{where}{printable(text)} is an address on a network, and featx reads files. "
-            "Download the images, and list the files."
-        )
 
 
 def _exists(folder: str | os.PathLike[str], path: str) -> bool:

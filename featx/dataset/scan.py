@@ -2,28 +2,36 @@
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..errors import InputError, printable
-from .catalog import Catalog, Entry, build_catalog, split_of
+from .building import assemble
+from .catalog import Catalog, Entry, build_catalog
+from .extensions import EXTENSIONS, is_image
+from .found import Asked, stored_entries
+from .layout import Layout, entry_of
 from .manifest import SUFFIXES, read_manifest
-from .paths import local_path, refuse_address
+from .paths import listed_path
+from .runs import Runs
+from .sources import expanded, is_beyond_folders, list_beyond_folders
+from .stores.addresses import address_of
 from .table import as_table, is_frame, read_table
-from .walk import walk
+from .walk import Walk
 
-__all__ = ["EXTENSIONS", "Source", "as_catalog", "from_paths", "paths_of", "roles_of", "scan"]
+__all__ = [
+    "EXTENSIONS",
+    "Source",
+    "as_catalog",
+    "from_paths",
+    "paths_of",
+    "roles_of",
+    "scan",
+    "split_paths",
+]
 
-#: File name extensions that make a file a listed image, in lower case. HEIC and AVIF cannot be
-#: decoded; they are listed all the same, so that they are reported and not overlooked.
-EXTENSIONS = frozenset(
-    f".{name}"
-    for name in (
-        *("jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "gif", "tif", "tiff"),
-        *("heic", "heif", "avif"),
-    )
-)
+_PIECE = 1 << 16  # bytes of a list that are read at once
 
 log = logging.getLogger("featx")
 
@@ -41,7 +49,7 @@ def scan(
     split: str | None = None,
     group: str | None = None,
 ) -> Catalog:
-    """List the images of a folder, a manifest, a table in memory, or one by one.
+    """List the images of folders, a manifest, archives, a bucket, a table, or one by one.
 
     Parameters
     ----------
@@ -49,7 +57,10 @@ def scan(
         One folder: with class folders, with class folders under folders of splits (see
         `catalog.split_of`), or flat. Or one manifest: ``.csv``, ``.tsv`` or ``.jsonl`` with the
         columns ``path[,label][,split][,group]`` (see `columns.ROLES` for other names), or
-        ``.txt`` with a path a line; paths are relative to it. Or any number of image files. Or
+        ``.txt`` with a path a line; paths are relative to it, or are addresses. Or any number of
+        image files. Or one or several of these, all of one kind: folders, archives (``.tar``,
+        ``.tar.gz``, ``.tgz``, ``.zip``), Parquet files with image bytes (``.parquet``), addresses
+        (``s3://``, ``gs://``, ``https://``); docs/sources.md says how each is read. Or
         one table in memory with such columns, see `table.read_table`: a data frame of pandas,
         Polars or PyArrow, or a list with a dict for each image. Its paths are relative to the
         working folder, and its images may be in memory too.
@@ -68,12 +79,17 @@ def scan(
     -------
     Catalog
         Sorted by the bytes of the path. Hidden files are ignored. Symbolic links to folders are
-        followed; no folder is listed twice.
+        followed; no folder is listed twice. The list of more than half a million images is kept
+        in a temporary file, and not in memory (see `stored.StoredCatalog`).
 
     Raises
     ------
     InputError
         When there is no such source, it has no image, or what it means cannot be told.
+    CorruptError
+        When an archive or a Parquet file is damaged, or is refused.
+    StorageError
+        When a server does not answer.
 
     Examples
     --------
@@ -87,38 +103,50 @@ def scan(
     columns = {**(columns or {}), **roles_of(image, label, split, group)}
     table = as_table(sources[0]) if len(sources) == 1 else None
     if table is not None:
-        return build_catalog(Path(), list(read_table(table, columns)), 0)
+        rows, store = stored_entries(read_table(table, columns))
+        return build_catalog(Path(), list(rows), 0, store)
+    texts = [one for source in sources for one in _expanded(source)]
+    if is_beyond_folders(texts):
+        asked = Asked(labelled, allow_outside, columns, is_image, _below)
+        return list_beyond_folders(texts, asked)
     files = [_path(source) for source in sources]
     for file in files:
         if not file.exists():
             raise InputError(
                 f"{printable(file)} does not exist. Expected a folder, manifest or image."
             )
-    ignored = 0
     root = files[0]
     is_manifest = len(files) == 1 and root.is_file() and root.suffix.lower() in SUFFIXES
     if columns and not is_manifest:
         raise InputError("Columns were named, and the source is not a table. Leave them out.")
     if len(files) == 1 and root.is_dir():
-        walked = walk(root)
-        found, other = walked.choose(_is_image)
-        ignored = len(other)
-        if not found:
-            raise InputError(_nothing_found(root, other))
-        for link, target in walked.passed_over:
-            log.warning(
-                "%s is a link to %s, which is listed already or holds the folder itself: it is "
-                "not followed.", printable(link), printable(target),
-            )  # fmt: skip
-        layout = _layout(found) if labelled else "flat"
-        entries = [_from_path(path, layout) for path in found]
-    elif is_manifest:
-        entries = list(read_manifest(root, allow_outside, columns))
-        root = root.parent
-    else:
-        root = Path()
-        entries = [Entry(_listed_file(file)) for file in files]
-    return build_catalog(root, entries, ignored)
+        return assemble(root, *_below(root, labelled))
+    if is_manifest:
+        rows, store = stored_entries(read_manifest(root, allow_outside, columns))
+        return assemble(Path() if store else root.parent, rows, 0, store)
+    return build_catalog(Path(), [Entry(_listed_file(file)) for file in files])
+
+
+def _below(folder: Path, labelled: bool) -> tuple[Iterator[Entry], int]:
+    """Return the images below a folder, in order, and the number of other files."""
+    walk, layout, found = Walk(folder), Layout(), Runs(1)
+    ignored, least = 0, ""
+    for path in walk.files():
+        if is_image(path):
+            layout.note(path)
+            found.add((os.fsencode(path),))
+        else:
+            least = min(path, least) if ignored else path
+            ignored += 1
+    if not len(found):
+        raise InputError(_nothing_found(folder, ignored, least))
+    for link, target in walk.passed_over:
+        log.warning(
+            "%s is a link to %s, which is listed already or holds the folder itself: it is "
+            "not followed.", printable(link), printable(target),
+        )  # fmt: skip
+    kind = layout.decide() if labelled else "flat"
+    return (entry_of(os.fsdecode(path), kind) for (path,) in found), ignored
 
 
 def as_catalog(
@@ -172,9 +200,16 @@ def paths_of(source: object) -> list[Path]:
     return []
 
 
+def _expanded(source: object) -> list[str]:
+    """Return the paths that a source stands for as texts; none of what is no path."""
+    if not isinstance(source, str | os.PathLike):
+        return []
+    text = address_of(source) or os.fspath(source)
+    return expanded(text) if isinstance(text, str) else []
+
+
 def _path(source: str | os.PathLike[str]) -> Path:
     try:
-        refuse_address(os.fspath(source))
         return Path(source)
     except TypeError:
         raise InputError(
@@ -190,79 +225,39 @@ def from_paths(paths: Iterable[str]) -> Catalog:
     ------
     InputError
         When there is none, one is listed twice, or one is no path of this machine (see
-        `paths.local_path`).
+        `paths.listed_path`).
     """
-    entries = [
-        Entry(local_path(path, "", f"line {line} of the list"))
-        for line, path in enumerate(paths, start=1)
-        if path
-    ]
-    if not entries:
+    found = Runs(1)
+    for line, path in enumerate(paths, start=1):
+        if path:
+            found.add((os.fsencode(listed_path(path, "", f"line {line} of the list")),))
+    if not len(found):
         raise InputError("The list of images is empty. Expected a path for each image.")
-    return build_catalog(Path(), entries, 0)
+    entries, store = stored_entries(Entry(os.fsdecode(path)) for (path,) in found)
+    return assemble(Path(), entries, 0, store)
 
 
-def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
+def split_paths(file: IO[bytes], end: bytes) -> Iterator[str]:
+    """Yield the paths of a list that is read piece by piece, each of which ends in a byte."""
+    rest = b""
+    while data := file.read(_PIECE):
+        *whole, rest = (rest + data).split(end)
+        yield from map(os.fsdecode, whole)
+    yield os.fsdecode(rest)
 
 
-def _nothing_found(root: Path, other: list[str]) -> str:
+def _nothing_found(root: Path, others: int, least: str) -> str:
     known = " ".join(sorted(EXTENSIONS))
-    if other:
+    if others:
         return (
-            f"{printable(root)} has no images, only {len(other)} other files such as "
-            f"{printable(min(other))}. Expected files that end in {known}."
+            f"{printable(root)} has no images, only {others} other files such as "
+            f"{printable(least)}. Expected files that end in {known}."
         )
     return f"{printable(root)} is empty. Expected images: files that end in {known}."
 
 
-def _layout(paths: Sequence[str]) -> str:
-    """Decide what the folders mean: "flat", "classes" or "splits"."""
-    parts = [path.split(os.sep) for path in paths]
-    beside = [path for path, part in zip(paths, parts, strict=True) if len(part) == 1]
-    if len(beside) == len(paths):
-        return "flat"
-    if beside:
-        raise InputError(
-            f"{len(beside)} images, for example {printable(beside[0])}, lie beside the folders "
-            f"with the other {len(paths) - len(beside)}, so their class cannot be told. Move them "
-            "into a class folder, or list the images in a manifest."
-        )
-    folders: dict[str, set[str]] = {}
-    for part in parts:
-        folders.setdefault(part[0], set()).update(part[1:-1][:1])
-    splits = {name for name in folders if split_of(name)}
-    strangers = sorted(set(folders) - splits)
-    if not strangers:
-        return "splits"
-    inside = {name for name in splits if folders[name]}
-    if inside:
-        raise InputError(
-            f"The folder {printable(min(inside))!r} looks like a split, but beside it is "
-            f"{printable(strangers[0])!r}, which does not. Keep only train, val and test folders "
-            "there, or list the images in a manifest."
-        )
-    for name, below in folders.items():
-        if len(folders) == 1 and below and all(map(split_of, below)):
-            raise InputError(
-                f"There is one folder, {printable(name)!r}, and those in it look like splits: "
-                f"{', '.join(map(printable, sorted(below)))}. Give that folder as the source."
-            )
-    return "classes"
-
-
-def _from_path(path: str, layout: str) -> Entry:
-    parts = path.split(os.sep)
-    if layout == "classes":
-        return Entry(path, label=parts[0])
-    if layout == "splits":
-        label = parts[1] if len(parts) > 2 else None
-        return Entry(path, label=label, split=split_of(parts[0]))
-    return Entry(path)
-
-
 def _listed_file(file: Path) -> str:
-    if file.is_dir() or not _is_image(file.name):
+    if file.is_dir() or not is_image(file.name):
         raise InputError(
             f"{printable(file)} is not an image. Give one folder, one manifest "
             f"({', '.join(SUFFIXES)}), or only images."

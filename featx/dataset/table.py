@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, printable
+from ..errors import InputError, printable, redacted
 from .catalog import Entry
 from .columns import find_columns, tell_columns
 from .manifest import make_entry
-from .paths import local_path
+from .paths import listed_path
+from .stores.addresses import is_address
 
 __all__ = ["as_table", "is_frame", "read_table"]
 
@@ -156,7 +157,7 @@ def _image(value: Any, position: int, where: str) -> tuple[str, Any]:
             raise InputError(f"{where}: the image has neither bytes nor a path.")
         if data is None:
             return _image(path, position, where)
-        name = _name(path, where) if path else _numbered(position)
+        name = redacted(_name(path, where)) if path else _numbered(position)
         return name, _image(data, position, where)[1]
     if isinstance(value, bytes | bytearray | memoryview):
         return _numbered(position), bytes(value)
@@ -169,7 +170,8 @@ def _image(value: Any, position: int, where: str) -> tuple[str, Any]:
             f"{where}: the image is {printable(repr(value)[:60])}. Expected a path, the bytes of a "
             "file, a Pillow image, a uint8 array, or a dict with bytes and path."
         )
-    return os.path.normpath(local_path(_name(value or "", where), "", where)), None
+    path = listed_path(_name(value or "", where), "", where)
+    return path if is_address(path) else os.path.normpath(path), None
 
 
 def _numbered(position: int) -> str:

@@ -80,14 +80,16 @@ def cache_at(
     with Cache.open(given) as first:
         require_listed(first)
         if first.fingerprint.trunk.cut == cut:
+            first.features  # noqa: B018 - refuses where there are none
             return given
         path = _beside(given, cut, model)
         if Cache.is_cache(path):
             with Cache.open(path) as there:
+                there.features  # noqa: B018 - refuses where there are none
                 if _is_at(there, first, cut) and model.view.is_seen_in(there.fingerprint):
                     return path
         root = first.catalog.root
-        if not root.is_dir():
+        if not root.exists():
             raise InputError(
                 f"The images of {printable(given)} were in {printable(root)}, which is not there. "
                 "If they were moved, bring the cache up to date, which computes nothing anew: "
@@ -136,6 +138,7 @@ def _extract(
         size=(trunk.size, *model.fingerprint.sizes),
         layers=model.fingerprint.layers,
         mirror=model.fingerprint.mirror,
+        keep="all",
         weights=str(model.trunk.weights.path or "random"),
         precision=precision,
         runtime=runtime,

@@ -78,7 +78,10 @@ class Head:
 
     def views_in(self, made: Fingerprint) -> tuple[str, ...]:
         """Return the views that it is compared on by default, of those that a cache has."""
-        return tuple(name for name in self.views if name in views_of(made))
+        found = dict.fromkeys(name for name in self.views if name in views_of(made))
+        if made.keep == "pooled" and len(found) < len(self.views):
+            found["avgmax"] = None  # in the place of positions, which are not there
+        return tuple(found)
 
     @property
     def has_arrays(self) -> bool:

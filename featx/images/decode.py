@@ -28,6 +28,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from ..dataset.stores import NotRead, Store
+from ..dataset.stores.within import store_within
 from ..errors import FeatxError, InputError, printable
 from ..storage import files
 from . import formats
@@ -44,6 +46,7 @@ __all__ = [
     "check_bits",
     "check_size",
     "decode",
+    "fetch",
     "image_of",
     "load",
     "make_upright",
@@ -175,8 +178,12 @@ def read(path: Path) -> File:
                     "too_large", f"{status.st_size:,} bytes, and {MAX_BYTES:,} are the most"
                 )
             data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError as error:
-        raise Rejected("vanished") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        within = store_within(path)
+        if within:
+            return fetch(*within)
+        is_gone = isinstance(error, FileNotFoundError)
+        raise Rejected(*(("vanished",) if is_gone else ("unreadable", error.strerror))) from error
     except OSError as error:
         raise Rejected("unreadable", error.strerror or str(error)) from error
     except ValueError as error:  # NUL, or half of a surrogate pair
@@ -184,6 +191,24 @@ def read(path: Path) -> File:
     stamp = files.stamp(status)
     is_settled = max(stamp.modified, stamp.changed) < begun - _SETTLED
     return File(check_size(data), stamp if is_settled else None)
+
+
+def fetch(store: Store, path: str) -> File:
+    """Return the bytes of an image from what gives them, and the stamp of what holds it.
+
+    Raises
+    ------
+    Rejected
+        ``vanished``, ``unreadable``, ``too_large``, ``empty``.
+    StorageError, CorruptError
+        When nothing can be read any more; see `Store.read`.
+    """
+    stamp = store.stamp(path)
+    try:
+        data = store.read(path, MAX_BYTES)
+    except NotRead as error:
+        raise Rejected(error.reason, error.detail) from error
+    return File(check_size(data), stamp)
 
 
 def check_size(data: bytes) -> bytes:

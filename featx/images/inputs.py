@@ -1,9 +1,10 @@
 """The images that Python programs give: paths, bytes, open files, Pillow's images and arrays."""
 
+import functools
 import hashlib
 import io
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import numpy as np
 from PIL import Image
 
 from ..dataset.catalog import NO_LABEL, Catalog
+from ..dataset.stores.addresses import address_of, known_by_name
+from ..dataset.stores.remote import Remote, require_known
 from ..errors import InputError, printable
 from .augment import augmented_copies
-from .decode import Rejected, image_of, make_upright, resize_upright
-from .reader import InMemory, Read
+from .decode import Rejected, fetch, image_of, make_upright, resize_upright
+from .reader import Elsewhere, InMemory, Read
 from .sandbox import Job
 
 __all__ = ["Images", "as_readable", "is_one_image", "list_images", "pixel_digest", "read_image"]
@@ -23,7 +26,7 @@ __all__ = ["Images", "as_readable", "is_one_image", "list_images", "pixel_digest
 Images = Iterable[Any]
 
 
-def as_readable(images: Images, job: Job) -> Iterator[Path | InMemory | Read]:
+def as_readable(images: Images, job: Job) -> Iterator[Path | InMemory | Elsewhere | Read]:
     """Yield images in a form that `Reader.ahead` takes.
 
     Parameters
@@ -60,12 +63,18 @@ def list_images(images: Images) -> Catalog:
     given = [_checked(image, _name(index)) for index, image in enumerate(images)]
     paths, contents = np.empty(len(given), object), np.empty(len(given), object)
     for index, image in enumerate(given):
-        is_file = isinstance(image, Path)
-        paths[index] = str(image) if is_file else _name(index)
+        is_file = isinstance(image, Path | Elsewhere)
+        paths[index] = _name(index)
+        if is_file:
+            paths[index] = image.name if isinstance(image, Elsewhere) else str(image)
         contents[index] = None if is_file else image
+    remote = sum(isinstance(image, Elsewhere) for image in given)
+    if remote and any(isinstance(image, Path) for image in given):
+        raise InputError("These are both files and addresses. Give a list of each kind.")
     none = np.full(len(given), "", object)
     labels = np.full(len(given), NO_LABEL, np.int32)
-    return Catalog(Path(), paths, labels, none, none, (), contents=contents)
+    store = Remote() if remote else None
+    return Catalog(Path(), paths, labels, none, none, (), contents=contents, store=store)
 
 
 def _as_list(images: Images) -> Images:
@@ -105,10 +114,10 @@ def is_one_image(images: object) -> bool:
     return is_one or hasattr(images, "read")
 
 
-def _each(images: Images, job: Job) -> Iterator[Path | InMemory | Read]:
+def _each(images: Images, job: Job) -> Iterator[Path | InMemory | Elsewhere | Read]:
     for index, given in enumerate(images):
         image = _checked(given, _name(index))
-        if isinstance(image, Path):
+        if isinstance(image, Path | Elsewhere):
             yield image
         elif isinstance(image, bytes):
             yield InMemory(image, _name(index))
@@ -123,9 +132,14 @@ def _name(index: int) -> str:
     return f"The image at index {index}"
 
 
-def _checked(image: Any, name: str) -> Path | bytes | np.ndarray | Image.Image:
+def _checked(image: Any, name: str) -> Path | Elsewhere | bytes | np.ndarray | Image.Image:
     """Return an image, of an open file its content, or raise an `InputError`."""
     if isinstance(image, str | os.PathLike):
+        address = address_of(image)
+        if address:
+            require_known(address)
+            named = known_by_name(address)
+            return Elsewhere(functools.partial(fetch, Remote(), named), named)
         return Path(image)
     if isinstance(image, bytes | np.ndarray | Image.Image):
         return image
@@ -138,7 +152,7 @@ def _checked(image: Any, name: str) -> Path | bytes | np.ndarray | Image.Image:
 
 
 def read_image(
-    image: np.ndarray | Image.Image, job: Job, name: str, known: Collection[str] = ()
+    image: np.ndarray | Image.Image, job: Job, name: str, known: Container[str] = ()
 ) -> Read:
     """Make of an image that is in memory what `Reader` makes of a file.
 
@@ -149,7 +163,7 @@ def read_image(
     job : Job
     name : str
         What it is called in messages.
-    known : collection of str
+    known : container of str
         Digests of images whose pixels are not needed.
 
     Returns

@@ -1,17 +1,20 @@
-"""The images of a catalog as the reader takes them: files, and images that are in memory."""
+"""The images of a catalog as the reader takes them: files, what stores give, what is in memory."""
 
+import os
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..dataset.catalog import Catalog
+from ..dataset.stores.addresses import is_address
 from ..errors import InputError, printable
 from ..storage import files
 from . import decode
+from .fetching import Fetcher
 from .inputs import pixel_digest, read_image
-from .reader import InMemory, Read, Reader
+from .reader import Elsewhere, InMemory, Read, Reader
 
-__all__ = ["digest_of", "read_ahead"]
+__all__ = ["digest_of", "read_ahead", "stamp_of"]
 
 
 def read_ahead(
@@ -26,15 +29,22 @@ def read_ahead(
     InputError
         When an array is no image; the message names it.
     """
-    return reader.ahead(_readable(listed, indices, reader), window)
+    fetcher = Fetcher(listed.store) if listed.store else None
+    try:
+        yield from reader.ahead(_readable(listed, indices, reader, fetcher), window)
+    finally:
+        if fetcher:
+            fetcher.close()
 
 
 def _readable(
-    listed: Catalog, indices: Iterable[int], reader: Reader
-) -> Iterator[Path | InMemory | Read]:
+    listed: Catalog, indices: Iterable[int], reader: Reader, fetcher: Fetcher | None
+) -> Iterator[Path | InMemory | Elsewhere | Read]:
     for index in indices:
-        content, name = listed.content(index), str(listed.paths[index])
-        if content is None:
+        content, name = listed.content(index), listed.path(index)
+        if content is None and fetcher:
+            yield Elsewhere(fetcher.start(name), _called(listed, name))
+        elif content is None:
             yield listed.file(index)
         elif isinstance(content, bytes):
             yield InMemory(content, name)
@@ -43,6 +53,10 @@ def _readable(
                 yield read_image(content, reader.job, name, reader.known)
             except InputError as error:
                 raise InputError(f"{printable(name)}: {error}") from error
+
+
+def _called(listed: Catalog, name: str) -> str:
+    return name if is_address(name) else str(listed.root / name)
 
 
 def digest_of(listed: Catalog, index: int, bits: int = 16) -> str:
@@ -61,6 +75,8 @@ def digest_of(listed: Catalog, index: int, bits: int = 16) -> str:
         When there is none, as the image cannot be read.
     """
     content: Any = listed.content(index)
+    if content is None and listed.store:
+        return files.digest(decode.fetch(listed.store, listed.path(index)).data)
     if content is None:
         return files.digest(decode.read(listed.file(index)).data)
     if isinstance(content, bytes):
@@ -68,4 +84,16 @@ def digest_of(listed: Catalog, index: int, bits: int = 16) -> str:
     try:
         return pixel_digest(content, bits)
     except InputError as error:
-        raise InputError(f"{printable(listed.paths[index])}: {error}") from error
+        raise InputError(f"{printable(listed.path(index))}: {error}") from error
+
+
+def stamp_of(listed: Catalog, index: int) -> files.Stamp | None:
+    """Return the stamp of an image's file; None of what is in memory, or cannot be looked at."""
+    if listed.content(index) is not None:
+        return None
+    if listed.store:
+        return listed.store.stamp(listed.path(index))
+    try:
+        return files.stamp(os.stat(listed.file(index)))
+    except (OSError, ValueError):
+        return None

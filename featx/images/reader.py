@@ -3,7 +3,7 @@
 import collections
 import os
 import threading
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Callable, Container, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from ..storage import files
 from . import decode
 from .sandbox import Decoder, Job
 
-__all__ = ["InMemory", "Read", "Reader"]
+__all__ = ["Elsewhere", "InMemory", "Read", "Reader"]
 
 _MOST_THREADS = 32
 _NO_PIXELS = np.empty(0, np.uint8)
@@ -72,6 +72,14 @@ class InMemory:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """An image that is no file: what gives its bytes, and what it is called in messages."""
+
+    load: Callable[[], decode.File]
+    name: str
+
+
+@dataclass(frozen=True)
 class Reader:
     """How images are read.
 
@@ -79,19 +87,25 @@ class Reader:
     ----------
     job : Job
         What the decoder makes of every image.
-    known : collection of str
+    known : container of str
         Digests of images whose pixels are not needed.
+    keeps : bool
+        Whether processes that decode stay for the next call with the same job, as suits one that
+        does a part after another.
     """
 
     job: Job
-    known: Collection[str] = ()
+    known: Container[str] = ()
+    keeps: bool = False
 
-    def _read(self, image: Path | InMemory, decoder: Decoder) -> Read:
+    def _read(self, image: Path | InMemory | Elsewhere, decoder: Decoder) -> Read:
         """Read one image; a bad one is a `Read` with a reason."""
-        digest, path = "", image.name if isinstance(image, InMemory) else image
+        digest, path = "", image if isinstance(image, Path) else image.name
         try:
             if isinstance(image, InMemory):
                 data, stamp = decode.check_size(image.data), None
+            elif isinstance(image, Elsewhere):
+                data, stamp = image.load()
             else:
                 data, stamp = decode.read(image)
             digest = files.digest(data)
@@ -113,16 +127,16 @@ class Reader:
         )
 
     def ahead(
-        self, images: Iterable[Path | InMemory | Read], window: int
+        self, images: Iterable[Path | InMemory | Elsewhere | Read], window: int
     ) -> Generator[Read, None, None]:
         """Yield images in order, while threads read at most `window` of them ahead.
 
         Each thread has a process that decodes for it. The threads and processes end when the
-        generator ends or is closed.
+        generator ends or is closed; with `keeps`, the processes stay when it ends.
 
         Parameters
         ----------
-        images : iterable of Path, InMemory or Read
+        images : iterable of Path, InMemory, Elsewhere or Read
             A `Read` needs no reading and is yielded as it is when its turn comes.
         window : int
 
@@ -134,7 +148,7 @@ class Reader:
         decoders: list[Decoder] = []
 
         def begin() -> None:
-            mine.decoder = Decoder(self.job)
+            mine.decoder = _spare_decoder(self.job) or Decoder(self.job)
             decoders.append(mine.decoder)
 
         pool = ThreadPoolExecutor(
@@ -158,7 +172,26 @@ class Reader:
                     yield first()
             while waiting:
                 yield first()
+            if self.keeps:
+                pool.shutdown()
+                _spare[self.job] = _spare.get(self.job, []) + decoders
+                decoders = []
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             for decoder in decoders:
                 decoder.close()
+
+
+#: Decoders that wait for the next call, by their job.
+_spare: dict[Job, list[Decoder]] = {}
+
+
+def _spare_decoder(job: Job) -> Decoder | None:
+    """Return a decoder that waits for this job, and end those for others."""
+    for other in set(_spare) - {job}:
+        for decoder in _spare.pop(other, []):
+            decoder.close()
+    try:
+        return _spare[job].pop()
+    except LookupError:  # there is none, or another thread was quicker
+        return None

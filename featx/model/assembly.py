@@ -70,7 +70,7 @@ def train_model(
     units = splits.leakage_groups(cache.catalog, cache.digests)
     examples = examples_of(cache, view, images, units)
     trained = _trained(examples, name, settings)
-    made = cache.fingerprint if view.kind.layers else cache.fingerprint.without_layers()
+    made = cache.fingerprint.in_full if view.kind.layers else cache.fingerprint.without_layers()
     model = Model(
         head=trained.classifier,
         head_name=name,

@@ -99,7 +99,7 @@ def verify(
     begun = time.monotonic()
     path = Path(path)
     parts = Parts(path)
-    if not path.is_file() and not parts.folder.is_dir():
+    if not path.exists() and not parts.folder.is_dir():
         raise InputError(f"{printable(path)} does not exist. Give a cache or a model.")
     told = progress or ignore_progress
     listed = None if against is None else as_catalog(against)
@@ -107,7 +107,7 @@ def verify(
     kind, count = "unknown", 0
     if Cache.is_cache(path):
         kind = "cache"
-        count = _check_cache(path, listed, problems, told)
+        parts, count = _check_cache(path, listed, problems, told)
     elif path.is_file() and kinds.is_model(path):
         kind = "model"
         count = _check_model(path, listed, problems)
@@ -119,16 +119,19 @@ def verify(
     return VerifyResult(path, kind, problems, usable, count, whole, seconds)
 
 
-def _check_cache(path: Path, listed: Catalog | None, problems: list[str], told: Progress) -> int:
+def _check_cache(
+    path: Path, listed: Catalog | None, problems: list[str], told: Progress
+) -> tuple[Parts, int]:
+    """Return the parts that are left beside the cache, and how many images it has."""
     try:
         with Cache.open(path) as cache:
             problems.extend(_content(cache, told))
             if listed:
                 problems.extend(_differences(cache, listed))
-            return len(cache)
+            return Parts(path, cache.parts.names if cache.parts else ()), len(cache)
     except FeatxError as error:
         problems.append(str(error))
-        return 0
+        return Parts(path), 0
 
 
 def _content(cache: Cache, told: Progress) -> Iterator[str]:
@@ -146,18 +149,23 @@ def _content(cache: Cache, told: Progress) -> Iterator[str]:
     if strange:
         yield f"There is an unknown split, {printable(min(strange))!r}."
     bad, paths = [], [*rows.catalog.paths, *(image.path for image in cache.removed)]
+    damaged: dict[str, None] = {}
     for row, path in enumerate(paths):
         kinds = [dataset for dataset in cache.datasets for _ in range(dataset.shape[1])]
-        if not all(map(_is_finite, kinds, cache.chunks(row))):
-            bad.append(str(path))
+        try:
+            if not all(map(_is_finite, kinds, cache.chunks(row))):
+                bad.append(str(path))
+        except CorruptError as error:  # a part of a cache that is a folder
+            damaged[str(error)] = None
         told(row + 1, len(paths))
+    yield from list(damaged)[:_NAMED]
     if bad:
         yield f"The features of {_some(bad)} cannot be unpacked, or are not finite numbers."
 
 
 def _is_finite(dataset: Any, chunk: bytes) -> bool:
     """Tell whether a compressed copy is as long as it should be, and of finite numbers."""
-    size = int(np.prod(dataset.chunks)) * dataset.dtype.itemsize
+    size = int(np.prod(dataset.shape[2:])) * dataset.dtype.itemsize
     unpacker = zlib.decompressobj()
     try:
         data = unpacker.decompress(chunk, size + 1)  # no more: a chunk can claim gigabytes

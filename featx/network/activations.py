@@ -1,9 +1,13 @@
 """What the network gives for images: features at the cut, and layer pools of every pass.
 
 The layer pools of an image are, for each chosen layer, the mean and the maximum of each channel
-over all positions. A pass is one way through the network: at one size, mirrored or not.
+over all positions. A pass is one way through the network: at one size, mirrored or not. In place of
+the features at the cut, an image may have their mean and maximum alone, in float32, so that views
+of them are the same to the last bit.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +16,7 @@ import numpy as np
 from ..errors import InputError, require_one_of
 from .layers import INPUT, LAYERS, cut_shape
 
-__all__ = ["Activations", "Pass", "PooledLayers"]
+__all__ = ["Activations", "Pass", "PooledLayers", "pool_features"]
 
 
 class Pass(NamedTuple):
@@ -84,6 +88,21 @@ class PooledLayers:
         return len(self.passes), sum(2 * LAYERS[name][1] for name in self.names)
 
 
+def pool_features(features: np.ndarray) -> np.ndarray:
+    """Return mean and maximum of each channel over the positions, side by side.
+
+    Parameters
+    ----------
+    features : ndarray of float, shape (n, height, width, channels)
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 2 * channels)
+    """
+    exact = features.astype(np.float32)
+    return np.concatenate([exact.mean(axis=(1, 2)), exact.max(axis=(1, 2))], axis=1)
+
+
 @dataclass(frozen=True, eq=False)
 class Activations:
     """Features and layer pools of images, or of images with their copies.
@@ -91,57 +110,63 @@ class Activations:
     Attributes
     ----------
     features : ndarray, shape (..., height, width, channels)
-        At the cut, of the first pass.
+        At the cut, of the first pass; without channels where only their pools are there.
     pools : ndarray of float16, shape (..., passes, columns)
         See `PooledLayers`; without columns where no layer is pooled.
+    cut_pools : ndarray of float32, shape (..., 2 * channels), optional
+        In place of the features, what `pool_features` makes of them.
     """
 
     features: np.ndarray
     pools: np.ndarray
+    cut_pools: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.features)
 
+    def _each(self, change: Callable[[np.ndarray], np.ndarray]) -> "Activations":
+        cut_pools = None if self.cut_pools is None else change(self.cut_pools)
+        return Activations(change(self.features), change(self.pools), cut_pools)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        pooled = 0 if self.cut_pools is None else self.cut_pools.nbytes
+        return self.features.nbytes + self.pools.nbytes + pooled
+
     def take(self, chosen: np.ndarray | slice) -> "Activations":
         """Return those of some images: positions or a mask over the first axis."""
-        return Activations(self.features[chosen], self.pools[chosen])
+        return self._each(lambda some: some[chosen])
 
     @property
     def originals(self) -> "Activations":
         """Those of images with copies, (n, 1 + copies, …), without the copies: (n, …)."""
-        return Activations(self.features[:, 0], self.pools[:, 0])
+        return self._each(lambda some: some[:, 0])
 
     def flat(self) -> "Activations":
         """Return images with their copies, (n, 1 + copies, …), as single images one by one."""
-        count = self.features.shape[0] * self.features.shape[1]
-        return Activations(
-            self.features.reshape(count, *self.features.shape[2:]),
-            self.pools.reshape(count, *self.pools.shape[2:]),
-        )
+        return self._each(lambda some: some.reshape(math.prod(some.shape[:2]), *some.shape[2:]))
 
     def folded(self, each: int) -> "Activations":
         """Return single images as images with `each` − 1 copies; the reverse of `flat`."""
         count = len(self) // each
-        return Activations(
-            self.features.reshape(count, each, *self.features.shape[1:]),
-            self.pools.reshape(count, each, *self.pools.shape[1:]),
-        )
+        return self._each(lambda some: some.reshape(count, each, *some.shape[1:]))
 
     @property
     def finite(self) -> np.ndarray:
         """Which images have only finite numbers, bool (images,)."""
+        kept = [self.features, self.pools]
+        kept += [] if self.cut_pools is None else [self.cut_pools]
         return np.array(
-            [
-                np.isfinite(features).all() and np.isfinite(pools).all()
-                for features, pools in zip(self.features, self.pools, strict=True)
-            ],
-            bool,
+            [all(np.isfinite(one).all() for one in row) for row in zip(*kept, strict=True)], bool
         )
 
     @staticmethod
     def joined(some: "list[Activations]") -> "Activations":
-        """Return several as one."""
+        """Return several as one; all of them have the same."""
+        pooled = [one.cut_pools for one in some if one.cut_pools is not None]
         return Activations(
             np.concatenate([one.features for one in some]),
             np.concatenate([one.pools for one in some]),
+            np.concatenate(pooled) if pooled else None,
         )

@@ -11,12 +11,22 @@ from . import layers
 from .activations import PooledLayers
 from .ranges import Ranges
 
-__all__ = ["DTYPES", "Fingerprint", "TrunkFingerprint"]
+__all__ = ["DTYPES", "KEEP", "Fingerprint", "TrunkFingerprint"]
 
 DTYPES = ("float16", "float32")
 
+#: What a cache keeps of the features at the cut: all positions, or their mean and maximum alone.
+KEEP = ("all", "pooled")
+
 #: Fields that earlier versions did not have, with the value that is what they did.
-_LATER: dict[str, Any] = {"bits": 16, "layers": [], "sizes": [], "mirror": False, "ranges": "none"}
+_LATER: dict[str, Any] = {
+    "bits": 16,
+    "layers": [],
+    "sizes": [],
+    "mirror": False,
+    "ranges": "none",
+    "keep": "all",
+}
 
 
 class _Comparable:
@@ -130,6 +140,8 @@ class Fingerprint(_Comparable):
         Whether layer pools of mirrored images are kept too.
     ranges : Ranges, optional
         With int8, what its integers stand for.
+    keep : {"all", "pooled"}
+        Whether all features at the cut are kept, or their mean and maximum alone.
     """
 
     trunk: TrunkFingerprint
@@ -143,8 +155,10 @@ class Fingerprint(_Comparable):
     sizes: tuple[int, ...] = ()
     mirror: bool = False
     ranges: Ranges | None = None
+    keep: str = "all"
 
     def __post_init__(self) -> None:
+        require_one_of("keep", self.keep, KEEP)
         self.pooled  # noqa: B018 - refuses what cannot be
 
     @property
@@ -152,14 +166,24 @@ class Fingerprint(_Comparable):
         """Which layers are pooled, over which passes."""
         return PooledLayers(self.layers, (self.trunk.size, *self.sizes), self.mirror)
 
+    @property
+    def in_full(self) -> "Fingerprint":
+        """The fingerprint of the same features where all of them are kept."""
+        return dataclasses.replace(self, keep="all")
+
     def without_layers(self) -> "Fingerprint":
-        """Return the fingerprint of the features at the cut alone."""
-        return dataclasses.replace(self, layers=(), sizes=(), mirror=False)
+        """Return the fingerprint of the features at the cut alone, all of them."""
+        return dataclasses.replace(self, layers=(), sizes=(), mirror=False, keep="all")
 
     @property
     def pools_shape(self) -> tuple[int, int, int]:
         """Shape of the layer pools of one image with its copies: (1 + copies, passes, columns)."""
         return (1 + self.copies, *self.pooled.shape)
+
+    @property
+    def cut_pools_shape(self) -> tuple[int, int]:
+        """Shape of the pools of the features of one image: (1 + copies, 2 * channels)."""
+        return (1 + self.copies, 2 * self.trunk.shape[2])
 
     @property
     def shape(self) -> tuple[int, ...]:

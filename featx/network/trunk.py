@@ -11,7 +11,7 @@ from .. import backend
 from ..errors import IncompatibleError, InputError, StorageError, printable
 from ..images.reader import Read
 from ..progress import Progress
-from .activations import Activations
+from .activations import Activations, pool_features
 from .downloads import PROVIDERS, find_weights
 from .fingerprint import Fingerprint
 from .ranges import known_ranges
@@ -136,8 +136,9 @@ class Trunk:
         Returns
         -------
         Activations
-            Features are float16 or float32, as the fingerprint says. An image whose features are
-            not finite (only odd weights do that) has none finite.
+            Features are float16 or float32, as the fingerprint says; or, with "pooled", mean and
+            maximum of those in their place. An image whose features are not finite (only odd
+            weights do that) has none finite.
 
         Raises
         ------
@@ -148,7 +149,10 @@ class Trunk:
         """
         made, pooled = self.fingerprint, self.fingerprint.pooled
         count = len(pixels[0])
-        features = np.empty((count, *made.trunk.shape), made.dtype)
+        height, width, channels = made.trunk.shape
+        is_pooled = made.keep == "pooled"
+        features = np.empty((count, height, width, 0 if is_pooled else channels), made.dtype)
+        cut_pools = np.empty((count, 2 * channels), np.float32) if is_pooled else None
         pools = np.empty((count, *pooled.shape), np.float16)
         sized = dict(zip(pooled.sizes, pixels, strict=True))
         for number, one in enumerate(pooled.passes):
@@ -162,9 +166,13 @@ class Trunk:
                 found, means = (some[: self.batch - padding] for some in network(block))
                 stop = start + len(found)
                 self._keep(pools[start:stop, number], means)
-                if number == 0:
+                if number == 0 and cut_pools is not None:
+                    kept = np.empty(found.shape, made.dtype)
+                    self._keep(kept, found)
+                    cut_pools[start:stop] = pool_features(kept)
+                elif number == 0:
                     self._keep(features[start:stop], found)
-        return Activations(features, pools)
+        return Activations(features, pools, cut_pools)
 
     def _keep(self, kept: np.ndarray, found: np.ndarray) -> None:
         """Put what was found into an array of another type, where it fits."""

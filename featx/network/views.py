@@ -16,7 +16,7 @@ from types import MappingProxyType
 import numpy as np
 
 from ..errors import InputError, one_of
-from .activations import Activations, PooledLayers
+from .activations import Activations, PooledLayers, pool_features
 from .covariance import Projection
 from .fingerprint import Fingerprint
 
@@ -33,6 +33,8 @@ class ViewKind:
         What it is, in a few words.
     pool : callable, optional
         For a view of the features at the cut: float32 (n, height, width, channels) → (n, d).
+    halves : slice, optional
+        For a view of their mean or maximum alone, which of the two: of `pool_features`.
     layers : bool
         Whether it sees the layer pools.
     projected : bool
@@ -41,8 +43,14 @@ class ViewKind:
 
     summary: str
     pool: Callable[[np.ndarray], np.ndarray] | None = None
+    halves: slice | None = None
     layers: bool = False
     projected: bool = False
+
+    @property
+    def positions(self) -> bool:
+        """Whether it sees single positions of the features at the cut, and not pools alone."""
+        return self.halves is None and not self.layers
 
 
 def _average(features: np.ndarray) -> np.ndarray:
@@ -53,10 +61,6 @@ def _maximum(features: np.ndarray) -> np.ndarray:
     return features.max(axis=(1, 2))
 
 
-def _average_maximum(features: np.ndarray) -> np.ndarray:
-    return np.concatenate([_average(features), _maximum(features)], axis=1)
-
-
 def _flatten(features: np.ndarray) -> np.ndarray:
     return features.reshape(len(features), math.prod(features.shape[1:]))
 
@@ -64,9 +68,9 @@ def _flatten(features: np.ndarray) -> np.ndarray:
 #: The views, by name.
 VIEWS: Mapping[str, ViewKind] = MappingProxyType(
     {
-        "avg": ViewKind("the mean of each channel over the positions", _average),
-        "max": ViewKind("the maximum of each channel over the positions", _maximum),
-        "avgmax": ViewKind("mean and maximum side by side", _average_maximum),
+        "avg": ViewKind("the mean of each channel over the positions", _average, slice(0, 1)),
+        "max": ViewKind("the maximum of each channel over the positions", _maximum, slice(1, 2)),
+        "avgmax": ViewKind("mean and maximum side by side", pool_features, slice(0, 2)),
         "flatten": ViewKind("all positions one by one", _flatten),
         "layers": ViewKind("mean and maximum of several layers, a block each", layers=True),
         "covariance": ViewKind("how the channels vary together over the positions", projected=True),
@@ -147,8 +151,10 @@ class View:
         return sum(self.widths.values())
 
     def is_seen_in(self, made: Fingerprint) -> bool:
-        """Tell whether a cache has the layer pools that it sees, if it sees any."""
-        return not self.kind.layers or made.pooled == self.pooled
+        """Tell whether a cache has the layer pools, or the features, that it sees."""
+        if self.kind.layers:
+            return made.pooled == self.pooled
+        return made.keep == "all" or not self.kind.positions
 
     @property
     def for_novelty(self) -> "View":
@@ -193,6 +199,9 @@ class View:
             if self.projection is None:
                 raise AssertionError(f"the view {self.name} is not fitted")
             return self.projection.rows(features)
+        if activations.cut_pools is not None and self.kind.halves is not None:
+            some = activations.cut_pools.reshape(len(activations), 2, -1)[:, self.kind.halves]
+            return _of_length_one(some.reshape(len(some), -1).copy())
         if self.kind.pool is None:
             raise AssertionError(f"the view {self.name} has no pool")
         return _of_length_one(self.kind.pool(features.astype(np.float32)))
@@ -230,8 +239,12 @@ def _of_length_one(rows: np.ndarray) -> np.ndarray:
 
 
 def views_of(made: Fingerprint) -> tuple[str, ...]:
-    """Return the views that a cache has: all, or those that need no layer pools."""
-    return tuple(name for name, kind in VIEWS.items() if made.layers or not kind.layers)
+    """Return the views that a cache has: all, or those that need no more than it keeps."""
+    return tuple(
+        name
+        for name, kind in VIEWS.items()
+        if (made.layers or not kind.layers) and (made.keep == "all" or not kind.positions)
+    )
 
 
 def make_view(
@@ -250,12 +263,20 @@ def make_view(
     Raises
     ------
     InputError
-        When there is no such view, or no layer is pooled and it needs some.
+        When there is no such view; when it needs layer pools and no layer is pooled; or when it
+        needs features that are not kept.
     """
     kind = one_of("view", name, VIEWS)
     if kind.layers and not fingerprint.layers:
         raise InputError(
             f"The view {name} needs layer pools, which are not there: extract again, into another "
             "output or with --overwrite and without --layers none."
+        )
+    if kind.positions and fingerprint.keep != "all":
+        raise InputError(
+            f"The view {name} sees the features at {fingerprint.trunk.cut} one by one, and the "
+            f"cache keeps their mean and maximum alone. Give one of "
+            f"{', '.join(views_of(fingerprint))}; or extract again, into another output or with "
+            "--overwrite, and without --keep pooled."
         )
     return View(name, shape or fingerprint.trunk.shape, fingerprint.pooled)

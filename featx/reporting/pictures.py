@@ -104,6 +104,8 @@ def _evidence(
     quality: int,
 ) -> tuple[dict[int, str], str]:
     """Return where a linear classifier looked in some of the images, and what that is in words."""
+    if cache.fingerprint.keep == "pooled":
+        return {}, _NO_POSITIONS
     trained = set(model.trained_on)
     known = np.flatnonzero([digest in trained for digest in cache.digests])
     known = known[cache.labels[known] >= 0]
@@ -121,6 +123,12 @@ def _evidence(
         for number, one in zip(numbers, maps, strict=True)
     }
     return drawn, _evidence_words(found)
+
+
+_NO_POSITIONS = (
+    "Where a classifier looked is not shown: the cache keeps the mean and maximum of the features, "
+    "and not their positions. Extract the images again without --keep pooled to see it."
+)
 
 
 def _evidence_words(found: Evidence) -> str:

@@ -49,6 +49,8 @@ class ScoreSettings:
         take the others from ``<out>.known``; the output is that of a run that computes all.
     overwrite : bool
         Replace an output that exists, and start again.
+    max_hours : float, optional
+        Stop with `OutOfTimeError` after the block that is under way then; the next run goes on.
     """
 
     top: int | None = None
@@ -60,6 +62,7 @@ class ScoreSettings:
     excel: bool = False
     update: bool = False
     overwrite: bool = False
+    max_hours: float | None = None
 
 
 class ScoreChanges(TypedDict, total=False):
@@ -74,6 +77,7 @@ class ScoreChanges(TypedDict, total=False):
     excel: bool
     update: bool
     overwrite: bool
+    max_hours: float | None
 
 
 def columns_of(model: Model, settings: ScoreSettings) -> dict[str, type]:

@@ -216,7 +216,7 @@ class CacheSource:
             where=str(cache.path),
         )
         require_listed(cache)
-        _require_layers(model, cache)
+        _require_seen(model, cache)
         if copies > cache.fingerprint.copies:
             raise InputError(
                 f"{printable(cache.path)} has {cache.fingerprint.copies} copies of each image, and "
@@ -297,8 +297,10 @@ class CacheSource:
         )
 
 
-def _require_layers(model: Model, cache: Cache) -> None:
-    """Check that a cache has the layer pools that a model sees."""
+def _require_seen(model: Model, cache: Cache) -> None:
+    """Check that a cache has the features and layer pools that a model sees."""
+    if model.tail or model.view.kind.positions:
+        cache.features  # noqa: B018 - refuses where there are none
     if model.view.is_seen_in(cache.fingerprint):
         return
     needed = model.view.pooled

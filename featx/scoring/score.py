@@ -16,7 +16,7 @@ from ..errors import InputError, printable, require_one_of
 from ..keywords import takes
 from ..model.file import load
 from ..model.model import Model
-from ..progress import Progress, adding_up, as_function, shows_progress
+from ..progress import Deadline, Progress, adding_up, as_function, shows_progress
 from ..storage import files, locks
 from ..storage.unfinished import Shards
 from .content import SORTS, ScoreChanges, ScoreSettings, columns_of, content_of
@@ -82,6 +82,8 @@ def score(
         When a cache or an unfinished row is damaged.
     StorageError, LockedError
         When the rows cannot be written.
+    OutOfTimeError
+        When `max_hours` are over; the same call goes on.
 
     Examples
     --------
@@ -92,6 +94,7 @@ def score(
     """
     progress = as_function(progress)
     settings = replace(settings or ScoreSettings(), **changes)
+    deadline = Deadline(settings.max_hours)
     begun = time.monotonic()
     if not isinstance(model, Model):
         model = load(model)
@@ -120,7 +123,9 @@ def score(
                 files.require_new(out, overwrite=False)
         done = shards.begin()
         blocks = _blocks(opened)
-        _write_missing(model, opened, settings, known, table, shards, blocks, done, progress)
+        _write_missing(
+            model, opened, settings, known, table, shards, blocks, done, progress, deadline
+        )
         total = [shards.summary(number) for number in range(len(blocks))]
         finished: Iterable[bytes] = shards.blocks(len(blocks))
         if settings.sort:
@@ -151,7 +156,7 @@ def _score_in_memory(
     begun: float,
 ) -> ScoreResult:
     """Score the images of a source without a file."""
-    for name in ("update", "excel"):
+    for name in ("update", "excel", "max_hours"):
         if getattr(settings, name):
             raise InputError(f"{name} needs an output. Give out, or leave {name} out.")
     rows: dict[str, list[Any]] = {name: [] for name in columns}
@@ -203,7 +208,7 @@ def _check_out(model: Model, source: Source, out: Path) -> None:
 
 def _about(model: Model, settings: ScoreSettings) -> dict[str, Any]:
     kept = asdict(settings)
-    for name in ("overwrite", "update", "excel"):
+    for name in ("overwrite", "update", "excel", "max_hours"):
         del kept[name]
     return {"model": model.as_dict(), "model_sha256": model.digest, "settings": kept}
 
@@ -213,7 +218,8 @@ def _identity(
 ) -> dict[str, Any]:
     """Return what must be equal for the rows of two runs to be put together."""
     kept = asdict(settings)
-    del kept["overwrite"]
+    for name in ("overwrite", "max_hours"):
+        del kept[name]
     listed = {"images": len(opened), "source": opened.identity, "block": opened.block}
     if model.tail or isinstance(opened, FileSource):
         listed["runtime"], listed["precision"] = model.computing
@@ -271,11 +277,12 @@ def _write_missing(
     blocks: Sequence[range],
     done: set[int],
     progress: Progress | None,
+    deadline: Deadline,
 ) -> None:
     """Write the shards that are not there yet."""
     missing = [number for number in range(len(blocks)) if number not in done]
     resumed = sum(len(block) for number, block in enumerate(blocks) if number in done)
-    now = 0
+    now, kept = 0, resumed
 
     def advance(more: int) -> None:
         nonlocal now
@@ -288,6 +295,8 @@ def _write_missing(
     for number, rows in zip(missing, found, strict=True):
         content, summary = content_of(model, rows, settings, known)
         shards.write(number, summary, table.encode(content))
+        kept += len(blocks[number])
+        deadline.check(kept, len(opened))
 
 
 def _total(

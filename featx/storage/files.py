@@ -55,9 +55,9 @@ class Disk:
         """Return a descriptor."""
         return os.open(path, flags | os.O_CLOEXEC, 0o644)
 
-    def lock(self, descriptor: int) -> None:
-        """Lock the whole file, or fail at once."""
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def lock(self, descriptor: int, shared: bool = False) -> None:
+        """Lock the whole file, for this process alone or with others, or fail at once."""
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
     def unlock(self, name: Path) -> None:
         """Delete the file of a lock that is held; closing it frees the lock."""

@@ -6,17 +6,21 @@ from pathlib import Path
 from ..errors import InputError, printable
 from . import files
 
-__all__ = ["CACHE_FORMAT", "MODEL_MEMBER", "is_cache", "is_model", "require_kind"]
+__all__ = ["CACHE_FORMAT", "IMAGES", "MODEL_MEMBER", "is_cache", "is_model", "require_kind"]
 
 #: The word that a cache begins with.
 CACHE_FORMAT = "featx-cache"
+#: The file of images in a cache that is a folder.
+IMAGES = "images.h5"
 #: The member that describes a model, and its name before version 3.
 MODEL_MEMBER = "model.json"
 _MODEL_MEMBER_BEFORE = "bundle.json"
 
 
 def is_cache(path: Path) -> bool:
-    """Tell whether a file looks like a cache, by its first bytes."""
+    """Tell whether a file, or a folder, looks like a cache, by the first bytes."""
+    if path.is_dir():
+        path = path / IMAGES
     if not path.is_file():
         return False
     start = f"{CACHE_FORMAT} ".encode()
@@ -48,11 +52,11 @@ def require_kind(path: Path, kind: str, advice: str) -> None:
     InputError
         When it is a folder, a file of another kind, or missing.
     """
-    if path.is_dir():
+    if path.is_dir() and not (kind == "cache" and is_cache(path)):
         raise InputError(
             f"{printable(path)} is a folder, and a {kind} is needed here. Make it with: {advice}"
         )
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{printable(path)} does not exist. Make it with: {advice}")
     others = {"cache": is_cache, "model": is_model}
     del others[kind]

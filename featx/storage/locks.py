@@ -20,7 +20,7 @@ _PAUSE = 0.1  # seconds between two tries
 
 
 @contextlib.contextmanager
-def lock_output(path: Path, *, wait: bool = False) -> Iterator[None]:
+def lock_output(path: Path, *, wait: bool = False, shared: bool = False) -> Iterator[None]:
     """Make the folder of `path`, hold `<path>.lock`, and delete temporary files of killed runs.
 
     Only one run at a time writes `path`. The lock is the kernel's, freed when the process ends
@@ -32,6 +32,8 @@ def lock_output(path: Path, *, wait: bool = False) -> Iterator[None]:
     path : Path
     wait : bool
         Wait for another run to end, however long that takes.
+    shared : bool
+        Whether others may hold it in the same way, such as the shares of one extraction.
 
     Raises
     ------
@@ -43,23 +45,36 @@ def lock_output(path: Path, *, wait: bool = False) -> Iterator[None]:
     files.make_folder(path.parent)
     name = path.with_name(path.name + ".lock")
     with files.storage_errors(name):
-        descriptor = _held(name, path, wait)
+        descriptor = _held(name, path, wait, shared)
     try:
-        files.remove_partials(path)
+        if not shared:
+            files.remove_partials(path)
         yield
     finally:
-        with contextlib.suppress(OSError):
-            files.disk.unlock(name)
+        if shared:  # whoever comes last deletes the file
+            shared = not _is_last(descriptor)
+        if not shared:
+            with contextlib.suppress(OSError):
+                files.disk.unlock(name)
         os.close(descriptor)
 
 
-def _held(name: Path, path: Path, wait: bool) -> int:
+def _is_last(descriptor: int) -> bool:
+    """Tell whether nobody else holds a lock that is shared, and hold it alone if so."""
+    try:
+        files.disk.lock(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _held(name: Path, path: Path, wait: bool, shared: bool) -> int:
     """Return the descriptor of a lock file that this process holds under its name."""
     told = False
     while True:
         descriptor = _open_lock(name)
         try:
-            _lock(descriptor, path)
+            _lock(descriptor, path, shared)
             if _has_name(descriptor, name):
                 return descriptor
         except BaseException as error:
@@ -88,10 +103,10 @@ def _open_lock(name: Path) -> int:
     return descriptor
 
 
-def _lock(descriptor: int, path: Path) -> None:
+def _lock(descriptor: int, path: Path, shared: bool) -> None:
     """Lock an open lock file, and write into it who holds it."""
     try:
-        files.disk.lock(descriptor)
+        files.disk.lock(descriptor, shared=shared)
     except (PermissionError, BlockingIOError) as error:
         holder = os.pread(descriptor, 1000, 0).decode("utf-8", "replace") or "another run"
         raise LockedError(

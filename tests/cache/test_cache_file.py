@@ -177,7 +177,7 @@ def test_data_elsewhere_is_refused(copied: Path, tmp_path: Path) -> None:
 def test_other_versions_are_incompatible(copied: Path) -> None:
     with forged(copied, version=99):
         pass
-    with pytest.raises(IncompatibleError, match="cache version 99; this featx reads up to 3"):
+    with pytest.raises(IncompatibleError, match="cache version 99; this featx reads up to 5"):
         Cache.open(copied)
 
 

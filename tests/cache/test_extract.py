@@ -173,7 +173,7 @@ def test_an_interrupted_overwrite_goes_on_and_never_mixes(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("featx.cache.extract.assemble", interrupted)
+        patch.setattr("featx.cache.publication.assemble", interrupted)
         featx.extract(photos, out, weights="random", size=64, overwrite=True)
     assert out.read_bytes() == before
     with pytest.raises(IncompatibleError, match=r"f\.h5\.parts was made with other settings"):

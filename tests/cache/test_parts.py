@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from generated import without_pools
 
-from featx.cache.parts import PartReader, Parts
+from featx.cache.contents import as_bytes
+from featx.cache.parts import PartReader, Parts, Place
 from featx.errors import CorruptError
 from featx.network.fingerprint import Fingerprint, TrunkFingerprint
 from featx.storage.files import digest
@@ -31,16 +32,17 @@ def written(folder: Path, count: int) -> Parts:
 
 def test_what_is_written_is_found(tmp_path: Path) -> None:
     parts = written(tmp_path, 3)
-    index = parts.index()
+    contents = parts.contents()
     assert parts.fingerprint() == FINGERPRINT
-    assert len(index) == 6
-    reader = PartReader()
+    assert len(contents) == 6
+    reader = PartReader(parts.paths())
     for number in (5, 0, 3):
-        place = index[digest(bytes([number]))]
+        (at,) = contents.find(as_bytes([digest(bytes([number]))]))
+        place = Place.of(int(contents.places[at]))
         assert (reader.activations(place).features == number).all()
-        assert (place.width, place.height) == (number // 2 * 2, number % 2 + 1)
+        assert contents.sizes[at].tolist() == [number // 2 * 2, number % 2 + 1]
     parts.remove()
-    assert parts.fingerprint() is None and parts.index() == {}
+    assert parts.fingerprint() is None and len(parts.contents()) == 0
 
 
 def test_a_part_never_takes_the_place_of_another(tmp_path: Path) -> None:
@@ -51,7 +53,7 @@ def test_a_part_never_takes_the_place_of_another(tmp_path: Path) -> None:
     assert sorted(path.name for path in parts.folder.iterdir()) == [
         f"0000000{number}.safetensors" for number in (1, 2, 3)
     ]
-    assert len(parts.index()) == 5
+    assert len(parts.contents()) == 5
 
 
 @pytest.mark.parametrize("length", [0, 7, 200, -1])
@@ -60,4 +62,4 @@ def test_cut_parts_are_refused(tmp_path: Path, length: int) -> None:
     path = parts.folder / "00000000.safetensors"
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(CorruptError, match=r"00000000\.safetensors is damaged"):
-        parts.index()
+        parts.contents()

@@ -167,7 +167,7 @@ def test_help_pages_fit_the_terminal(columns: int) -> None:
         found = CliRunner().invoke(app.app, [*command, "--help"], env={"COLUMNS": str(columns)})
         assert found.exit_code == 0
         assert max(map(len, found.stdout.splitlines())) <= columns, command
-        assert not re.search(r"<(path|str|int|float|bool|list)|\{\w+\.", found.stdout), command
+        assert not re.search(r"<(path|str|int|float|bool|list)|\{[a-z]\w*\.", found.stdout), command
 
 
 def test_options_say_what_they_do() -> None:
@@ -214,7 +214,8 @@ def test_meter_writes_plain_lines_with_rate_and_time_left(
         show(100, 1000, 100)
         show(105, 1000, 105)
         show(500, 1000, 200)
-    assert capsys.readouterr().err.splitlines() == [
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(" ")[2] for line in lines] == [  # after the time
         "Extracting: 100 of 1,000 images, 5.0 a second, 3:00 left",
         "Extracting: 500 of 1,000 images, 5.0 a second, 1:40 left",
     ]
@@ -229,4 +230,4 @@ def test_meter_names_what_is_under_way_in_brackets(
         show(0, 55, "lda")
         show(23, 55, "logreg")
     line = capsys.readouterr().err
-    assert line.startswith("Comparing heads: 23 of 55 folds, ") and line.endswith(" (logreg)\n")
+    assert " Comparing heads: 23 of 55 folds, " in line and line.endswith(" (logreg)\n")

@@ -110,7 +110,7 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (pd.DataFrame({"file": []}), "The table lists no images"),
         (pd.DataFrame({"file": ["a", None]}), "row 1 .*there is no path"),
         (pd.DataFrame({"file": ["a", np.nan]}), "row 1 .*there is no path"),
-        (pd.DataFrame({"file": ["s3://b/a.jpg"]}), "is an address on a network"),
+        (pd.DataFrame({"file": ["ftp://b/a.jpg"]}), "is an address of a kind"),
         (pd.DataFrame({"file": ["a", "./a"]}), "a is listed twice"),
         (pd.DataFrame({"file": ["a"], "split": ["tset"]}), "unknown split 'tset'"),
         (pd.DataFrame({"file": ["a", "b"], "split": ["val", None]}), "1 of 2 images have no split"),

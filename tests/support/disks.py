@@ -81,10 +81,10 @@ class Poor(Disk):
             raise OSError(self.error, os.strerror(self.error))
         super().sync(descriptor)
 
-    def lock(self, descriptor: int) -> None:
+    def lock(self, descriptor: int, shared: bool = False) -> None:
         if "lock" in self.missing:
             raise OSError(self.error, os.strerror(self.error))
-        super().lock(descriptor)
+        super().lock(descriptor, shared)
 
 
 # What a machine that loses its power can leave ------------------------------------------------

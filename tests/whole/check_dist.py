@@ -16,8 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 #: What the tests read beside featx/ and tests/; they run from an unpacked sdist.
 WITH_TESTS = (
+    ".dockerignore",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "Dockerfile",
     "LICENSE",
     "Makefile",
     "README.md",
@@ -25,6 +27,7 @@ WITH_TESTS = (
     "data/README.md",
     "docs/python.md",
     "docs/site/pages.py",
+    "examples/operating/nightly.sh",
     "pyproject.toml",
 )
 
