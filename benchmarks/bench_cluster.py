@@ -3,7 +3,7 @@
 A scheduler and workers are real processes on this machine. VGG16 with random weights sees images of
 32 pixels (photographs where a folder is given, else generated ones), so that a part takes about a
 second; the cluster extracts them into a file, then scores them. While it extracts: workers are
-killed at random moments, one is stopped for a minute, and the scheduler is killed and started again.
+killed at random moments, one is stopped for a minute, the scheduler is killed and started again.
 
     python benchmarks/bench_cluster.py [--images 2000] [--workers 4] [--kills 20] [--stopped 60]
 """

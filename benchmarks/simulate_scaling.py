@@ -30,7 +30,7 @@ class World:
     rate: float = 60.0  # images a machine: 2 cores with VNNI, int8, 224 pixels
     image: float = 110e3  # a photograph of ImageNet
     feature: float = 24e3  # of an image in a part: features and six layer pools
-    message: float = 2e3  # through the scheduler, a part
+    message: float = 2.8e3  # through the scheduler, a part
     index: float = 130.0  # of an image in images.h5
     ahead: int = 2  # parts that a machine has been given beside the one that it computes
     spread: float = 0.05  # standard deviation of a part's time, of its mean
@@ -40,8 +40,9 @@ class World:
     back: float = 300.0  # until a machine that died is there again
     hangs: float = 0.01  # of a machine in an hour; it does nothing any more and does not say so
     patience: float = 4.0  # times the median, and then a part is given to another machine too
-    keep: float = 0.0015  # the coordinator's work on a part: reads its head, notes its images
-    handle: float = 0.0006  # the scheduler's work on a part
+    keep: float = 0.004  # the coordinator's work on a part: hands it out, reads its head, notes it
+    handle: float = 0.0034  # the scheduler's work on a part
+    opened: float = 0.0015  # to read the head of a part, when shares are joined
     scheduler: float = 120e6  # bytes that go through the scheduler's network
     disk: float = 1.1 * GB  # what the shared disk delivers and takes in all: 10 Gbit/s
     creates: float = 2000.0  # files that the file server makes: open, write, sync, rename
@@ -77,8 +78,14 @@ SOURCES = (
     ("µs to list an image", "listed", "benchmarks/bench_listing.py, on a local disk"),
     ("µs to prepare an image", "prepared", "measured with 2 million images, on a local disk"),
     ("µs to write an image into the index", "joined", "measured with 2 million images"),
-    ("ms of the coordinator a part", "keep", "0.3 measured, the rest for a network disk"),
-    ("ms of the scheduler a part", "handle", "Dask's documents: 0.2 to 1"),
+    ("KB through the scheduler a part", "message", "benchmarks/bench_engine.py"),
+    (
+        "ms of the coordinator a part",
+        "keep",
+        "bench_engine.py: 2.8; a network disk",
+    ),
+    ("ms of the scheduler a part", "handle", "bench_engine.py: half of it and workers"),
+    ("ms to open a part, by join", "opened", "0.3 measured on a local disk; a network disk"),
     ("files a second, made", "creates", "assumed: an NFS server that syncs to flash"),
     ("files a second, opened", "opens", "assumed: the same server"),
     ("GB a second of the disk", "disk", "assumed: 10 Gbit/s"),
@@ -209,8 +216,8 @@ def _shares(world: World, speed: np.ndarray, random: np.random.Generator, each: 
                 died += 1
                 death[machine] = finished + next(dies)
         heapq.heappush(ready, (finished, machine))
-    end += world.start + world.parts * world.keep
-    return Outcome(end, died + hung, died, hung, world.parts * world.keep / end)
+    joined = world.start + world.parts * world.opened
+    return Outcome(end + joined, died + hung, died, hung, joined / (end + joined))
 
 
 def limits(world: World) -> dict[str, float]:
@@ -262,6 +269,7 @@ def print_amounts(world: World) -> None:
         "parts a second": f"{a_second:.0f}",
         "through the scheduler": f"{size(parts * world.message)}, "
         f"{size(a_second * world.message)} a second",
+        "joining shares, looking at parts": hours(parts * world.opened),
         "tasks in flight": f"{world.machines * (1 + world.ahead):,}",
         "coordinator, looking at parts": f"{hours(work)} of work, {work / perfect:.0%} of the run",
         "coordinator's memory": size(images * world.memory),

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -29,8 +28,8 @@ def stamp_key(path: str, stamp: Sequence[int] | None) -> bytes:
     """
     if stamp is None:
         return NO_KEY
-    told = os.fsencode(path) + b"\0" + " ".join(map(str, stamp)).encode()
-    return hashlib.blake2b(told, digest_size=16).digest()
+    told = f"{path}\0{stamp[0]} {stamp[1]} {stamp[2]} {stamp[3]}"
+    return hashlib.blake2b(told.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,11 +1,12 @@
 """Where the features of each content are: an index by digest that takes 60 bytes an image."""
 
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 
 __all__ = ["Contents", "as_bytes", "as_texts", "nothing"]
+
+_BLOCK = 1 << 16  # digests that are looked up at a time
 
 
 def as_bytes(digests: Sequence[str] | np.ndarray) -> np.ndarray:
@@ -42,12 +43,17 @@ class Contents:
         self._starts = starts[self._order]
 
     @classmethod
-    def joined(cls, some: Sequence["Contents"]) -> Self:
+    def joined(cls, some: Sequence["Contents"]) -> "Contents":
         """Return one index of all; the first that has a content says where it is."""
+        filled = [one for one in some if len(one)]
+        if len(filled) == 1:
+            return filled[0]
+        if not filled:
+            return nothing()
         return cls(
-            np.concatenate([one.digests for one in some]),
-            np.concatenate([one.places for one in some]),
-            np.concatenate([one.sizes for one in some]),
+            np.concatenate([one.digests for one in filled]),
+            np.concatenate([one.places for one in filled]),
+            np.concatenate([one.sizes for one in filled]),
         )
 
     def __len__(self) -> int:
@@ -60,9 +66,15 @@ class Contents:
     def find(self, digests: np.ndarray) -> np.ndarray:
         """Return the position of each digest (m, 32) in `places`, int64 (m,); −1 where missing."""
         found = np.full(len(digests), -1, np.int64)
-        if not len(self):
-            return found
-        starts = _starts(np.ascontiguousarray(digests))
+        if len(self):
+            for start in range(0, len(digests), _BLOCK):
+                some = np.ascontiguousarray(digests[start : start + _BLOCK])
+                found[start : start + len(some)] = self._find(some)
+        return found
+
+    def _find(self, digests: np.ndarray) -> np.ndarray:
+        found = np.full(len(digests), -1, np.int64)
+        starts = _starts(digests)
         left = np.arange(len(digests))
         at = np.searchsorted(self._starts, starts)
         while len(left):  # a second round is for two digests that begin alike
@@ -75,10 +87,9 @@ class Contents:
             left, at = left[~equal], at[~equal] + 1
         return found
 
-    def first_of_each(self) -> np.ndarray:
-        """Return the position of the first of every different digest, ascending."""
-        positions = np.arange(len(self))
-        return positions[self.find(self.digests) == positions]
+    def counts(self) -> np.ndarray:
+        """Return how often each digest is there, at its first position; 0 at the others."""
+        return np.bincount(self.find(self.digests), minlength=len(self))
 
 
 def nothing() -> Contents:

@@ -62,18 +62,18 @@ class CacheDisplay(Display):
     path: Any
     fingerprint: Fingerprint
     labels: Any
-    _classes: tuple[str, ...]
+    classes: tuple[str, ...]
     _file: Any
 
     def _line(self) -> str:
         closed = "" if self._file else ", closed"
         images = number_of(len(self.labels), "image")
-        return f"{images}{_of_classes(len(self._classes))} in {printable(self.path)}{closed}"
+        return f"{images}{_of_classes(len(self.classes))} in {printable(self.path)}{closed}"
 
     def _parts(self) -> Iterable[Part]:
         counts = Counter(self.labels.tolist())
         yield {
-            "classes": shortened({name: counts[at] for at, name in enumerate(self._classes)}),
+            "classes": shortened({name: counts[at] for at, name in enumerate(self.classes)}),
             "without a label": counts[-1] or "",
             "features": _features(self.fingerprint),
             "of each image": "×".join(map(str, self.fingerprint.shape)),

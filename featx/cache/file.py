@@ -320,7 +320,8 @@ class Cache(CacheDisplay, ImageTable):
         for dataset in self.datasets:
             for number in range(1 + self.fingerprint.copies):
                 place = (row, number, *[0] * (dataset.ndim - 2))
-                _, chunk = dataset.id.read_direct_chunk(place)
+                with damage(self.path):
+                    _, chunk = dataset.id.read_direct_chunk(place)
                 yield chunk
 
     @staticmethod

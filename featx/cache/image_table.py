@@ -15,7 +15,8 @@ from ..storage import files
 from .contents import Contents, as_bytes
 from .folder import images_file
 from .rows import CacheRows, Rows
-from .structure import IMAGE_COLUMNS, USER_BLOCK, Removed, Skipped, damage
+from .structure import USER_BLOCK, Removed, Skipped, damage
+from .texts import as_names
 
 __all__ = ["ImageTable"]
 
@@ -40,7 +41,7 @@ class ImageTable(Rows):
         self.path = path
         self._file = file
         self.root = root_of(os.fsdecode(file.attrs["source"]))
-        self.classes = tuple(_texts(file["classes"][()]))
+        self.classes = tuple(as_names(file["classes"][()]))
         self.labels = file["images/label"][()].astype(np.int32)
 
     def __len__(self) -> int:
@@ -54,24 +55,20 @@ class ImageTable(Rows):
         CorruptError
             When they cannot be read.
         """
+        columns = self._columns(("digest", "width", "height"), start, stop)
+        sizes = np.stack([columns["width"], columns["height"]], axis=1).astype(np.int32)
+        return CacheRows(self.listed(start, stop), as_names(columns["digest"]), sizes)
+
+    def listed(self, start: int, stop: int) -> Catalog:
+        """Return the catalog of images `start` to `stop`; see `rows`."""
+        texts = self._columns(("path", "split", "group"), start, stop)
+        paths, splits, groups = map(as_names, texts.values())
+        return Catalog(self.root, paths, self.labels[start:stop], splits, groups, self.classes)
+
+    def _columns(self, names: Sequence[str], start: int, stop: int) -> dict[str, np.ndarray]:
         self._check_open()
         with damage(self.path):
-            names = [name for name in IMAGE_COLUMNS if name != "label"]
-            columns = {name: self._file[f"images/{name}"][start:stop] for name in names}
-        catalog = Catalog(
-            self.root,
-            _texts(columns["path"]),
-            self.labels[start:stop],
-            _texts(columns["split"]),
-            _texts(columns["group"]),
-            self.classes,
-        )
-        sizes = np.stack([columns["width"], columns["height"]], axis=1).astype(np.int32)
-        return CacheRows(catalog, _texts(columns["digest"]), sizes)
-
-    def block(self, start: int, stop: int) -> CacheRows:
-        """Return what images `start` to `stop` are."""
-        return self.rows(start, stop)
+            return {name: self._file[f"images/{name}"][start:stop] for name in names}
 
     def _check_open(self) -> None:
         if not self._file:
@@ -92,9 +89,9 @@ class ImageTable(Rows):
         return self._images.digests
 
     @property
-    def sizes(self) -> np.ndarray:
+    def sizes(self) -> np.ndarray:  # type: ignore[override]
         """Width and height of each upright image, in pixels."""
-        return self._images.sizes
+        return self.all_sizes[: len(self)]
 
     @functools.cached_property
     def skipped(self) -> list[Skipped]:
@@ -102,7 +99,7 @@ class ImageTable(Rows):
         self._check_open()
         with damage(self.path):
             columns = [self._file[f"skipped/{name}"][()] for name in Skipped._fields]
-        return [Skipped(*row) for row in zip(*map(_texts, columns), strict=True)]
+        return [Skipped(*row) for row in zip(*map(as_names, columns), strict=True)]
 
     @functools.cached_property
     def removed(self) -> list[Removed]:
@@ -112,7 +109,7 @@ class ImageTable(Rows):
             return []
         with damage(self.path):
             columns = {name: self._file[f"removed/{name}"][()] for name in Removed._fields}
-        texts = (_texts(columns[name]).tolist() for name in ("path", "digest"))
+        texts = (as_names(columns[name]).tolist() for name in ("path", "digest"))
         sizes = (columns[name].tolist() for name in ("width", "height"))
         return [Removed(*row) for row in zip(*texts, *sizes, strict=True)]
 
@@ -140,8 +137,15 @@ class ImageTable(Rows):
         """SHA-256 of each row's file, uint8 (n + removed, 32): images, then removed ones."""
         self._check_open()
         with damage(self.path):
-            columns = [self._file[f"{group}/digest"][()] for group in self._groups]
-            return np.concatenate([as_bytes([column.tobytes().decode()]) for column in columns])
+            columns = [self._file[f"{group}/digest"] for group in self._groups]
+            found = np.empty((sum(map(len, columns)), 32), np.uint8)
+            filled = 0
+            for column in columns:
+                for start in range(0, len(column), _READ_PATHS):
+                    some = column[start : start + _READ_PATHS].tobytes().decode()
+                    found[filled : filled + len(some) // 64] = as_bytes([some])
+                    filled += len(some) // 64
+        return found
 
     @property
     def _groups(self) -> list[str]:
@@ -173,7 +177,3 @@ class ImageTable(Rows):
         path = images_file(self.path)
         with files.storage_errors(path), path.open("rb") as file:
             return file.read(USER_BLOCK).rstrip(b"\0").decode("ascii", "replace")[-65:-1]
-
-
-def _texts(column: np.ndarray) -> np.ndarray:
-    return np.array([os.fsdecode(value) for value in column.tolist()], dtype=object)

@@ -53,8 +53,9 @@ def join(out: str | os.PathLike[str], *, progress: Progress | bool | None = None
     Examples
     --------
     >>> import featx
-    >>> joined = featx.join("features.h5")  # doctest: +SKIP
-    >>> joined.listed == joined.cached + joined.duplicates + len(joined.skipped)  # doctest: +SKIP
+    >>> names = ("1/2", "2/2")
+    >>> shares = [featx.extract("photos", "all.d", share=one) for one in names]  # doctest: +SKIP
+    >>> featx.join("all.d").listed == sum(share.listed for share in shares)  # doctest: +SKIP
     True
     """
     told, begun = as_function(progress) or ignore_progress, time.monotonic()

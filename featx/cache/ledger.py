@@ -140,7 +140,7 @@ class Ledger:
     @property
     def keys(self) -> np.ndarray:
         """The stamp key of each row, uint8 (rows, 16); see `account.stamp_key`."""
-        return self._keys[self._is_row]
+        return self._keys if self._is_row.all() else self._keys[self._is_row]
 
     def rows(self) -> ListedRows:
         """Return the rows of the cache.
@@ -160,7 +160,9 @@ class Ledger:
             )
         if len(self) != len(chosen) + len(self._skipped):
             raise AssertionError("a listed image is not accounted for")
-        digests, sizes = self._digests[chosen], self._sizes[chosen]
+        digests, sizes = self._digests, self._sizes
+        if len(chosen) < len(self._listed):  # copies take 40 bytes an image
+            digests, sizes = digests[chosen], sizes[chosen]
         unknown = np.flatnonzero(sizes[:, 0] == 0)  # what was known was not decoded again
         places = self._known.find(digests[unknown])
         sizes[unknown[places >= 0]] = self._known.sizes[places[places >= 0]]

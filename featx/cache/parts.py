@@ -26,7 +26,7 @@ from ..network.fingerprint import Fingerprint
 from ..storage import files
 from ..storage.tensors import save_tensors, tensor_errors
 from .account import Account
-from .contents import Contents, as_bytes, nothing
+from .contents import Contents, as_bytes
 from .structure import PART_NAME, ROW_BITS, datasets_of
 
 __all__ = ["FOLDER", "Part", "PartReader", "Parts", "Place", "encode_part", "is_folder"]
@@ -246,13 +246,19 @@ class Parts:
 
     def contents(self) -> Contents:
         """Return where each content is; its places are those of `Place`, with parts by `paths`."""
-        found = []
-        for number, part in self.whole():
-            places = (number << ROW_BITS) + np.arange(len(part), dtype=np.int64)
-            found.append((part.digests, places, part.sizes))
-        if not found:
-            return nothing()
-        return Contents(*(np.concatenate(some) for some in zip(*found, strict=True)))
+        digests, sizes, counts = bytearray(), bytearray(), [0]
+        for _, part in self.whole():
+            digests += part.digests.tobytes()
+            sizes += part.sizes.tobytes()
+            counts.append(len(part))
+        ends = np.cumsum(counts)
+        part_of = np.repeat(np.arange(len(counts) - 1, dtype=np.int64), counts[1:])
+        places = (part_of << ROW_BITS) + np.arange(ends[-1]) - ends[part_of]
+        return Contents(
+            np.frombuffer(digests, np.uint8).reshape(-1, 32),
+            places,
+            np.frombuffer(sizes, np.int32).reshape(-1, 2),
+        )
 
     def write(
         self,

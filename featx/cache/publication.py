@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dataset.duplicates import find_equal
+from ..dataset.duplicates import EqualImages, find_equal
 from ..network.fingerprint import Fingerprint
 from .contents import Contents, as_texts
 from .file import Cache
@@ -72,16 +72,9 @@ def result_of(
     share: str = "",
 ) -> ExtractResult:
     """Return what an extraction did; see `ExtractResult`."""
-    places = np.arange(len(rows))
-    first = Contents(rows.content, places, rows.sizes).first_of_each()
-    counted = np.unique(rows.content, axis=0, return_counts=True) if len(first) < len(rows) else ()
-    equal = []
-    if counted:
-        several = Contents(counted[0][counted[1] > 1], places, rows.sizes)
-        chosen = np.flatnonzero(several.find(rows.content) >= 0)
-        found = rows.catalog.take(rows.chosen[chosen])
-        equal = find_equal(found, as_texts(rows.content[chosen]))
-    reused = int((known.find(rows.content[first]) >= 0).sum())
+    counts = Contents(rows.content, np.arange(len(rows)), rows.sizes).counts()
+    first = np.flatnonzero(counts)
+    reused = int((known.find(rows.content[first]) >= 0).sum()) if len(known) else 0
     return ExtractResult(
         listed=len(ledger),
         cached=len(first),
@@ -90,7 +83,7 @@ def result_of(
         duplicates=len(rows) - len(first),
         skipped=ledger.skipped,
         details=ledger.details,
-        equal=equal,
+        equal=_equal(rows, counts) if len(first) < len(rows) else [],
         dark=ledger.dark,
         removed=removed or [],
         pruned=pruned,
@@ -103,3 +96,12 @@ def result_of(
         seconds=round(time.monotonic() - begun, 3),
         share=share,
     )
+
+
+def _equal(rows: ListedRows, counts: np.ndarray) -> list[EqualImages]:
+    """Return the groups of images with the same bytes; see `Contents.counts`."""
+    several = rows.content[counts > 1]
+    none = np.empty((0, 2), np.int32)
+    there = Contents(several, np.arange(len(several)), none).find(rows.content) >= 0
+    found = rows.catalog.take(rows.chosen[there])
+    return find_equal(found, as_texts(rows.content[there]))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..dataset.catalog import Catalog
-from .contents import as_bytes, as_texts
+from .contents import as_bytes
 
 __all__ = ["CacheRows", "ListedRows", "Matrix", "Rows"]
 
@@ -40,12 +40,13 @@ class Rows:
     root : Path
         What the paths are relative to.
     classes : tuple of str
-    content : ndarray of uint8, shape (n, 32)
-        SHA-256 of the bytes that were decoded.
+    sizes : ndarray of int32, shape (n, 2)
+        Width and height of the upright images.
     """
 
     root: Path
     classes: tuple[str, ...]
+    sizes: np.ndarray
 
     @property
     def content(self) -> np.ndarray:
@@ -55,14 +56,14 @@ class Rows:
     def __len__(self) -> int:
         raise NotImplementedError
 
-    def block(self, start: int, stop: int) -> "CacheRows":
-        """Return some rows."""
+    def listed(self, start: int, stop: int) -> Catalog:
+        """Return the catalog of some rows."""
         raise NotImplementedError
 
-    def row_blocks(self) -> Iterator[tuple[int, "CacheRows"]]:
-        """Yield all rows some at a time, each time with the position of the first."""
+    def blocks_listed(self) -> Iterator[tuple[int, Catalog]]:
+        """Yield the catalog of all rows in blocks, with the position of the first of each."""
         for start in range(0, len(self), _BLOCK):
-            yield start, self.block(start, min(start + _BLOCK, len(self)))
+            yield start, self.listed(start, min(start + _BLOCK, len(self)))
 
     def is_same(self, other: "Rows") -> bool:
         """Tell whether other rows are of the same images, with the same labels, in one order."""
@@ -70,12 +71,19 @@ class Rows:
             len(self) == len(other)
             and self.classes == other.classes
             and self.root.resolve() == other.root.resolve()
-            and np.array_equal(self.content, other.content)
             and all(
-                one.has_labels_of(two)
-                for (_, one), (_, two) in zip(self.row_blocks(), other.row_blocks(), strict=True)
+                np.array_equal(self.content[start:][:_BLOCK], other.content[start:][:_BLOCK])
+                and _is_same(one, two)
+                for (start, one), (_, two) in zip(
+                    self.blocks_listed(), other.blocks_listed(), strict=True
+                )
             )
         )
+
+
+def _is_same(one: Catalog, two: Catalog) -> bool:
+    columns = ("paths", "labels", "splits", "groups")
+    return all(np.array_equal(getattr(one, name), getattr(two, name)) for name in columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,17 +121,9 @@ class CacheRows(Rows):
         """`digests` as bytes, uint8 (n, 32)."""
         return as_bytes(self.digests)
 
-    def block(self, start: int, stop: int) -> "CacheRows":
-        """Return some rows."""
-        some = self.catalog.block(start, stop)
-        return CacheRows(some, self.digests[start:stop], self.sizes[start:stop])
-
-    def has_labels_of(self, other: "CacheRows") -> bool:
-        """Tell whether other rows have the same paths, labels, splits and groups."""
-        return all(
-            np.array_equal(getattr(self.catalog, name), getattr(other.catalog, name))
-            for name in ("paths", "labels", "splits", "groups")
-        )
+    def listed(self, start: int, stop: int) -> Catalog:
+        """Return the catalog of some rows."""
+        return self.catalog.block(start, stop)
 
 
 class ListedRows(Rows):
@@ -145,8 +145,8 @@ class ListedRows(Rows):
         self.catalog = catalog
         self.root, self.classes = catalog.root, catalog.classes
         self.chosen = chosen
-        self.sizes = sizes
         self._content = content
+        self.sizes = sizes
 
     @property
     def content(self) -> np.ndarray:
@@ -156,14 +156,12 @@ class ListedRows(Rows):
     def __len__(self) -> int:
         return len(self.chosen)
 
-    def block(self, start: int, stop: int) -> CacheRows:
-        """Return some rows."""
+    def listed(self, start: int, stop: int) -> Catalog:
+        """Return the catalog of some rows."""
         chosen = self.chosen[start:stop]
         first, last = (int(chosen[0]), int(chosen[-1]) + 1) if len(chosen) else (0, 0)
         some = self.catalog.block(first, last)
-        if len(some) > len(chosen):
-            some = some.take(chosen - first)
-        return CacheRows(some, as_texts(self.content[start:stop]), self.sizes[start:stop])
+        return some if len(some) == len(chosen) else some.take(chosen - first)
 
     def class_counts(self) -> dict[str, int]:
         """Return the number of rows of each class, in the order of `classes`."""
@@ -176,7 +174,7 @@ class ListedRows(Rows):
 
     def _counts(self, what: str, names: Iterable[str]) -> dict[str, int]:
         found = dict.fromkeys(names, 0)
-        for _, block in self.row_blocks():
-            for name, count in getattr(block.catalog, what)().items():
+        for _, block in self.blocks_listed():
+            for name, count in getattr(block, what)().items():
                 found[name] += count
         return found

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..dataset.catalog import Catalog
 from ..errors import printable
-from ..images.listed import stamp_of
+from ..images.listed import stamps_of
 from ..storage import files
 from .account import NO_KEY, Account, stamp_key
 from .file import Cache
@@ -67,10 +67,10 @@ class Stamps:
 
     def unchanged(self, listed: Catalog) -> Account:
         """Return the account of listed images; of what has to be read, digests are zeros."""
-        keys = [
-            stamp_key(path, stamp_of(listed, index)) if self._knows_any else NO_KEY
-            for index, path in enumerate(listed.paths)
-        ]
+        if self._knows_any:
+            keys = list(map(stamp_key, listed.paths, stamps_of(listed)))
+        else:
+            keys = [NO_KEY] * len(listed)
         found = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, _KEY)
         positions = self._find(found)
         there = positions >= 0

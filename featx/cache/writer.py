@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -18,7 +18,7 @@ from ..storage.kinds import IMAGES
 from .contents import Contents, as_bytes
 from .file import Cache
 from .parts import PartReader, Parts, Place, is_folder
-from .rows import CacheRows, Rows
+from .rows import Rows
 from .structure import (
     FORMAT,
     IN_FOLDER,
@@ -30,6 +30,7 @@ from .structure import (
     user_block,
     version_of,
 )
+from .texts import as_column, as_hexadecimal, longest
 
 __all__ = ["assemble"]
 
@@ -157,7 +158,9 @@ def _digest(cache: Cache) -> bytes:
 
 def _places(rows: Rows, removed: Sequence[Removed], contents: Contents) -> np.ndarray:
     """Return the place of each row, then of each removed image; int64 (rows + removed,)."""
-    wanted = np.concatenate([rows.content, as_bytes([image.digest for image in removed])])
+    wanted = rows.content
+    if removed:
+        wanted = np.concatenate([wanted, as_bytes([image.digest for image in removed])])
     found = contents.find(wanted)
     if (found < 0).any():
         missing = wanted[found < 0][0].tobytes().hex()
@@ -202,17 +205,12 @@ def _placed(
         names.append(part.path.name)
         seals.append(part.seal)
     places = _places(rows, removed, Contents.joined([*found, fresh]))
-    used, numbers = np.unique(places >> ROW_BITS, return_inverse=True)
-    order = sorted(range(len(used)), key=lambda at: names[used[at]])
-    renumbered = np.empty(len(used), np.int64)
-    renumbered[order] = np.arange(len(used))
-    inside = places & ((1 << ROW_BITS) - 1)
-    kept = [int(used[at]) for at in order]
-    return (
-        [names[number] for number in kept],
-        [seals[number] for number in kept],
-        (renumbered[numbers] << ROW_BITS) + inside,
-    )
+    used = np.flatnonzero(np.bincount(places >> ROW_BITS, minlength=len(names)))
+    kept = sorted(used.tolist(), key=names.__getitem__)
+    moved = np.zeros(len(names), np.int64)
+    moved[kept] = np.arange(len(kept)) - np.array(kept)
+    places += moved[places >> ROW_BITS] << ROW_BITS
+    return [names[number] for number in kept], [seals[number] for number in kept], places
 
 
 def _create(
@@ -259,34 +257,24 @@ def _write_tables(
 
 def _write_images(file: h5py.File, rows: Rows) -> None:
     """Write a column of each value of the rows, block by block."""
-    widths = dict.fromkeys(_TEXTS, 1) | {"digest": 64}
-    for _, block in rows.row_blocks():
-        for name, read in _TEXTS.items():
-            longest = max(map(len, map(os.fsencode, set(read(block)))), default=1)
-            widths[name] = max(widths[name], longest)
+    texts = {"path": "paths", "split": "splits", "group": "groups"}
+    widths = dict.fromkeys(texts, 1)
+    for _, block in rows.blocks_listed():
+        for name, column in texts.items():
+            widths[name] = max(widths[name], longest(getattr(block, column)))
     columns = {
-        name: file.create_dataset(
-            f"images/{name}", (len(rows),), h5py.string_dtype("utf-8", widths[name])
-        )
-        for name in ("path", "digest", "split", "group")
+        name: file.create_dataset(f"images/{name}", (len(rows),), h5py.string_dtype("utf-8", width))
+        for name, width in {"path": 1, "digest": 64, **widths}.items()
     }
     for name in ("label", "width", "height"):
         columns[name] = file.create_dataset(f"images/{name}", (len(rows),), "int32")
-    for start, block in rows.row_blocks():
+    for start, block in rows.blocks_listed():
         some = slice(start, start + len(block))
-        for name, read in _TEXTS.items():
-            columns[name][some] = np.array(list(map(os.fsencode, read(block))), columns[name].dtype)
-        columns["label"][some] = block.catalog.labels
-        columns["width"][some], columns["height"][some] = block.sizes.T
-
-
-#: The columns of texts, and where they are in rows that are in memory.
-_TEXTS: Mapping[str, Callable[[CacheRows], np.ndarray]] = {
-    "path": lambda rows: rows.catalog.paths,
-    "digest": lambda rows: rows.digests,
-    "split": lambda rows: rows.catalog.splits,
-    "group": lambda rows: rows.catalog.groups,
-}
+        for name, column in texts.items():
+            columns[name][some] = as_column(getattr(block, column), widths[name])
+        columns["digest"][some] = as_hexadecimal(rows.content[some])
+        columns["label"][some] = block.labels
+        columns["width"][some], columns["height"][some] = rows.sizes[some].T
 
 
 def _write_removed(file: h5py.File, removed: Sequence[Removed]) -> None:
@@ -297,7 +285,5 @@ def _write_removed(file: h5py.File, removed: Sequence[Removed]) -> None:
         file[f"removed/{name}"] = np.array(values, np.int32)
 
 
-def _write_texts(file: h5py.File, name: str, values: Iterable[str]) -> None:
-    encoded = [os.fsencode(value) for value in values]
-    length = max(map(len, encoded), default=0) or 1
-    file[name] = np.array(encoded, h5py.string_dtype("utf-8", length))
+def _write_texts(file: h5py.File, name: str, values: Sequence[str]) -> None:
+    file[name] = as_column(values, longest(values))

@@ -51,7 +51,8 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="Class folders, a manifest with labels, or a cache made with the model's network.",
+            help="Class folders, a manifest with labels, or a cache made with the model's network. "
+            "Class folders may also lie in an archive, or at s3://bucket/folder.",
             show_default=False,
         ),
     ],

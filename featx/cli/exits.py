@@ -121,7 +121,7 @@ def _failing(json: bool, resume: str) -> Iterator[None]:
     except typer.Exit:
         raise
     except Exception:
-        terminal.note(traceback.format_exc().rstrip(), logging.ERROR, timed=False)
+        terminal.note(redacted(traceback.format_exc().rstrip()), logging.ERROR, timed=False)
         _fail("This is a bug in featx. Please report it with the lines above.", 1, json)
 
 
@@ -174,7 +174,7 @@ def _terminate(*_: object) -> None:
 
 
 def _fail_by(number: int, resume: str, json: bool) -> None:
-    _say_by(number, resume, json)
+    _say_at_once(number, resume, json)
     raise typer.Exit(_SIGNALS[signal.Signals(number)][1])
 
 

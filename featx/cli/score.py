@@ -46,7 +46,8 @@ def score(
         typer.Argument(
             metavar="SOURCE",
             help="A folder, a manifest (.csv, .tsv, .txt or .jsonl), single images, - for a list "
-            "of paths on standard input, or a cache made with the model's network.",
+            "of paths on standard input, or a cache made with the model's network. Also several "
+            "folders, archives, .parquet files, or addresses such as s3://bucket/folder.",
             show_default=False,
         ),
     ],

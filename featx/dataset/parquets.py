@@ -1,6 +1,7 @@
 """The rows of Parquet files → entries of a catalog."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from .stores.parquet import arrow, name_of_row, opening
 
 __all__ = ["image_column", "row_entries"]
 
+log = logging.getLogger("featx")
+
+_LARGE = 1 << 30  # bytes of a row group
 #: Columns of images beside those that have paths in other tables.
 _USUAL = (*ROLES["path"], "bytes", "image_bytes", "jpg", "jpeg", "png", "data", "content")
 
@@ -90,6 +94,13 @@ def row_entries(path: str, column: str, given: Mapping[str, str]) -> Iterator[En
     tell_columns(printable(path), schema.names, roles)
     roles.pop("path")
     names = _class_names(schema, roles.get("label", ""))
+    groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
+    largest = max((group.total_byte_size for group in groups), default=0)
+    if largest > _LARGE:
+        log.warning(
+            "%s: a row group has %.1f GiB, which may be in memory two or three times. Write the "
+            "file with row_group_size=100.", printable(path), largest / (1 << 30),
+        )  # fmt: skip
     row = 0
     with opening(path):
         for group in range(file.num_row_groups):

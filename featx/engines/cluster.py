@@ -9,13 +9,12 @@ import queue
 import threading
 import time
 import warnings
-from collections.abc import Collection, Coroutine, Iterator
+from collections.abc import Collection, Coroutine, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from ..errors import IncompatibleError, InputError, printable
-from .token import Token
 from .worker import Seen, do_part, look, versions
 
 __all__ = ["Answer", "Cluster", "LostError", "require_dask"]
@@ -212,7 +211,7 @@ class Cluster:
         """Return the number of threads of each worker, by its address."""
         return dict(self._ask("ncores"))
 
-    def look(self, workers: Collection[str], token: Token, seconds: float) -> list[Seen]:
+    def look(self, workers: Collection[str], token: str, seconds: float) -> list[Seen]:
         """Return what workers say about themselves; those that are busy may say nothing.
 
         Raises
@@ -265,30 +264,33 @@ class Cluster:
         raise LostError("no worker takes what the parts need")
 
     def send(
-        self, key: str, order: Any, question: bytes, workers: Collection[str] | None = None
+        self, questions: Mapping[str, bytes], order: Any, workers: Collection[str] | None = None
     ) -> None:
-        """Send an attempt.
+        """Send attempts, in one message.
 
         Parameters
         ----------
-        key : str
-        order : bytes, or what `scattered` returned
-        question : bytes
+        questions : dict
+            The question of each attempt.
+        order : bytes, str, or what `scattered` returned
+            See `worker.do_part`.
         workers : collection of str, optional
             Those that may do it.
         """
         self.require_alive()
-        future = self._client.submit(
+        count = len(questions)
+        futures = self._client.map(
             do_part,
-            versions(),
-            order,
-            question,
-            key=f"{self._prefix}-{key}",
+            [versions()] * count,
+            [order] * count,
+            list(questions.values()),
+            key=[f"{self._prefix}-{key}" for key in questions],
             pure=False,
             workers=None if workers is None else list(workers),
         )
-        self._futures[key] = future
-        future.add_done_callback(lambda _: self._ready.put(key))
+        for key, future in zip(questions, futures, strict=True):
+            self._futures[key] = future
+            future.add_done_callback(lambda _, key=key: self._ready.put(key))
 
     def answers(self, seconds: float) -> Iterator[Answer]:
         """Yield the answers that come within this time; at once after the first."""

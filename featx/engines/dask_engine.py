@@ -17,8 +17,8 @@ from ..errors import CorruptError, FeatxError, StorageError, printable
 from .attempts import Attempts, Limits
 from .cluster import Answer, Cluster, LostError, require_dask
 from .engine import Work
-from .token import Token, token_in
-from .worker import Failure, Order, opened, packed
+from .token import token_in
+from .worker import Failure, opened, packed
 
 __all__ = ["DaskEngine"]
 
@@ -62,7 +62,7 @@ class DaskEngine:
             return
         attempts = Attempts(work.name, numbers, self.limits)
         prefix = f"{work.name}-{secrets.token_hex(3)}"
-        with token_in(work.folder) as token:
+        with token_in(work.folder, packed(work.task(shared=True))) as token:
             cluster = self._first(prefix)
             while True:
                 try:
@@ -112,12 +112,13 @@ class _Session:
     cluster : Cluster
     work : Work
     attempts : Attempts
-    token : Token
+    token : str
+        See `token.token_in`.
     limits : Limits
     """
 
     def __init__(
-        self, cluster: Cluster, work: Work, attempts: Attempts, token: Token, limits: Limits
+        self, cluster: Cluster, work: Work, attempts: Attempts, token: str, limits: Limits
     ) -> None:
         self._cluster = cluster
         self._work = work
@@ -168,10 +169,9 @@ class _Session:
         self._order = self._ordered()
 
     def _ordered(self) -> Any:
-        order = packed(
-            Order(self._work.task(shared=self._shared), self._token if self._shared else None)
-        )
-        return order if self._shared else self._cluster.scattered(order)
+        if self._shared:
+            return self._token
+        return self._cluster.scattered(packed(self._work.task(shared=False)))
 
     def _count(self) -> None:
         """Look how many workers there are.
@@ -201,18 +201,23 @@ class _Session:
             )
 
     def _fill(self) -> None:
-        """Send parts until enough are under way."""
+        """Send parts until enough are under way, several in one message."""
         most = max(2, round(self._limits.ahead * self._threads))
-        while self._attempts.running < most:
-            number = self._attempts.next()
-            if number is None:
-                return
-            self._send(number)
+        free = most - self._attempts.running
+        if free < max(1, self._threads // 2):
+            return
+        numbers = [number for _ in range(free) if (number := self._attempts.next()) is not None]
+        if numbers:
+            self._send(numbers)
 
-    def _send(self, number: int, workers: Sequence[str] | None = None) -> None:
-        key = self._attempts.sent(number, time.monotonic())
-        question = pickle.dumps(self._work.question(number, shared=self._shared))
-        self._cluster.send(key, self._order, question, workers)
+    def _send(self, numbers: Sequence[int], workers: Sequence[str] | None = None) -> None:
+        questions = {
+            self._attempts.sent(number, time.monotonic()): pickle.dumps(
+                self._work.question(number, shared=self._shared)
+            )
+            for number in numbers
+        }
+        self._cluster.send(questions, self._order, workers)
 
     def _hurry(self) -> None:
         """Send parts that are late once more, to workers that do not have them."""
@@ -221,7 +226,7 @@ class _Session:
             number = self._attempts.number(keys[0])
             if others and number is not None:
                 log.info("Part %d is late: another worker does it too.", number)
-                self._send(number, others)
+                self._send([number], others)
 
     def _take(self, answer: Answer) -> int | None:
         """Take an answer; return the number of the part when it is kept."""

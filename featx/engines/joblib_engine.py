@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import StorageError
 from .engine import Work
-from .worker import Failure, Order, do_part, opened, packed, versions
+from .worker import Failure, do_part, opened, packed, versions
 
 __all__ = ["JoblibEngine", "is_configured"]
 
@@ -63,7 +63,7 @@ class JoblibEngine:
 
         backend, jobs = get_active_backend()
         shared = type(backend).__name__ in _HERE
-        order, wanted = packed(Order(work.task(shared=shared), None)), versions()
+        order, wanted = packed(work.task(shared=shared)), versions()
 
         def calls(some: Sequence[int]) -> Iterator[Any]:
             for number in some:

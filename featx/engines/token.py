@@ -1,4 +1,7 @@
-"""A file by which a process tells whether it sees the folder that another one writes into."""
+"""A file by which a process tells whether it sees the folder that another one writes into.
+
+It has what workers need to know, so that a message of a hundred bytes is enough to name it.
+"""
 
 import contextlib
 import secrets
@@ -9,18 +12,16 @@ from pathlib import Path
 from ..errors import StorageError
 from ..storage import files
 
-__all__ = ["Token", "is_seen", "token_in"]
+__all__ = ["content_of", "place_of", "token_in"]
 
 _SUFFIX = ".token"
 _DAY = 86400.0
-
-#: Path and content of the file.
-Token = tuple[str, str]
+_DIGITS = 32
 
 
 @contextlib.contextmanager
-def token_in(folder: Path) -> Iterator[Token]:
-    """Write a token into a folder, and delete it afterwards; yield what to look for.
+def token_in(folder: Path, content: bytes) -> Iterator[str]:
+    """Write a token into a folder, and delete it afterwards; yield digest and path as a text.
 
     Raises
     ------
@@ -31,28 +32,34 @@ def token_in(folder: Path) -> Iterator[Token]:
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > _DAY:
                 files.remove(left)
-    word = secrets.token_hex(8)
-    path = folder.absolute() / f"engine-{word[:8]}{_SUFFIX}"
-    files.write_bytes(path, word.encode())
+    path = folder.absolute() / f"engine-{secrets.token_hex(4)}{_SUFFIX}"
+    files.write_bytes(path, content)
     try:
-        yield str(path), word
+        yield f"{files.digest(content)[:_DIGITS]} {path}"
     finally:
         with contextlib.suppress(StorageError):  # the folder may be gone
             files.remove(path)
 
 
-def is_seen(token: Token, tries: int = 1) -> bool:
-    """Tell whether this process sees a token.
+def place_of(token: str) -> str:
+    """Return the path of a token."""
+    return token.partition(" ")[2]
+
+
+def content_of(token: str, tries: int = 1) -> bytes | None:
+    """Return what a token has; None where this process does not see it, or sees another one.
 
     Parameters
     ----------
-    token : Token
+    token : str
+        See `token_in`.
     tries : int
         A second apart: file systems of a network show new files late.
     """
-    path, word = token
+    digest, _, path = token.partition(" ")
     for number in range(tries):
         time.sleep(number and 1.0)
         with contextlib.suppress(OSError):
-            return files.read_bytes(Path(path)).decode("ascii", "replace") == word
-    return False
+            data = files.read_bytes(Path(path))
+            return data if files.digest(data)[:_DIGITS] == digest else None
+    return None

@@ -11,28 +11,13 @@ import socket
 import traceback
 from dataclasses import dataclass
 
-from ..errors import FeatxError, IncompatibleError, InputError, printable
+from ..errors import FeatxError, IncompatibleError, InputError, printable, redacted
 from .engine import Task
-from .token import Token, is_seen
+from .token import content_of, place_of
 
-__all__ = ["Failure", "Order", "Seen", "do_part", "look", "opened", "packed", "versions"]
+__all__ = ["Failure", "Seen", "do_part", "look", "opened", "packed", "versions"]
 
 _GOOD, _BAD = b"+", b"-"
-
-
-@dataclass(frozen=True)
-class Order:
-    """A task, and what a worker checks before it does any part of it.
-
-    Attributes
-    ----------
-    task : Task
-    token : Token, optional
-        What the worker must see; None where the folder is not shared.
-    """
-
-    task: Task
-    token: Token | None
 
 
 @dataclass(frozen=True)
@@ -55,25 +40,25 @@ def versions() -> str:
     return f"featx {__version__}, Python {'.'.join(platform.python_version_tuple()[:2])}"
 
 
-def look(token: Token) -> Seen:
+def look(token: str) -> Seen:
     """Return what this worker says about itself."""
-    return Seen(socket.gethostname(), versions(), is_seen(token, tries=3))
+    return Seen(socket.gethostname(), versions(), content_of(token, tries=3) is not None)
 
 
-def packed(order: Order) -> bytes:
-    """Return an order as `do_part` takes it."""
-    return pickle.dumps(order, pickle.HIGHEST_PROTOCOL)
+def packed(task: Task) -> bytes:
+    """Return a task as `do_part` takes it, itself or in a token."""
+    return pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
 
 
-def do_part(wanted: str, order: bytes, question: bytes) -> bytes:
+def do_part(wanted: str, order: bytes | str, question: bytes) -> bytes:
     """Do a part; return what `opened` takes.
 
     Parameters
     ----------
     wanted : str
         See `versions`.
-    order : bytes
-        See `packed`.
+    order : bytes or str
+        See `packed`; or a token that has it.
     question : bytes
         Pickled; see `engine.Work.question`.
     """
@@ -83,14 +68,7 @@ def do_part(wanted: str, order: bytes, question: bytes) -> bytes:
                 f"A worker on {socket.gethostname()} has {versions()}, and this process has "
                 f"{wanted}. Install the same versions on all machines."
             )
-        given = _order(order)
-        if given.token is not None and not is_seen(given.token, tries=3):
-            raise InputError(
-                f"A worker on {socket.gethostname()} does not see {printable(given.token[0])}, "
-                "which the other workers see. End it, or mount the folder there under the same "
-                "path, and run the same command again."
-            )
-        return _GOOD + given.task(pickle.loads(question))  # noqa: S301 - of this user's own process
+        return _GOOD + _task(order)(pickle.loads(question))  # noqa: S301 - of this user's process
     except Exception as error:
         return _BAD + _plain(error)
 
@@ -107,9 +85,16 @@ def opened(answer: bytes) -> tuple[bytes, Exception | None]:
 
 
 @functools.lru_cache(maxsize=2)
-def _order(data: bytes) -> Order:
-    """Return an order; a worker reads it once, and keeps what its task keeps."""
-    found: Order = pickle.loads(data)  # noqa: S301 - of this user's own process
+def _task(order: bytes | str) -> Task:
+    """Return a task; a worker reads it once, and keeps what the task keeps."""
+    data = order if isinstance(order, bytes) else content_of(order, tries=3)
+    if data is None:
+        raise InputError(
+            f"A worker on {socket.gethostname()} does not see {printable(place_of(str(order)))}, "
+            "which the other workers see. End it, or mount the folder there under the same path, "
+            "and run the same command again."
+        )
+    found: Task = pickle.loads(data)  # noqa: S301 - its digest is what this user's process sent
     return found
 
 
@@ -119,5 +104,5 @@ def _plain(error: Exception) -> bytes:
         return pickle.dumps(type(error)(str(error)))
     if isinstance(error, MemoryError):
         return pickle.dumps(MemoryError(f"A worker on {where} has not enough memory."))
-    told = "".join(traceback.format_exception(error)).rstrip()
+    told = redacted("".join(traceback.format_exception(error)).rstrip())
     return pickle.dumps(Failure(f"{type(error).__name__}: {error}\nOn {where}:\n{told}"))

@@ -14,7 +14,7 @@ from .fetching import Fetcher
 from .inputs import pixel_digest, read_image
 from .reader import Elsewhere, InMemory, Read, Reader
 
-__all__ = ["digest_of", "read_ahead", "stamp_of"]
+__all__ = ["digest_of", "read_ahead", "stamps_of"]
 
 
 def read_ahead(
@@ -87,13 +87,16 @@ def digest_of(listed: Catalog, index: int, bits: int = 16) -> str:
         raise InputError(f"{printable(listed.path(index))}: {error}") from error
 
 
-def stamp_of(listed: Catalog, index: int) -> files.Stamp | None:
-    """Return the stamp of an image's file; None of what is in memory, or cannot be looked at."""
-    if listed.content(index) is not None:
-        return None
-    if listed.store:
-        return listed.store.stamp(listed.path(index))
-    try:
-        return files.stamp(os.stat(listed.file(index)))
-    except (OSError, ValueError):
-        return None
+def stamps_of(listed: Catalog) -> Iterator[files.Stamp | None]:
+    """Yield the stamp of each image's file; None of what is in memory, or cannot be looked at."""
+    root = os.fspath(listed.root)
+    for index, path in enumerate(listed.paths):
+        if listed.content(index) is not None:
+            yield None
+        elif listed.store:
+            yield listed.store.stamp(path)
+        else:
+            try:
+                yield files.stamp(os.stat(os.path.join(root, path)))
+            except (OSError, ValueError):
+                yield None

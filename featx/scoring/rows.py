@@ -14,6 +14,7 @@ from ..cache.file import Cache
 from ..cache.removed import require_listed
 from ..dataset.catalog import Catalog
 from ..dataset.scan import Source, as_catalog, paths_of
+from ..dataset.stores.addresses import absolute_root
 from ..errors import IncompatibleError, InputError, printable
 from ..heads.training import one_thread
 from ..images import augment
@@ -120,7 +121,7 @@ class FileSource:
     @property
     def identity(self) -> str:
         """SHA-256 of the folder and the listed paths, and of the images that are in memory."""
-        digest = hashlib.sha256(os.path.abspath(self.catalog.root).encode("utf-8", "replace"))
+        digest = hashlib.sha256(absolute_root(self.catalog.root).encode("utf-8", "replace"))
         for index, path in enumerate(self.catalog.paths):
             digest.update(os.fsencode(path) + b"\0")
             if self.catalog.content(index) is not None:

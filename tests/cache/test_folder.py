@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generated import TINY, class_folders, write_image
+from generated import TINY, class_folders, forged, write_image
 
 import featx
 from featx.cache import plan
@@ -139,3 +139,28 @@ def test_other_folders_and_settings_are_refused(photos: Path, tmp_path: Path) ->
     extract(photos, tmp_path / "f.d")
     with pytest.raises(IncompatibleError, match="size: 32 there, 64 now"):
         extract(photos, tmp_path / "f.d", size=64)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "match"),
+    [
+        ("parts/name", b"../../secret-00000000.safetensors", "no name of a part"),
+        ("parts/name", b"a/00000000.safetensors", "no name of a part"),
+        ("images/part", 7, "a part that there is not"),
+        ("images/part", -1, "a part that there is not"),
+        ("images/row", 1 << 20, "a row that no part has"),
+        ("images/row", 100, "damaged"),
+    ],
+)
+def test_forged_places_are_refused(
+    photos: Path, tmp_path: Path, column: str, value: object, match: str
+) -> None:
+    folder = tmp_path / "f.d"
+    extract(photos, folder)
+    with forged(folder / "images.h5") as file:
+        data = file[column][()].astype("S64" if isinstance(value, bytes) else "int64")
+        data[0] = value
+        del file[column]
+        file[column] = data
+    with pytest.raises(CorruptError, match=match), featx.Cache.open(folder) as opened:
+        opened.features[:]

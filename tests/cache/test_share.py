@@ -1,13 +1,17 @@
 """Several processes compute a cache together, and `join` makes it."""
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from generated import TINY
+from typer.testing import CliRunner
 
 import featx
 from featx.cache import plan
 from featx.cache.share import Share
+from featx.cli import app
 from featx.errors import IncompatibleError, InputError, LockedError
 from featx.storage.locks import lock_output
 
@@ -86,3 +90,20 @@ def test_shares_of_different_runs_do_not_mix(photos: Path, tmp_path: Path) -> No
             Share.parse(text)
     done = extract(photos, out)  # one run takes what shares have done
     assert 0 < done.computed < done.listed and done.reused == done.cached - done.computed
+
+
+def test_the_command_line_says_what_comes_next(photos: Path, tmp_path: Path) -> None:
+    def featx_says(*words: str) -> Result:
+        return CliRunner().invoke(app.app, list(words))
+
+    out = str(tmp_path / "f.d")
+    options = ("-o", out, "--size", "32", "--weights", "random", "--batch", "4")
+    first = featx_says("extract", str(photos), *options, "--share", "1/2")
+    assert first.exit_code == 0 and f"{out}, share 1/2: " in first.stdout
+    early = featx_says("join", out)
+    assert early.exit_code == 2 and "have not ended: 2/2." in early.stderr
+    assert featx_says("extract", str(photos), *options, "--share", "2/2").exit_code == 0
+    joined = featx_says("join", out, "--json")
+    assert joined.exit_code == 0 and json.loads(joined.stdout)["listed"] == 24
+    wrong = featx_says("extract", str(photos), *options, "--share", "3/2")
+    assert wrong.exit_code == 2 and "such as 3/40" in wrong.stderr

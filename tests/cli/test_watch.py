@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from disks import Watched
 from typer.testing import CliRunner
 
@@ -254,3 +256,25 @@ def test_no_password_gets_into_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise StorageError("https://me:secret@host does not answer")
     assert "secret" not in log.read_text() + path.read_text()
     assert "host does not answer" in path.read_text() and "s3://bucket/x" in log.read_text()
+
+
+def test_a_disk_that_hangs_does_not_keep_a_run_from_being_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, real = threading.Event(), notes.append
+
+    def append(path: Path, data: bytes) -> None:
+        if b"Terminated" in data:
+            stuck.wait(30)
+        real(path, data)
+
+    monkeypatch.setattr(notes, "append", append)
+    begun = time.monotonic()
+    with (
+        pytest.raises(typer.Exit) as ended,
+        during(watch.Asked("score", log_file=tmp_path / "run.log")),
+    ):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+    stuck.set()
+    assert ended.value.exit_code == 143 and time.monotonic() - begun < 8

@@ -15,6 +15,7 @@ import pytest
 from sources import as_samples, files_of, write_parquet, write_tar, write_zip
 
 import featx
+from featx.dataset import parquets
 from featx.dataset.catalog import Catalog
 from featx.dataset.sources import expanded
 from featx.dataset.stores import NotRead, Store, store_from_dict, tars
@@ -73,6 +74,16 @@ def test_rows_of_parquet_are_read_in_any_order(tmp_path: Path) -> None:
         assert read(listed, index) == b"%d" % index
     with pytest.raises(NotRead, match="no such row"):
         listed.store.read("row 0000000300", 10)
+
+
+def test_a_row_group_that_is_large_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = write_parquet(tmp_path / "a.parquet", FILES)
+    assert featx.scan(file) and not caplog.messages
+    monkeypatch.setattr(parquets, "_LARGE", 10)
+    featx.scan(file)
+    assert "row_group_size=100" in caplog.text
 
 
 def test_columns_of_parquet_are_found_and_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toywork import Processes, ToyWork, cluster_of, free_port
+from toywork import Processes, ToyTask, ToyWork, cluster_of, free_port
 
 from featx.engines import worker
 from featx.engines.attempts import Limits
@@ -60,17 +60,17 @@ def test_parts_of_a_folder_that_workers_do_not_see_are_sent(
     monkeypatch.setattr("featx.engines.dask_engine.token_in", _elsewhere)
     with caplog.at_level(logging.INFO, "featx"):
         assert sorted(engine(cluster).run(work, range(20))) == list(range(20))
-    assert work.shared == [False]
+    assert work.shared == [True, False]
     assert "does not see" in caplog.text
     work.require_whole(20)
 
 
 class _elsewhere:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, content: bytes) -> None:
         pass
 
-    def __enter__(self) -> tuple[str, str]:
-        return "/nowhere/engine.token", "word"
+    def __enter__(self) -> str:
+        return "digest /nowhere/engine.token"
 
     def __exit__(self, *_: object) -> None:
         pass
@@ -137,9 +137,9 @@ def test_another_version_of_featx_is_told(
 
 
 def test_a_worker_checks_its_version_and_that_it_sees_the_folder(tmp_path: Path) -> None:
-    order = worker.packed(worker.Order(len, None))
+    order = worker.packed(ToyTask(""))
     assert "Install the same" in str(worker.opened(worker.do_part("featx 0.1", order, b""))[1])
-    blind = worker.packed(worker.Order(len, (str(tmp_path / "engine-x.token"), "word")))
+    blind = f"digest {tmp_path}/engine-x.token"
     error = worker.opened(worker.do_part(worker.versions(), blind, b""))[1]
     assert isinstance(error, InputError)
     assert "mount the folder there" in str(error)

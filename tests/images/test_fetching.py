@@ -16,11 +16,12 @@ from typer.testing import CliRunner
 
 import featx
 from featx.cli.app import app
-from featx.dataset.stores import NotRead, patience, remote
+from featx.dataset.stores import NotRead, cloud, patience, remote
 from featx.dataset.stores.remote import Remote
 from featx.errors import InputError, StorageError, redacted
 from featx.images import decode
 from featx.images.fetching import Fetcher
+from featx.images.inputs import as_readable, list_images
 from featx.images.listed import digest_of, read_ahead
 from featx.images.reader import Reader
 from featx.images.sandbox import Job
@@ -42,7 +43,8 @@ class Web:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
-                secret = self.headers.get("Authorization", "").removeprefix("Basic ")
+                kind, _, secret = self.headers.get("Authorization", "").partition(" ")
+                secret = secret if kind == "Basic" else ""
                 web.asked.append((self.path, base64.b64decode(secret).decode()))
                 times = sum(asked.partition("?")[0] == path for asked, _ in web.asked)
                 data, status = png(int(path[1]) if path[1:2].isdigit() else 0), 200
@@ -50,6 +52,10 @@ class Web:
                     data = b"path,label\n1.png,a\n" + f"{web.address}/2.png,b\n".encode()
                 elif path == "/own.csv":
                     data = b"path,label\n1.png,a\n2.png,b\n"
+                elif path.startswith("/bucket/"):
+                    code = path.removeprefix("/bucket/")
+                    data = f"<Error><Code>{code}</Code><Message>No.</Message></Error>".encode()
+                    status = 403
                 elif path == "/gone.png":
                     status = 404
                 elif path == "/busy.png" and times < 2:
@@ -138,6 +144,43 @@ def test_images_are_fetched_ahead_but_not_without_limit(web: Web) -> None:
     assert taking[0]().data == png(1)
     assert fetcher._room.acquire(timeout=5)
     fetcher.close()
+
+
+def test_credentials_that_are_refused_stop_the_run(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("AWS_ENDPOINT_URL", web.address),
+        ("AWS_ACCESS_KEY_ID", "someone"),
+        ("AWS_SECRET_ACCESS_KEY", "wJalrX"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    cloud.file_system.cache_clear()
+    bucket = Remote("s3://bucket")
+    with pytest.raises(StorageError, match="s3://bucket/InvalidAccessKeyId: the credentials are"):
+        bucket.read("InvalidAccessKeyId", 1000)
+    with pytest.raises(NotRead, match="not allowed to be read") as one:
+        bucket.read("AccessDenied", 1000)
+    assert one.value.reason == "unreadable" and "wJalrX" not in str(one.value)
+    cloud.file_system.cache_clear()
+
+
+def test_addresses_are_images_for_python_programs_too(web: Web, tmp_path: Path) -> None:
+    addresses = [f"{web.address}/{name}{SIGNED}" for name in ("1.png", "gone.png")]
+    job = Job(32, "crop")
+    for given in (addresses, list(map(Path, addresses))):  # a Path has one slash of two
+        with closing(Reader(job).ahead(as_readable(given, job), 2)) as reads:
+            found = list(reads)
+        assert [read.reason for read in found] == ["", "vanished"]
+        assert found[1].path == f"{web.address}/gone.png?size=2"
+    listed = list_images(addresses)
+    assert digest_of(listed, 0) == found[0].digest and "5ec2e7" not in str(listed.paths)
+    (tmp_path / "0.png").write_bytes(png(0))
+    with pytest.raises(InputError, match="both files and addresses"):
+        list_images([*addresses, tmp_path / "0.png"])
+    with pytest.raises(InputError, match="kind that featx does not read"):
+        list_images(["ftp://h/1.png"])
 
 
 def test_a_manifest_on_the_web_has_paths_or_addresses(web: Web) -> None:

@@ -27,6 +27,7 @@ WITH_TESTS = (
     "data/README.md",
     "docs/python.md",
     "docs/site/pages.py",
+    "examples/cluster/slurm_share.sh",
     "examples/operating/nightly.sh",
     "pyproject.toml",
 )

@@ -45,6 +45,7 @@ ALL = [
 #: In an order in which their examples can run: each needs files of those before it.
 EXAMPLES = (
     *("write_sample", "scan", "check", "preview", "extract", "verify", "compare", "curve", "audit"),
+    "join",
     *("write_features", "find_similar"),
     *("fit", "load", "score", "evaluate", "choose_next", "report", "finetune", "export"),
 )

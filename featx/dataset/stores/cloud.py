@@ -143,7 +143,8 @@ def _asked(address: str, ask: Any) -> Any:
         raise NotRead("unreadable", "this is a folder") from error
     except Exception as error:  # OSError, and the errors of each library below
         words = _words(error)
-        if any(word in f"{type(error).__name__} {error}" for word in _REFUSED):
+        told = f"{type(error).__name__} {error} {error.__cause__}"
+        if any(word in told for word in _REFUSED):
             raise StorageError(
                 f"{printable(address)}: the credentials are refused: {words}. Expected those of "
                 "the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, to be right."

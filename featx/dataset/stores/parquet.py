@@ -146,6 +146,7 @@ class _Reader:
             group = max(n for n, start in enumerate(self._starts[:-1]) if start <= row)
             if group != self._group or self._next > row:
                 self._group, self._next = group, self._starts[group]
+                self._batches = iter(())  # so that the row group before is gone
                 self._batches = self._file.iter_batches(
                     _ROWS, row_groups=[group], columns=[self._column]
                 )
