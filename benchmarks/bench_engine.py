@@ -116,7 +116,10 @@ def start(tool: str, *arguments: str) -> "subprocess.Popen[bytes]":
     paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", f"distributed.cli.{tool}", *arguments, "--no-dashboard"]
     return subprocess.Popen(
-        command, env={**os.environ, "PYTHONPATH": paths}, stderr=subprocess.DEVNULL
+        command,
+        env={**os.environ, "PYTHONPATH": paths},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
 
 

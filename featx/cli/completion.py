@@ -8,6 +8,7 @@ from .. import names
 
 __all__ = [
     "AUGMENTATION",
+    "BACKEND",
     "CLASS_WEIGHT",
     "DTYPE",
     "EXPORT_PRECISION",
@@ -93,6 +94,7 @@ DTYPE = _name_of(names.Dtype)
 EXPORT_PRECISION = _name_of(names.ExportPrecision)
 HEAD = _name_of(names.HeadName, "best")
 HEADS = _list_of(names.HeadName, "all")
+BACKEND = _name_of(names.BackendName)
 KEEP = _name_of(names.KeepName)
 LAYER = _name_of(names.LayerName)
 LAYERS = _list_of(names.LayerName, "none")

@@ -20,7 +20,6 @@ from .options import (
     Bits,
     Columns,
     Json,
-    MaxHours,
     Outside,
     Quiet,
     Resize,
@@ -32,6 +31,7 @@ from .options import (
     sources,
 )
 from .pages import settings_from
+from .runs import Backend, MaxHours, Scheduler
 from .terminal import (
     print_next,
     print_skipped,
@@ -217,6 +217,8 @@ def extract(
             "folder. When all have ended, `featx join` makes the cache.",
         ),
     ] = None,
+    backend: Backend = None,
+    scheduler: Scheduler = None,
     max_hours: MaxHours = None,
     quiet: Quiet = False,
     verbose: Verbose = False,

@@ -181,18 +181,6 @@ Tta = Annotated[
 ]
 
 
-MaxHours = Annotated[
-    float | None,
-    typer.Option(
-        "--max-hours",
-        metavar="H",
-        rich_help_panel=ADVANCED,
-        help="Stop after H hours, when the part that is under way is written, with exit code 12. "
-        "The same command goes on from there.",
-    ),
-]
-
-
 def sources(
     given: Sequence[str],
     allow_outside: bool,

@@ -16,7 +16,6 @@ from .options import (
     OUTPUT,
     Columns,
     Json,
-    MaxHours,
     Model,
     Outside,
     Precision,
@@ -28,6 +27,7 @@ from .options import (
     sources,
 )
 from .pages import settings_from
+from .runs import MaxHours
 from .terminal import print_next, quoted, say, warn, write_json
 
 if TYPE_CHECKING:

@@ -54,7 +54,7 @@ def test_a_log_file_has_what_happened_with_times(photos: Path, tmp_path: Path) -
     head = re.compile(rf"{TIME} (INFO|WARNING|ERROR) check\[{os.getpid()}\] (.*)")
     told = [match.groups()[1:] for line in lines if (match := head.fullmatch(line))]
     assert len(told) == len(lines)
-    assert told[0][0] == "INFO" and told[0][1].startswith("featx 0.1.0 began: featx ")
+    assert told[0][0] == "INFO" and told[0][1].startswith("featx 0.1.0 began: featx")
     assert any(level == "WARNING" and "bad.png: not_image" in text for level, text in told)
     ends = [text for _, text in told if text.startswith("Ended")]
     assert [re.findall(r"code (\d+) after", end) for end in ends] == [["3"], ["2"]]
