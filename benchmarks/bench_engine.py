@@ -166,7 +166,7 @@ def main() -> None:
             sent = proxy.count - before
         finally:
             for process in processes:
-                process.terminate()
+                process.kill()
             for process in processes:
                 process.wait()
     if sorted(found) != list(range(options.parts)):

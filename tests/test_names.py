@@ -7,6 +7,7 @@ import pytest
 
 from featx import names
 from featx.cache.plan import QUALITIES
+from featx.engines.choose import BACKENDS
 from featx.exporting.formats import PRECISIONS as EXPORT_PRECISIONS
 from featx.exporting.formats import QUANTIZATIONS
 from featx.finetuning.recipe import OPTIMIZERS
@@ -31,6 +32,7 @@ from featx.scoring.score import SORTS
         (names.MetricName, METRICS),
         (names.Preference, PREFERENCES),
         (names.LayerName, LAYERS),
+        (names.BackendName, BACKENDS),
         (names.Augmentation, POLICIES),
         (names.ResizeRule, RESIZE),
         (names.QualityName, QUALITIES),

@@ -26,12 +26,11 @@ from ..progress import adding_up, watched
 from ..storage import files, locks
 from . import process
 from .file import Cache
-from .parts import Parts
 from .plan import ExtractSettings, make_plan, settings_of
 from .removed import removed_images
 from .rows import CacheRows
 from .structure import datasets_of
-from .writer import assemble
+from .writer import assemble, parts_beside
 
 __all__ = ["Memory", "MemorySettings"]
 
@@ -146,7 +145,7 @@ class Memory:
         cache = self._cache()
         if cache or self._file is None:
             return cache.fingerprint if cache else None
-        return Parts(self._file).fingerprint()
+        return parts_beside(self._file, None).fingerprint()
 
     def _cache(self) -> Cache | None:
         """Return the cache file as it is now, if there is one."""
@@ -245,7 +244,7 @@ class Memory:
         StorageError
             When it cannot be written; see also `blocks`.
         """
-        parts, written, done = Parts(out), set[str](), 0
+        parts, written, done = parts_beside(out, None), set[str](), 0
         for found in self.blocks(listed, digests):
             new = {}
             for at, digest in enumerate(digests[done : done + len(found)]):
@@ -258,7 +257,8 @@ class Memory:
                 parts.write(some, list(new), unknown, self.fingerprint)
         rows = CacheRows(listed, np.array(digests, object), np.zeros((len(digests), 2), np.int32))
         assemble(out, rows, [], [], self.fingerprint, parts=parts, old=None)
-        parts.remove()
+        with Cache.open(out) as cache:
+            parts_beside(out, cache).remove()
 
     def _recent(
         self, listed: Catalog, wanted: Mapping[str, int], advance: Callable[[int], None]
@@ -289,7 +289,8 @@ class Memory:
         if set(digests) <= self._in_file().keys():
             return
         with _computing, locks.lock_output(file, wait=True):
-            old, parts = self._cache(), Parts(file)
+            old = self._cache()
+            parts = parts_beside(file, old)
             left = parts.fingerprint()
             if left:
                 self.fingerprint.require_equal(
@@ -311,7 +312,8 @@ class Memory:
             added = removed_images(old, parts.contents(), rows)
             skipped = old.skipped if old else []
             assemble(file, rows, skipped, added, self.fingerprint, parts=parts, old=old)
-            parts.remove()
+            with Cache.open(file) as new:
+                parts_beside(file, new).remove()
 
     def _compute(
         self, listed: Catalog, missing: Mapping[str, int], advance: Callable[[int], None]

@@ -16,7 +16,7 @@ from .result import ExtractResult
 from .rows import ListedRows
 from .stamps import Stamps
 from .structure import Removed
-from .writer import assemble
+from .writer import assemble, parts_beside
 
 __all__ = ["publish", "result_of"]
 
@@ -51,7 +51,7 @@ def publish(
     if not (old and old.holds(rows, ledger.skipped, removed)):
         assemble(out, rows, ledger.skipped, removed, fingerprint, parts=parts, old=old)
     with Cache.open(out) as new:
-        Parts(out, new.parts.names if new.parts else ()).remove()
+        parts_beside(out, new).remove()
         stamps.save(new, ledger.keys)
     return rows, removed, len(gone) - len(removed)
 

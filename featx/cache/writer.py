@@ -32,7 +32,7 @@ from .structure import (
 )
 from .texts import as_column, as_hexadecimal, longest
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "parts_beside"]
 
 _GZIP = 1
 
@@ -59,6 +59,11 @@ def assemble(
     """
     write = _write_folder if is_folder(out) else _write_file
     write(out, rows, skipped, removed, fingerprint, parts, old)
+
+
+def parts_beside(out: Path, cache: Cache | None) -> Parts:
+    """Return the parts that a run has left beside a cache, or in the folder that it is."""
+    return Parts(out, cache.parts.names if cache and cache.parts else ())
 
 
 def _write_file(

@@ -52,7 +52,8 @@ def print_described(file: Path, described: Mapping[str, Any]) -> None:
     """Write what is known of a file, in groups; --json has every detail."""
     say(printable(file))
     groups = _model_groups(described) if "head" in described else _cache_groups(described)
-    groups["What it is"]["size"] = _human(file.stat().st_size)
+    files = file.rglob("*") if file.is_dir() else [file]
+    groups["What it is"]["size"] = _human(sum(one.stat().st_size for one in files))
     for title, lines in groups.items():
         shown = {name: text for name, text in lines.items() if text not in (None, "", "none")}
         if shown:

@@ -40,7 +40,7 @@ class Limits:
         Seconds between two looks at the workers.
     """
 
-    ahead: float = 2.0
+    ahead: float = 3.0
     tries: int = 5
     task_tries: int = 2
     late_factor: float = 4.0

@@ -204,7 +204,7 @@ class _Session:
         """Send parts until enough are under way, several in one message."""
         most = max(2, round(self._limits.ahead * self._threads))
         free = most - self._attempts.running
-        if free < max(1, self._threads // 2):
+        if free < max(1, self._threads):
             return
         numbers = [number for _ in range(free) if (number := self._attempts.next()) is not None]
         if numbers:

@@ -9,12 +9,13 @@ import pickle
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..cache.file import Cache
+from ..engines.joblib_engine import is_configured
 from ..errors import FeatxError, InputError, StorageError, printable
 from ..metrics import Metric
 from ..network.activations import Activations
@@ -160,6 +161,9 @@ def cross_validate(
 ) -> list[Outcome]:
     """Do the tasks, on all cores, and return their outcomes in any order.
 
+    Where the caller chose a backend with ``joblib.parallel_config``, that does them, but for heads
+    with Keras, which stay in this process.
+
     Parameters
     ----------
     tasks : sequence of Task
@@ -208,7 +212,12 @@ def cross_validate(
         for task in some:
             if time.monotonic() >= deadline:
                 return
-            yield joblib.delayed(_outcome)(task, examples(task), folds[task.fold], metric, seed)
+            some_rows = examples(task)
+            # The matrix by itself: a backend that sends large arrays only once can see it then.
+            rest = replace(some_rows, X=some_rows.X[:0])
+            yield joblib.delayed(_outcome_of)(
+                task, some_rows.X, rest, folds[task.fold], metric, seed
+            )
 
     found: list[Outcome] = []
 
@@ -226,6 +235,12 @@ def cross_validate(
         heavy = list(tasks)
     elif get_active_backend()[0].nesting_level:  # we are in a worker: the other ones are busy too
         heavy = list(tasks)
+    elif light and is_configured():  # the caller chose where folds are done
+        jobs = get_active_backend()[1]
+        workers = joblib.Parallel(
+            n_jobs=-1 if jobs is None else jobs, return_as="generator_unordered"
+        )
+        collect(workers(in_time(light)))
     elif light:
         with joblib.parallel_config("loky", inner_max_num_threads=1), _room_for_rows():
             workers = joblib.Parallel(
@@ -265,6 +280,13 @@ def _has_semaphores() -> bool:
     except (ImportError, OSError):
         return False
     return True
+
+
+def _outcome_of(
+    task: Task, X: np.ndarray, rest: Examples, fold: Fold, metric: Metric, seed: int
+) -> Outcome:
+    """Return the outcome of a task whose matrix came by itself."""
+    return _outcome(task, replace(rest, X=X), fold, metric, seed)
 
 
 def _outcome(task: Task, examples: Examples, fold: Fold, metric: Metric, seed: int) -> Outcome:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..cache.file import Cache
 from ..cache.parts import Parts
+from ..cache.writer import parts_beside
 from ..dataset.catalog import SPLITS, Catalog
 from ..dataset.scan import as_catalog
 from ..errors import CorruptError, FeatxError, InputError, printable
@@ -128,7 +129,7 @@ def _check_cache(
             problems.extend(_content(cache, told))
             if listed:
                 problems.extend(_differences(cache, listed))
-            return Parts(path, cache.parts.names if cache.parts else ()), len(cache)
+            return parts_beside(path, cache), len(cache)
     except FeatxError as error:
         problems.append(str(error))
         return Parts(path), 0

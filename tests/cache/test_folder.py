@@ -164,3 +164,18 @@ def test_forged_places_are_refused(
         file[column] = data
     with pytest.raises(CorruptError, match=match), featx.Cache.open(folder) as opened:
         opened.features[:]
+
+
+def test_a_memory_of_estimators_may_be_a_folder(photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "f.d"
+    extract(photos, folder)
+    before = contents(folder)
+    new = write_image(tmp_path / "new.png", 99)
+    features = featx.VGG16Features(cache=folder)
+    rows = features.fit_transform([new, photos / "red/0.png"])
+    assert contents(folder) == before and featx.verify(folder).problems == []
+    with featx.Cache.open(folder) as opened:
+        assert len(opened.removed) == 1
+        assert np.array_equal(rows[1:], opened.matrix(images=np.array([
+            opened.catalog.paths.tolist().index("red/0.png")])).X)  # fmt: skip
+    assert np.array_equal(features.fit_transform([new]), rows[:1])

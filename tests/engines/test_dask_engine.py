@@ -57,7 +57,7 @@ def test_parts_of_a_folder_that_workers_do_not_see_are_sent(
     # What the workers find at that path is not what this process wrote.
     real = Path(tmp_path / "parts")
     work = ToyWork(real)
-    monkeypatch.setattr("featx.engines.dask_engine.token_in", _elsewhere)
+    monkeypatch.setattr("featx.engines.dask_engine.token_in", Elsewhere)
     with caplog.at_level(logging.INFO, "featx"):
         assert sorted(engine(cluster).run(work, range(20))) == list(range(20))
     assert work.shared == [True, False]
@@ -65,7 +65,7 @@ def test_parts_of_a_folder_that_workers_do_not_see_are_sent(
     work.require_whole(20)
 
 
-class _elsewhere:
+class Elsewhere:
     def __init__(self, folder: Path, content: bytes) -> None:
         pass
 
