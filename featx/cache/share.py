@@ -24,7 +24,7 @@ from ..storage import locks
 from .computing import Told, compute
 from .contents import Contents
 from .ledger import Ledger
-from .parts import Part, Parts
+from .parts import Parts
 from .plan import ExtractSettings, make_plan
 from .preparation import opened_before, prepare
 from .publication import result_of
@@ -117,7 +117,7 @@ def extract_share(
         told = Told(ledger, run, progress or ignore_progress)
         trunk = Trunk(weights, run.fingerprint, batch=run.batch)
         work = ExtractWork(run, images, parts, trunk, known, told.note, told.advance)
-        missing = [number for number in numbers if not _is_there(work, run, parts, number)]
+        missing = [number for number in numbers if not _is_there(work, number)]
         compute(engine, work, missing, ledger, deadline)
         rows = ledger.rows()
     return result_of(
@@ -126,18 +126,16 @@ def extract_share(
     )  # fmt: skip
 
 
-def _is_there(work: ExtractWork, run: Run, parts: Parts, number: int) -> bool:
+def _is_there(work: ExtractWork, number: int) -> bool:
     """Tell whether a part is there and whole, and take note of it if it is."""
-    path = parts.folder / run.name(number)
-    if not path.is_file():
-        return False
     try:
-        seal = Part(path).seal
+        part = work.look(number)
     except CorruptError as error:
         log.warning("%s It is computed again.", str(error).partition(". ")[0] + ".")
         return False
-    work.keep(number, seal.encode())
-    return True
+    if part:
+        work.take(number, part)
+    return part is not None
 
 
 def _joined_run(

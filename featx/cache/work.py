@@ -49,7 +49,7 @@ class ExtractWork:
     note : callable
         See `Note`; it is called once for each part.
     advance : callable, optional
-        See `Advance`; it is called for parts that this process does.
+        See `Advance`; of what a worker did it is called once a part.
     """
 
     name = "extract"
@@ -116,19 +116,40 @@ class ExtractWork:
         StorageError
             When it cannot be written.
         """
-        path = self.folder / self._run.name(number)
         if len(answer) > _SEAL:
-            files.write_bytes(path, zlib.decompress(answer))
-        if not path.is_file():
+            files.write_bytes(self.folder / self._run.name(number), zlib.decompress(answer))
+        part = self.look(number)
+        if part is None:
             raise CorruptError(
-                f"A worker says that it wrote {printable(path)}, and it is not there: the folder "
-                "is not the one that this process sees."
+                f"A worker says that it wrote {printable(self.folder / self._run.name(number))}, "
+                "and it is not there: the folder is not the one that this process sees."
             )
-        part, wanted = Part(path), self._indices(number)
-        is_another = len(answer) == _SEAL and part.seal != answer.decode("ascii", "replace")
-        if is_another or part.account is None or len(part.account) != len(wanted):
-            raise CorruptError(f"{printable(path)} is not the part that a worker computed.")
-        self._note(wanted, part.account)
+        if len(answer) == _SEAL and part.seal != answer.decode("ascii", "replace"):
+            raise CorruptError(f"{printable(part.path)} is not the part that a worker computed.")
+        if self._advance:
+            self._advance(len(part) * self._run.fingerprint.shape[0], 0)
+        self.take(number, part)
+
+    def look(self, number: int) -> Part | None:
+        """Return a part that is written; None where it is not.
+
+        Raises
+        ------
+        CorruptError
+            When it is damaged, or of other images.
+        """
+        path = self.folder / self._run.name(number)
+        if not path.is_file():
+            return None
+        part = Part(path)
+        if part.account is None or len(part.account) != len(self._indices(number)):
+            raise CorruptError(f"{printable(path)} has other images. Delete it and run again.")
+        return part
+
+    def take(self, number: int, part: Part) -> None:
+        """Note what became of the images of a part that is written."""
+        if part.account:
+            self._note(self._indices(number), part.account)
 
 
 _SEAL = 64  # digits of a seal; no part is as short

@@ -27,7 +27,7 @@ from .options import (
     sources,
 )
 from .pages import settings_from
-from .runs import MaxHours
+from .runs import Backend, MaxHours, Scheduler
 from .terminal import print_next, quoted, say, warn, write_json
 
 if TYPE_CHECKING:
@@ -130,6 +130,8 @@ def score(
             help="Write the SHA-256 of each image file, in a column of its own.",
         ),
     ] = False,
+    backend: Backend = None,
+    scheduler: Scheduler = None,
     max_hours: MaxHours = None,
     quiet: Quiet = False,
     verbose: Verbose = False,

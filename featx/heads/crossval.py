@@ -240,7 +240,8 @@ def cross_validate(
         workers = joblib.Parallel(
             n_jobs=-1 if jobs is None else jobs, return_as="generator_unordered"
         )
-        collect(workers(in_time(light)))
+        with one_thread():  # threads of this process would lift one another's limit
+            collect(workers(in_time(light)))
     elif light:
         with joblib.parallel_config("loky", inner_max_num_threads=1), _room_for_rows():
             workers = joblib.Parallel(

@@ -43,7 +43,7 @@ from . import estimators
 from .model import FORMAT, VERSION, Model
 from .novelty import Novelty
 
-__all__ = ["load", "lock_model", "save", "sealed"]
+__all__ = ["load", "load_bytes", "lock_model", "save", "sealed"]
 
 log = logging.getLogger("featx")
 
@@ -189,11 +189,30 @@ def load(
     """
     path = Path(path)
     kinds.require_kind(path, "model", "featx fit features.h5")
+    if files.file_size(path) > sum(_LIMITS.values()):
+        raise CorruptError(f"{printable(path)} is not a whole featx model: it is too large.")
+    return load_bytes(
+        files.read_bytes(path),
+        path,
+        weights=weights,
+        runtime=runtime,
+        precision=precision,
+        download_progress=download_progress,
+    )
+
+
+def load_bytes(
+    data: bytes,
+    path: Path,
+    *,
+    weights: str = "auto",
+    runtime: str = "auto",
+    precision: str = "auto",
+    download_progress: Progress | None = None,
+) -> Model:
+    """Load a model from the bytes of its file, which messages call by its path; see `load`."""
     refused = f"{printable(path)} is not a whole featx model"
     try:
-        if files.file_size(path) > sum(_LIMITS.values()):
-            raise CorruptError(f"{refused}: it is too large.")
-        data = files.read_bytes(path)
         if data[-len(_SEAL_BEFORE) - 64 :].startswith(_SEAL_BEFORE):
             raise IncompatibleError(
                 f"{printable(path)} was made by an earlier featx: it has the model version 2, and "

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import printable
 from ..model.model import Model
-from ..names import SortKey
+from ..names import BackendName, SortKey
 from .known import KnownScores
 from .rows import KNOWN, RowBlock
 from .tables import DIGITS
@@ -49,6 +49,10 @@ class ScoreSettings:
         take the others from ``<out>.known``; the output is that of a run that computes all.
     overwrite : bool
         Replace an output that exists, and start again.
+    backend : {"local", "dask"}
+        Where images are scored: in this process, or by the workers of a Dask cluster.
+    scheduler : str, optional
+        The address of the scheduler of a Dask cluster, such as "tcp://host:8786".
     max_hours : float, optional
         Stop with `OutOfTimeError` after the block that is under way then; the next run goes on.
     """
@@ -62,6 +66,8 @@ class ScoreSettings:
     excel: bool = False
     update: bool = False
     overwrite: bool = False
+    backend: str = "local"
+    scheduler: str | None = None
     max_hours: float | None = None
 
 
@@ -77,6 +83,8 @@ class ScoreChanges(TypedDict, total=False):
     excel: bool
     update: bool
     overwrite: bool
+    backend: BackendName
+    scheduler: str | None
     max_hours: float | None
 
 

@@ -31,6 +31,7 @@ __all__ = ["KNOWN", "CacheSource", "FileSource", "RowBlock", "open_rows"]
 KNOWN = "known"
 
 _NONE = np.empty(0, np.float64)
+_LISTED = 1 << 12  # images of a list that are looked at together
 
 #: A function that is called with the number of images finished since the last call.
 Advance = Callable[[int], None]
@@ -76,12 +77,16 @@ class FileSource:
     images : Catalog
     copies : int
         Augmented copies beside each original, by the policy that the model was fitted with.
+    keeps : bool
+        See `reader.Reader`.
     """
 
     #: Images in a block, which take seconds to half a minute without a GPU.
     block = 128
 
-    def __init__(self, model: Model, images: Catalog, *, copies: int = 0) -> None:
+    def __init__(
+        self, model: Model, images: Catalog, *, copies: int = 0, keeps: bool = False
+    ) -> None:
         self.catalog = images
         self._copies = copies
         self._model = model
@@ -108,7 +113,8 @@ class FileSource:
                 copies,
                 trunk.bits,
                 fingerprint.sizes,
-            )
+            ),
+            keeps=keeps,
         )
 
     def skip(self, known: Collection[str]) -> None:
@@ -122,8 +128,9 @@ class FileSource:
     def identity(self) -> str:
         """SHA-256 of the folder and the listed paths, and of the images that are in memory."""
         digest = hashlib.sha256(absolute_root(self.catalog.root).encode("utf-8", "replace"))
-        for index, path in enumerate(self.catalog.paths):
-            digest.update(os.fsencode(path) + b"\0")
+        for block in self.catalog.blocks(_LISTED):
+            digest.update(b"".join(os.fsencode(path) + b"\0" for path in block.paths))
+        for index in range(len(self.catalog) if self.catalog.contents is not None else 0):
             if self.catalog.content(index) is not None:
                 with contextlib.suppress(Rejected):
                     bits = self._reader.job.bits
@@ -179,7 +186,7 @@ class FileSource:
             told = len(found)
         advance(len(found) - told)
         return _checked(
-            [str(path) for path in self.catalog.paths[block.start : block.stop]],
+            [str(path) for path in self.catalog.block(block.start, block.stop).paths],
             [read.reason for read in found],
             [read.detail for read in found],
             [read.digest for read in found],

@@ -3,15 +3,16 @@
 import json
 import os
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from ..dataset.scan import Source, paths_of
+from ..engines.choose import choose_engine
+from ..engines.engine import Engine, InProcess
 from ..errors import InputError, printable, require_one_of
 from ..keywords import takes
 from ..model.file import load
@@ -23,12 +24,14 @@ from .content import SORTS, ScoreChanges, ScoreSettings, columns_of, content_of
 from .known import KnownScores
 from .result import ScoreResult
 from .rows import CacheSource, FileSource, open_rows
-from .tables import Table, sorted_blocks, table_for
-
-if TYPE_CHECKING:
-    pass
+from .tables import sorted_blocks, table_for
+from .tally import Tally
+from .work import Order, ScoreWork, order_for
 
 __all__ = ["SORTS", "ScoreChanges", "ScoreResult", "ScoreSettings", "score"]
+
+#: Settings that say where and how long, and nothing of what comes of it.
+_HOW = ("max_hours", "backend", "scheduler")
 
 
 @takes(ScoreSettings, ScoreChanges)
@@ -96,6 +99,7 @@ def score(
     settings = replace(settings or ScoreSettings(), **changes)
     deadline = Deadline(settings.max_hours)
     begun = time.monotonic()
+    path = None if isinstance(model, Model) else Path(model)
     if not isinstance(model, Model):
         model = load(model)
     columns, about = columns_of(model, settings), _about(model, settings)
@@ -106,12 +110,14 @@ def score(
     _check(settings, model)
     _check_out(model, source, out)
     table = table_for(out, columns, about, excel=settings.excel)
+    engine = choose_engine(settings.backend, settings.scheduler)
     with open_rows(model, source, copies=settings.tta) as opened, locks.lock_output(out):
         if table.most_rows is not None and len(opened) > table.most_rows:
             raise InputError(
                 f"{printable(out)} can have {table.most_rows:,} rows, and there are "
                 f"{len(opened):,} images. Give an output that ends in .csv, .jsonl or .parquet."
             )
+        order = _order(engine, model, path, opened, settings, out, about)
         shards = Shards(out, _identity(model, opened, settings))
         if settings.update:
             known = _known(model, opened, settings, shards, out)
@@ -123,21 +129,52 @@ def score(
                 files.require_new(out, overwrite=False)
         done = shards.begin()
         blocks = _blocks(opened)
-        _write_missing(
-            model, opened, settings, known, table, shards, blocks, done, progress, deadline
-        )
-        total = [shards.summary(number) for number in range(len(blocks))]
+        advance = _advancing(progress, opened, blocks, done)
+        work = ScoreWork(
+            model, opened, settings, known, table, shards, blocks, advance, order
+        )  # fmt: skip
+        _write_missing(engine, work, blocks, done, deadline)
+        tally = Tally(settings)
+        for number in range(len(blocks)):
+            tally.add(shards.summary(number))
         finished: Iterable[bytes] = shards.blocks(len(blocks))
         if settings.sort:
-            keys = [key for summary in total for key in summary["keys"]]
-            finished = sorted_blocks(table, finished, np.array(keys))
+            finished = sorted_blocks(table, finished, np.array(tally.keys))
         with files.atomic_write(out) as partial:
             table.join(partial, finished)
         if settings.update:
-            finished_scores = [summary["scores"] for summary in total]
-            KnownScores(known.made_by).with_finished(finished_scores).save(out)
+            KnownScores(known.made_by).with_finished(tally.scores).save(out)
         shards.remove()
-    return _total(total, blocks, done, begun, out=out, columns=columns)
+    return _total(tally, blocks, done, begun, out=out, columns=columns)
+
+
+def _order(
+    engine: Engine,
+    model: Model,
+    path: Path | None,
+    opened: FileSource | CacheSource,
+    settings: ScoreSettings,
+    out: Path,
+    about: Mapping[str, Any],
+) -> Order | None:
+    """Return what workers score with; None where this process scores.
+
+    Raises
+    ------
+    InputError
+        When workers cannot score this.
+    """
+    if isinstance(engine, InProcess):
+        return None
+    if settings.update:
+        raise InputError("--update is for this process alone. Leave --backend out, or --update.")
+    if not isinstance(opened, FileSource):
+        raise InputError("A cache is scored by this process in seconds. Leave --backend out.")
+    if path is None:
+        raise InputError(
+            "Workers load the model from its file. Give the path of the model, not the model."
+        )
+    return order_for(model, path, opened, settings, out, about)
 
 
 def _blocks(opened: FileSource | CacheSource) -> list[range]:
@@ -156,23 +193,22 @@ def _score_in_memory(
     begun: float,
 ) -> ScoreResult:
     """Score the images of a source without a file."""
-    for name in ("update", "excel", "max_hours"):
+    for name in ("update", "excel", "max_hours", "scheduler"):
         if getattr(settings, name):
             raise InputError(f"{name} needs an output. Give out, or leave {name} out.")
     rows: dict[str, list[Any]] = {name: [] for name in columns}
-    summaries = []
+    tally = Tally(settings)
     with open_rows(model, source, copies=settings.tta) as opened:
         blocks, advance = _blocks(opened), adding_up(progress, len(opened))
         for found in opened.rows(blocks, advance):
             content, summary = content_of(model, found, settings, KnownScores())
-            summaries.append(summary)
+            tally.add(summary)
             for name, values in content.items():
                 rows[name] += values
     if settings.sort:
-        keys = np.array([key for summary in summaries for key in summary["keys"]])
-        order = np.argsort(keys, kind="stable").tolist()
+        order = np.argsort(np.array(tally.keys), kind="stable").tolist()
         rows = {name: [values[at] for at in order] for name, values in rows.items()}
-    return _total(summaries, blocks, set(), begun, out=None, columns=columns, rows=rows)
+    return _total(tally, blocks, set(), begun, out=None, columns=columns, rows=rows)
 
 
 def _check(settings: ScoreSettings, model: Model) -> None:
@@ -208,7 +244,7 @@ def _check_out(model: Model, source: Source, out: Path) -> None:
 
 def _about(model: Model, settings: ScoreSettings) -> dict[str, Any]:
     kept = asdict(settings)
-    for name in ("overwrite", "update", "excel", "max_hours"):
+    for name in ("overwrite", "update", "excel", *_HOW):
         del kept[name]
     return {"model": model.as_dict(), "model_sha256": model.digest, "settings": kept}
 
@@ -218,7 +254,7 @@ def _identity(
 ) -> dict[str, Any]:
     """Return what must be equal for the rows of two runs to be put together."""
     kept = asdict(settings)
-    for name in ("overwrite", "max_hours"):
+    for name in ("overwrite", *_HOW):
         del kept[name]
     listed = {"images": len(opened), "source": opened.identity, "block": opened.block}
     if model.tail or isinstance(opened, FileSource):
@@ -267,22 +303,15 @@ def _made_by(model: Model, settings: ScoreSettings) -> str:
     )
 
 
-def _write_missing(
-    model: Model,
+def _advancing(
+    progress: Progress | None,
     opened: FileSource | CacheSource,
-    settings: ScoreSettings,
-    known: KnownScores,
-    table: Table,
-    shards: Shards,
     blocks: Sequence[range],
     done: set[int],
-    progress: Progress | None,
-    deadline: Deadline,
-) -> None:
-    """Write the shards that are not there yet."""
-    missing = [number for number in range(len(blocks)) if number not in done]
+) -> Callable[[int], None]:
+    """Return what is called with the images that were finished since its last call."""
     resumed = sum(len(block) for number, block in enumerate(blocks) if number in done)
-    now, kept = 0, resumed
+    now = 0
 
     def advance(more: int) -> None:
         nonlocal now
@@ -291,16 +320,28 @@ def _write_missing(
             progress(resumed + now, len(opened), now)
 
     advance(0)
-    found = opened.rows([blocks[number] for number in missing], advance)
-    for number, rows in zip(missing, found, strict=True):
-        content, summary = content_of(model, rows, settings, known)
-        shards.write(number, summary, table.encode(content))
-        kept += len(blocks[number])
-        deadline.check(kept, len(opened))
+    return advance
+
+
+def _write_missing(
+    engine: Engine, work: ScoreWork, blocks: Sequence[range], done: set[int], deadline: Deadline
+) -> None:
+    """Write the shards that are not there yet."""
+    missing = [number for number in range(len(blocks)) if number not in done]
+    kept, total = sum(len(blocks[number]) for number in done), sum(map(len, blocks))
+    if not missing:
+        return
+    finished = engine.run(work, missing)
+    try:
+        for number in finished:
+            kept += len(blocks[number])
+            deadline.check(kept, total)
+    finally:
+        finished.close()
 
 
 def _total(
-    summaries: Sequence[dict[str, Any]],
+    tally: Tally,
     blocks: Sequence[range],
     done: set[int],
     begun: float,
@@ -309,27 +350,19 @@ def _total(
     columns: Mapping[str, type],
     rows: Mapping[str, list[Any]] | None = None,
 ) -> ScoreResult:
-    failed: Counter[str] = Counter()
-    labels: Counter[str] = Counter()
-    details: dict[str, str] = {}
-    for summary in summaries:
-        failed.update(summary["failed"])
-        details = {**summary.get("details", {}), **details}
-        labels.update(summary["labels"])
-    undecided = sum(summary["undecided"] for summary in summaries)
     listed = sum(map(len, blocks))
-    ok = labels.total() + undecided
-    if listed != ok + failed.total():
+    ok = tally.labels.total() + tally.undecided
+    if listed != ok + tally.failed.total():
         raise AssertionError("a listed image is not accounted for")
     return ScoreResult(
         listed=listed,
         ok=ok,
-        failed=dict(sorted(failed.items())),
-        details=details,
-        labels=dict(sorted(labels.items())),
-        undecided=undecided,
+        failed=dict(sorted(tally.failed.items())),
+        details=tally.details,
+        labels=dict(sorted(tally.labels.items())),
+        undecided=tally.undecided,
         resumed=sum(len(block) for number, block in enumerate(blocks) if number in done),
-        reused=sum(summary["reused"] for summary in summaries),
+        reused=tally.reused,
         out=out,
         seconds=round(time.monotonic() - begun, 3),
         _columns=columns,

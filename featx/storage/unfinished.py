@@ -21,7 +21,7 @@ from ..errors import CorruptError, IncompatibleError, StorageError, printable
 from . import files
 from .tensors import read_tensors, save_tensors
 
-__all__ = ["Checkpoint", "Shards", "State"]
+__all__ = ["Checkpoint", "Shards", "State", "shard_bytes"]
 
 _RUN = "run.json"
 
@@ -108,8 +108,7 @@ class Shards(_Unfinished):
 
     def write(self, number: int, summary: dict[str, Any], block: bytes) -> None:
         """Write a block and its summary, atomically."""
-        head = json.dumps({"sha256": files.digest(block), **summary})
-        files.write_bytes(self._shard(number), head.encode() + b"\n" + block)
+        files.write_bytes(self.shard(number), shard_bytes(summary, block))
 
     def summary(self, number: int) -> dict[str, Any]:
         """Return the summary of a block.
@@ -119,7 +118,7 @@ class Shards(_Unfinished):
         CorruptError
             When it cannot be parsed.
         """
-        path = self._shard(number)
+        path = self.shard(number)
         with files.storage_errors(path), path.open("rb") as file:
             return _summary(path, file.readline())
 
@@ -132,7 +131,7 @@ class Shards(_Unfinished):
             When a block's SHA-256 is not the one that was stored.
         """
         for number in range(count):
-            path = self._shard(number)
+            path = self.shard(number)
             with files.storage_errors(path), path.open("rb") as file:
                 head, block = file.readline(), file.read()
             if _summary(path, head)["sha256"] != files.digest(block):
@@ -143,8 +142,15 @@ class Shards(_Unfinished):
         """Delete the folder; `run.json` goes last, since files are deleted in order of name."""
         files.remove_folder(self.path)
 
-    def _shard(self, number: int) -> Path:
+    def shard(self, number: int) -> Path:
+        """Return the file of a block."""
         return self.path / f"{number:08d}.shard"
+
+
+def shard_bytes(summary: Mapping[str, Any], block: bytes) -> bytes:
+    """Return the bytes of a shard."""
+    head = json.dumps({"sha256": files.digest(block), **summary})
+    return head.encode() + b"\n" + block
 
 
 def _summary(path: Path, line: bytes) -> dict[str, Any]:

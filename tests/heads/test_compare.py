@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 from generated import TINY, write_image
@@ -13,6 +14,7 @@ from scipy import stats
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
+from toywork import cluster_of
 
 import featx
 from featx import metrics
@@ -81,6 +83,33 @@ def test_same_seed_same_board(features: Path, board: leaderboard.CompareResult) 
     other = featx.compare(features, heads=("lda",), folds=4, repeats=2, seed=1)
     mine = next(entry for entry in board.entries if entry.head == "lda")
     assert not np.array_equal(other.entries[0].out_of_fold, mine.out_of_fold)
+
+
+def test_the_backend_that_the_caller_chose_does_the_folds(
+    features: Path, board: leaderboard.CompareResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here: list[str] = []
+    done = crossval._outcome
+    monkeypatch.setattr(crossval, "_outcome", lambda *given: here.append("") or done(*given))
+    with joblib.parallel_config("threading", n_jobs=2):
+        again = featx.compare(features, heads=QUICK, folds=4, repeats=2)
+    assert len(here) == 4 * 4 * 2  # with the dummy, in threads of this process, and in no other one
+    assert [e.score for e in again.entries] == [e.score for e in board.entries]
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_does_the_folds(
+    features: Path, board: leaderboard.CompareResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(crossval, "_outcome", None)  # in this process
+    with (
+        cluster_of(2) as cluster,
+        distributed.Client(cluster.address),
+        joblib.parallel_config("dask"),
+    ):
+        again = featx.compare(features, heads=QUICK, folds=4, repeats=2)
+    assert [e.score for e in again.entries] == [e.score for e in board.entries]
 
 
 def test_scores_are_those_of_training_on_each_fold(features: Path) -> None:
