@@ -33,6 +33,7 @@ from .options import (
     options_by_head,
 )
 from .pages import settings_from
+from .runs import Backend, Scheduler
 from .terminal import fits, print_next, print_table, quoted, say_wrapped, write_json
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def compare(
             help="Write the leaderboard as a page for a browser too: a .html file.",
         ),
     ] = None,
+    backend: Backend = None,
+    scheduler: Scheduler = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:

@@ -36,6 +36,7 @@ from .options import (
     options_of,
 )
 from .pages import settings_from
+from .runs import Backend, Scheduler
 from .scores import print_confusion, print_mistakes, print_reliability, print_scores
 from .terminal import print_next, quoted, say, say_wrapped, write_json
 
@@ -94,6 +95,8 @@ def fit(
     seed: Seed = None,
     sheet: Sheet = None,
     plot: Plot = None,
+    backend: Backend = None,
+    scheduler: Scheduler = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:

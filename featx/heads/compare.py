@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 from .. import backend
 from ..cache.file import Cache
+from ..engines.backends import chosen_backend
 from ..keywords import takes
 from ..progress import Progress, as_function, shows_progress
 from .folds import images_to_compare, usable_part
@@ -67,7 +68,8 @@ def compare(
     """
     progress = as_function(progress)
     settings = replace(settings or CompareSettings(), **changes)
-    with Cache.opened(features) as whole:
+    where = chosen_backend(settings.backend, settings.scheduler)
+    with where, Cache.opened(features) as whole:
         cache, _ = usable_part(whole, settings.min_per_class)
         images, folds = images_to_compare(cache, settings.seed)
         return rank(cache, images, settings, folds=folds, more=estimators, progress=progress)

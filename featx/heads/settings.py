@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
-from ..names import ClassWeight, HeadName, MetricName, Preference, ViewName
+from ..names import BackendName, ClassWeight, HeadName, MetricName, Preference, ViewName
 
 __all__ = ["CompareChanges", "CompareSettings", "as_names"]
 
@@ -38,6 +38,10 @@ class CompareSettings:
     prefer : {"best", "small", "fast"}
         Which of the tied heads is chosen: the one with the lowest log loss, the smallest in bytes,
         or the quickest to score with.
+    backend : {"local", "dask"}
+        Where folds are computed: on this machine, or by the workers of a Dask cluster.
+    scheduler : str, optional
+        The address of the scheduler of a Dask cluster, such as "tcp://host:8786".
     """
 
     heads: Sequence[str] = ()
@@ -51,6 +55,8 @@ class CompareSettings:
     class_weight: str | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     prefer: str = "best"
+    backend: str = "local"
+    scheduler: str | None = None
 
 
 class CompareChanges(TypedDict, total=False):
@@ -67,6 +73,8 @@ class CompareChanges(TypedDict, total=False):
     class_weight: ClassWeight | None
     options: Mapping[str, Mapping[str, Any]]
     prefer: Preference
+    backend: BackendName
+    scheduler: str | None
 
 
 def as_names(given: str | Iterable[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 from .. import backend
 from ..cache.file import Cache
 from ..dataset import splits
+from ..engines.backends import chosen_backend
 from ..errors import InputError
 from ..heads.folds import usable_part
 from ..heads.leaderboard import CompareResult
@@ -176,7 +177,8 @@ def fit(
         catalog = cache.catalog
         split = splits.train_test(catalog, cache.digests, settings.test_size, settings.seed)
         images, folds = split.to_compare_on()
-        board, name, view = choose_head(cache, images, folds, settings, progress)
+        with chosen_backend(settings.backend, settings.scheduler):
+            board, name, view = choose_head(cache, images, folds, settings, progress)
         model, trained = train_model(cache, split.train, name, view, settings)
         test = cache.matrix(model.view, images=split.test, copies=0)
         rows = len(split.train) * (1 + cache.fingerprint.copies)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
-from ..names import ClassWeight, HeadName, MetricName, Preference, ViewName
+from ..names import BackendName, ClassWeight, HeadName, MetricName, Preference, ViewName
 
 __all__ = ["BEST", "FitChanges", "FitSettings"]
 
@@ -50,6 +50,10 @@ class FitSettings:
         Seed of the held-out images, of the folds and of the head.
     overwrite : bool
         Replace a model that exists.
+    backend : {"local", "dask"}
+        Where folds are computed: on this machine, or by the workers of a Dask cluster.
+    scheduler : str, optional
+        The address of the scheduler of a Dask cluster, such as "tcp://host:8786".
     """
 
     head: str = BEST
@@ -67,6 +71,8 @@ class FitSettings:
     target_precision: float | None = None
     seed: int = 0
     overwrite: bool = False
+    backend: str = "local"
+    scheduler: str | None = None
 
 
 class FitChanges(TypedDict, total=False):
@@ -87,3 +93,5 @@ class FitChanges(TypedDict, total=False):
     target_precision: float | None
     seed: int
     overwrite: bool
+    backend: BackendName
+    scheduler: str | None

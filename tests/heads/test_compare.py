@@ -109,7 +109,12 @@ def test_a_dask_cluster_does_the_folds(
         joblib.parallel_config("dask"),
     ):
         again = featx.compare(features, heads=QUICK, folds=4, repeats=2)
+        where = {"backend": "dask", "scheduler": cluster.address}
+        named = featx.compare(features, heads=QUICK, folds=4, repeats=2, **where)
     assert [e.score for e in again.entries] == [e.score for e in board.entries]
+    assert [e.score for e in named.entries] == [e.score for e in board.entries]
+    with pytest.raises(InputError, match="needs the address of a scheduler"):
+        featx.compare(features, backend="dask")
 
 
 def test_scores_are_those_of_training_on_each_fold(features: Path) -> None:
