@@ -6,6 +6,13 @@ second; the cluster extracts them into a file, then scores them. While it extrac
 killed at random moments, one is stopped for a minute, the scheduler is killed and started again.
 
     python benchmarks/bench_cluster.py [--images 2000] [--workers 4] [--kills 20] [--stopped 60]
+
+With `--efficiency N`, N workers have a stand-in for the network that takes as long as VGG16 on two
+cores with VNNI, 0.27 s a batch of 16, and does nothing, so that one machine can hold them all; a
+part is 128 images. The efficiency is the time that the batches take by N workers, of the time that
+the whole of `extract` takes.
+
+    python benchmarks/bench_cluster.py --efficiency 8
 """
 
 import contextlib
@@ -21,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import measure
+from bench_scale import photographs
 
 import featx
 from featx.cache import plan
@@ -44,6 +52,53 @@ def counted(run, images, known):
 
 work._done = counted
 """
+
+
+_STAND_IN = """
+import sys
+import time
+
+sys.path.insert(0, {benchmarks!r})
+import bench_scale
+from featx.network import trunk
+
+def compiled(*given):
+    network = bench_scale.compiled(*given)
+
+    def slow(pixels):
+        time.sleep({seconds!r})
+        return network(pixels)
+
+    return slow
+
+trunk.compile_network = compiled
+"""
+_BATCH_SECONDS = 16 / 60
+
+
+def efficiency(options: Any) -> None:
+    """Print and write how much of the time of so many workers is spent in their networks."""
+    parts = options.efficiency * options.rounds
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        photographs(work / "photos", range(128 * parts))
+        preload = work / "standin.py"
+        text = _STAND_IN.format(benchmarks=str(Path(__file__).parent), seconds=_BATCH_SECONDS)
+        preload.write_text(text)
+        with preloading(preload), cluster_of(options.efficiency) as cluster:
+            where: dict[str, Any] = {"backend": "dask", "scheduler": cluster.address}
+            warm = work / "warm"
+            photographs(warm, range(10**9, 10**9 + 128 * options.efficiency))
+            featx.extract(warm, work / "warm.d", layers=(), **_SETTINGS, **where)
+            done, seconds = measure.timed(
+                lambda: featx.extract(
+                    work / "photos", work / "f.d", layers=(), **_SETTINGS, **where
+                )
+            )
+    ideal = parts * 128 / 16 * _BATCH_SECONDS / options.efficiency
+    row = {"parts": parts, "images": done.listed, "seconds": seconds, "of networks": ideal}
+    measure.tell("efficiency", options, [row], {"efficiency": ideal / seconds},
+                 workers=options.efficiency)  # fmt: skip
 
 
 def generated(place: Path, count: int) -> Path:
@@ -118,6 +173,13 @@ def counting(cluster_log: Path) -> Iterator[None]:
     """Have workers write down each part that they do."""
     preload = cluster_log.with_suffix(".py")
     preload.write_text(_PRELOAD.format(log=str(cluster_log)))
+    with preloading(preload):
+        yield
+
+
+@contextlib.contextmanager
+def preloading(preload: Path) -> Iterator[None]:
+    """Have workers that are started run a program first."""
     os.environ["DASK_DISTRIBUTED__WORKER__PRELOAD"] = f"['{preload}']"
     try:
         yield
@@ -127,9 +189,13 @@ def counting(cluster_log: Path) -> Iterator[None]:
 
 def main() -> None:
     """Print and write the table."""
-    parser = measure.arguments(__doc__, images=2000, workers=4, kills=20, stopped=60, part=32)
+    parser = measure.arguments(__doc__, images=2000, workers=4, kills=20, stopped=60, part=32,
+                               efficiency=0, rounds=12)  # fmt: skip
     parser.add_argument("--source", type=Path)
     options = parser.parse_args()
+    if options.efficiency:
+        efficiency(options)
+        return
     plan.PART_ROWS = options.part
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import itertools
 import zlib
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,9 +87,7 @@ class ExtractWork:
             for number in mine:
                 wanted = self._indices(number)
                 some = self._images.listed.take(wanted)
-                data, account = _computed(
-                    self._run, some, reads, self._trunk, seen, self._known, self._advance
-                )
+                data, account = _computed(self._run, some, reads, self._trunk, seen, self._advance)
                 files.make_folder(self.folder)
                 files.write_bytes(self.folder / self._run.name(number), data)
                 self._note(wanted, account)
@@ -232,7 +230,7 @@ def _done(run: Run, images: Catalog, known: Contents) -> bytes:
     with contextlib.closing(
         read_ahead(images, range(len(images)), reader, run.images_in_part)
     ) as reads:
-        return _computed(run, images, reads, _trunk(run), set(), known)[0]
+        return _computed(run, images, reads, _trunk(run), set())[0]
 
 
 def _computed(
@@ -241,7 +239,6 @@ def _computed(
     reads: Iterator[Read],
     trunk: Trunk,
     seen: set[str],
-    known: Container[str],
     advance: Advance | None = None,
 ) -> tuple[bytes, Account]:
     """Compute a part; return it and what became of its images.
@@ -256,22 +253,25 @@ def _computed(
     trunk : Trunk
     seen : set of str
         Digests whose features are in earlier parts of this process; those of this one are added.
-    known : container of str
-        Digests whose features are there already.
     advance : callable, optional
     """
-    found = list(itertools.islice(reads, len(images)))
-    new = {
-        read.digest: read
-        for read in reversed(found)
-        if not read.reason and read.digest not in seen and len(read.pixels)
-    }
-    chosen = list(reversed(new.values()))
-    computed = [some for _, some in trunk.stream(chosen, max(1, len(chosen)), advance)]
-    activations = computed[0] if computed else _none(run)
+    found: list[Read] = []
+    new: dict[str, Read] = {}
+
+    def new_images() -> Iterator[Read]:
+        for read in itertools.islice(reads, len(images)):
+            found.append(read)
+            digest = read.digest
+            if not read.reason and len(read.pixels) and digest not in seen and digest not in new:
+                new[digest] = read
+                yield read
+
+    # Batch by batch, so that the next images are read while the network computes.
+    computed = [some for _, some in trunk.stream(new_images(), run.batch, advance)]
+    activations = Activations.joined(computed) if computed else _none(run)
     finite = activations.finite
-    good = [read for read, is_fine in zip(chosen, finite, strict=True) if is_fine]
-    bad = {read.digest for read, is_fine in zip(chosen, finite, strict=True) if not is_fine}
+    good = [read for read, is_fine in zip(new.values(), finite, strict=True) if is_fine]
+    bad = new.keys() - {read.digest for read in good}
     if len(seen) < _MOST_SEEN:
         seen.update(read.digest for read in good)
     account = Account.of(images.paths.tolist(), found, bad)
