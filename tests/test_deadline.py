@@ -12,6 +12,7 @@ from featx import progress
 from featx.cache import plan
 from featx.cli import app
 from featx.errors import InputError, OutOfTimeError
+from featx.images import decode
 from featx.progress import Deadline
 from featx.scoring import rows
 
@@ -40,6 +41,7 @@ def test_extract_stops_after_a_part_and_goes_on(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan, "PART_ROWS", 8)
+    monkeypatch.setattr(decode, "_SETTLED", -(10**18))  # the images count as old
     out, words = tmp_path / "f.h5", ["--weights", "random", "--size", "32"]
     command = ["extract", str(photos), "-o", str(out), *words, "--max-hours", "1e-9"]
     stopped = CliRunner().invoke(app.app, command)

@@ -17,6 +17,7 @@ from ..errors import CorruptError, FeatxError, StorageError, printable
 from .attempts import Attempts, Limits
 from .cluster import Answer, Cluster, LostError, require_dask
 from .engine import Work
+from .lots import InLots, lot_size
 from .token import token_in
 from .worker import Failure, opened, packed
 
@@ -60,7 +61,13 @@ class DaskEngine:
         require_dask()
         if not numbers:
             return
-        attempts = Attempts(work.name, numbers, self.limits)
+        lots = InLots(work, numbers, lot_size(len(numbers)))
+        for first in self._done(lots):
+            yield from lots.lots[first]
+
+    def _done(self, work: InLots) -> Generator[int, None, None]:
+        """Yield each lot as it is finished and kept."""
+        attempts = Attempts(work.name, list(work.lots), self.limits)
         prefix = f"{work.name}-{secrets.token_hex(3)}"
         with token_in(work.folder, packed(work.task(shared=True))) as token:
             cluster = self._first(prefix)
