@@ -16,13 +16,14 @@ import h5py
 import numpy as np
 
 from ..dataset.catalog import NO_LABEL
-from ..errors import CorruptError, IncompatibleError, printable
+from ..errors import CorruptError, IncompatibleError, InputError, printable
 from ..network.activations import Activations
 from ..network.fingerprint import Fingerprint
 from ..network.views import View, make_view
 from ..plain import as_frame
 from ..storage import files, kinds
 from . import table
+from .contents import Contents
 from .display import CacheDisplay
 from .folder import FolderRows, PartsDataset, images_file
 from .image_table import ImageTable
@@ -111,6 +112,11 @@ class Cache(CacheDisplay, ImageTable):
         """
         path = Path(path)
         kinds.require_kind(path, "cache", "featx extract FOLDER")
+        if path.name == kinds.IMAGES and (path.parent / "parts").is_dir():
+            raise InputError(
+                f"{printable(path)} is a part of the cache {printable(path.parent)}. Give that "
+                "folder."
+            )
         return cls.open_images(path, images_file(path))
 
     @classmethod
@@ -173,6 +179,19 @@ class Cache(CacheDisplay, ImageTable):
 
     def __enter__(self) -> "Cache":
         return self
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the files of all parts are there, where it is a folder."""
+        return self.parts is None or bool(self.parts.is_there.all())
+
+    def contents(self) -> Contents:
+        """Return the row of each content, that of removed images too, whose part is there."""
+        found = super().contents()
+        if self.is_whole or self.parts is None:
+            return found
+        there = self.parts.is_there
+        return Contents(found.digests[there], found.places[there], found.sizes[there])
 
     def __exit__(self, *_: object) -> None:
         self.close()

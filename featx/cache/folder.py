@@ -6,6 +6,8 @@ costs does not grow with the features: it writes new parts, and then another fil
 place of the one before. What is read of a part is compared with its SHA-256 then and not before.
 """
 
+import functools
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from .parts import Part, PartReader, Place
 from .structure import ROW_BITS, datasets_of
 
 __all__ = ["FolderRows", "PartsDataset", "images_file"]
+
+log = logging.getLogger("featx")
 
 
 def images_file(path: Path) -> Path:
@@ -35,6 +39,12 @@ class _SealedReader(PartReader):
         self._made = made
 
     def _opened(self, number: int) -> Part:
+        if not self._paths[number].exists():
+            raise CorruptError(
+                f"{printable(self._paths[number])} is not there. If the cache was changed since it "
+                "was opened (--prune, --overwrite), open it again; else extract again, which "
+                "computes the images of that part anew."
+            )
         part = super()._opened(number)
         if part.seal != self._seals[number] or part.fingerprint != self._made:
             raise CorruptError(f"{printable(part.path)} is not the part that belongs to the cache.")
@@ -44,11 +54,6 @@ class _SealedReader(PartReader):
 class FolderRows:
     """The features of the images of a folder, by their rows.
 
-    Attributes
-    ----------
-    names, seals : list of str
-        Of the parts.
-
     Parameters
     ----------
     folder : Path
@@ -56,12 +61,18 @@ class FolderRows:
     file : h5py.File
         The file of images, checked.
     made : Fingerprint
+
+    Attributes
+    ----------
+    names, seals : list of str
+        Of the parts.
     """
 
     def __init__(self, folder: Path, file: h5py.File, made: Fingerprint) -> None:
         self.names = [name.decode("ascii") for name in file["parts/name"][()].tolist()]
         self.seals = [seal.decode("ascii") for seal in file["parts/seal"][()].tolist()]
-        paths = [folder / name for name in self.names]
+        paths = self._paths = [folder / name for name in self.names]
+        self._folder = folder
         self._reader = _SealedReader(paths, self.seals, made)
         groups = [name for name in ("images", "removed") if name in file]
         self._parts = np.concatenate([file[f"{name}/part"][()] for name in groups])
@@ -74,6 +85,17 @@ class FolderRows:
     def places(self) -> np.ndarray:
         """The place of each row as a number, see `parts.Place`; int64 (n,)."""
         return (self._parts.astype(np.int64) << ROW_BITS) + self._rows
+
+    @functools.cached_property
+    def is_there(self) -> np.ndarray:
+        """Which rows have a part whose file is there, bool (n,); its content is not looked at."""
+        there = np.array([path.is_file() for path in self._paths], bool)
+        if not there.all():
+            log.warning(
+                "%d parts of %s are missing. The features of their images are computed again.",
+                (~there).sum(), printable(self._folder),
+            )  # fmt: skip
+        return there[self._parts]
 
     def part(self, number: int) -> Part:
         """Return a part by its number."""

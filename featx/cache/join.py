@@ -10,6 +10,7 @@ from ..errors import CorruptError, InputError, printable
 from ..progress import Progress, as_function, ignore_progress, shows_progress
 from ..storage import locks
 from .account import Account
+from .contents import nothing
 from .ledger import Ledger
 from .parts import Part, Parts
 from .preparation import checked_out, known_contents, opened_before
@@ -64,13 +65,15 @@ def join(out: str | os.PathLike[str], *, progress: Progress | bool | None = None
         run = read_run(Parts(out).folder)
         if run is None or not run.shares:
             raise InputError(
-                f"There are no shares of {printable(out)} to join. Run each of them first: "
-                f"featx extract SOURCE -o {printable(out)} --share 1/4"
+                f"There are no shares of {printable(out)} to join. If they were joined before, "
+                "nothing is left to do; else run each of them first: featx extract SOURCE -o "
+                f"{printable(out)} --share 1/4"
             )
         with opened_before(out, overwrite=run.overwrite) as (old, sealed):
             parts = Parts(out, sealed)
             images = read_images(parts.folder, run)
             known, stamps = known_contents(old, parts), Stamps(out, old, parts)
+            before = old.contents() if old else nothing()
             ledger = Ledger(images.listed, known, max_bad=run.max_bad, strict=run.strict)
             _take_known(images, ledger)
             computed = _take_parts(run, images, parts, ledger, told)
@@ -79,7 +82,7 @@ def join(out: str | os.PathLike[str], *, progress: Progress | bool | None = None
                 parts=parts, old=old, stamps=stamps, prune=run.prune,
             )  # fmt: skip
     return result_of(
-        out, ledger, rows, known, run.fingerprint,
+        out, ledger, rows, before, run.fingerprint,
         weights=run.weights, computed=computed, begun=begun, removed=removed, pruned=pruned,
         ignored=images.listed.ignored,
     )  # fmt: skip

@@ -139,6 +139,8 @@ class Part:
 
         self.path = path
         with _reading(path):
+            if not path.is_file():  # reading from a pipe would wait for ever
+                raise ValueError("there is no such file" if not path.exists() else "it is no file")
             self._file: Any = safe_open(path, framework="numpy")
             about = dict(self._file.metadata() or {})
             self.seal = about.pop("sha256", "")

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from ..network.runtime import require_here
 from ..network.trunk import Trunk
 from ..network.weights import Weights, resolve_weights
 from ..progress import Progress
+from ..storage.kinds import IMAGES
 from .account import Account
 from .contents import Contents
 from .file import Cache
@@ -130,23 +132,36 @@ def checked_out(out: Path) -> Path:
     ------
     InputError
     """
-    if not Cache.is_cache(out) and (out.exists() and not (is_folder(out) and out.is_dir())):
-        if out.is_dir():
-            raise InputError(
-                f"{printable(out)} is a folder. Give the name of a file, such as features.h5, or a "
-                "name that ends in .d for a cache that is a folder."
-            )
-        raise InputError(f"{printable(out)} exists and is not a featx cache. Give another name.")
-    if out.is_dir() and any(name.name not in _OURS for name in out.iterdir()):
-        other = min(name.name for name in out.iterdir() if name.name not in _OURS)
+    if out.name == IMAGES and (out.parent / "parts").is_dir():
         raise InputError(
-            f"{printable(out)} has other files than a cache, such as {printable(other)}. Give "
-            "another name."
+            f"{printable(out)} is a part of the cache {printable(out.parent)}. Give that folder."
         )
+    if out.is_dir() and not is_folder(out):
+        what = "a cache that is a folder" if Cache.is_cache(out) else "a folder"
+        raise InputError(
+            f"{printable(out)} is {what}. Give the name of a file, such as features.h5, or a "
+            "name that ends in .d for a cache that is a folder."
+        )
+    if out.exists() and is_folder(out) and not out.is_dir():
+        raise InputError(
+            f"{printable(out)} is a file, and a name that ends in .d is for a cache that is a "
+            "folder. Give another name, or rename the file."
+        )
+    if out.is_file() and not Cache.is_cache(out):
+        raise InputError(f"{printable(out)} exists and is not a featx cache. Give another name.")
+    if out.is_dir() and not Cache.is_cache(out):
+        others = [name for name in sorted(os.listdir(out)) if not name.startswith(".")]
+        strange = [name for name in others if name not in _OURS]
+        if strange:
+            raise InputError(
+                f"{printable(out)} has other files than a cache, such as {printable(strange[0])}. "
+                "Give another name."
+            )
     return out
 
 
-_OURS = ("images.h5", "parts", "stamps")
+#: What a folder has in which a first extraction was stopped.
+_OURS = ("parts", "stamps")
 
 
 @contextlib.contextmanager

@@ -48,7 +48,7 @@ def publish(
     rows = ledger.rows()
     gone = removed_images(old, parts.contents(), rows)
     removed = [] if prune else gone
-    if not (old and old.holds(rows, ledger.skipped, removed)):
+    if not (old and old.is_whole and old.holds(rows, ledger.skipped, removed)):
         assemble(out, rows, ledger.skipped, removed, fingerprint, parts=parts, old=old)
     with Cache.open(out) as new:
         parts_beside(out, new).remove()

@@ -47,6 +47,9 @@ def removed_images(old: Cache | None, parts: Contents, rows: Rows) -> list[Remov
             row = old.rows(index, index + 1)
             digest, (width, height) = row.digests[0], row.sizes[0].tolist()
             found[digest] = Removed(str(row.catalog.paths[0]), digest, width, height)
+        if not old.is_whole:  # what is lost cannot be kept
+            there = Contents.joined([parts, old.contents()])
+            found = {digest: image for digest, image in found.items() if digest in there}
     return [found[digest] for digest in sorted(found)]
 
 

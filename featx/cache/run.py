@@ -49,6 +49,8 @@ class Run:
         See `weights.resolve_weights`.
     count : int
         Images that are missing, which the parts have.
+    source : str
+        Where the images are, so that no share is asked for other ones.
     shares : int
         How many processes do the parts, without one that coordinates them; 0 with one.
     max_bad, strict, prune, overwrite
@@ -64,6 +66,7 @@ class Run:
     images_in_part: int
     weights: str
     count: int
+    source: str = ""
     shares: int = 0
     max_bad: float | None = None
     strict: bool = False
@@ -136,7 +139,9 @@ class RunImages:
     contents: np.ndarray
 
 
-def new_run(plan: Plan, settings: ExtractSettings, count: int, shares: int = 0) -> Run:
+def new_run(
+    plan: Plan, settings: ExtractSettings, count: int, *, source: str = "", shares: int = 0
+) -> Run:
     """Return the run of a plan, with an id of its own.
 
     Parameters
@@ -145,7 +150,7 @@ def new_run(plan: Plan, settings: ExtractSettings, count: int, shares: int = 0) 
     settings : ExtractSettings
     count : int
         Images that are missing.
-    shares : int
+    source, shares
         See `Run`.
     """
     return Run(
@@ -156,6 +161,7 @@ def new_run(plan: Plan, settings: ExtractSettings, count: int, shares: int = 0) 
         plan.images_in_part,
         settings.weights,
         count,
+        source,
         shares,
         settings.max_bad,
         settings.strict,
@@ -210,7 +216,9 @@ def read_run(folder: Path, digest: str | None = None) -> Run | None:
         if digest not in (None, files.digest(data)):
             raise ValueError("it is of another run")
         return Run.from_json(data)
-    except (LookupError, ValueError, TypeError, InputError) as error:
+    except LookupError as error:
+        raise _damaged(path, f"it lacks {error}") from error
+    except (ValueError, TypeError, AttributeError, RecursionError, InputError) as error:
         raise _damaged(path, error) from error
 
 
@@ -238,5 +246,6 @@ def read_images(folder: Path, run: Run) -> RunImages:
 
 def _damaged(path: Path, error: object) -> CorruptError:
     return CorruptError(
-        f"{printable(path)} is damaged: {error}. Delete {printable(path.parent)} and start again."
+        f"{printable(path)} is damaged: {error}. Delete this file, and start all shares again; "
+        "finished parts are kept."
     )

@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from ..dataset.scan import Source, as_catalog
+from ..dataset.scan import Source, as_catalog, paths_of
 from ..engines.engine import Engine, InProcess
 from ..errors import CorruptError, IncompatibleError, InputError, printable
 from ..network.trunk import Trunk
@@ -148,6 +148,7 @@ def _joined_run(
 ) -> tuple[Run, RunImages, Weights, Parts]:
     """Return the run of all shares, which the first of them writes."""
     planning = out.with_name(out.name + ".share")
+    named = " ".join(str(path.absolute()) for path in paths_of(source))
     with (
         locks.lock_output(planning, wait=True),
         opened_before(out, overwrite=settings.overwrite) as (old, sealed),
@@ -158,17 +159,45 @@ def _joined_run(
             if run.shares != share.of:
                 raise IncompatibleError(
                     f"{printable(parts.folder)} is of {run.shares} shares, and this is "
-                    f"{share}. Give the same number of shares, or delete that folder."
+                    f"{share}. Give the same number of shares. {_ANEW}"
                 )
+            _require_same_options(run, settings, named)
             images = read_images(parts.folder, run)
             weights = _require_same(run, images, settings, progress)
             return run, images, weights, parts
         listed = as_catalog(source, columns=columns)
         found = prepare(listed, out, settings, old, sealed, progress)
-        run = new_run(found.plan, settings, len(found.images.missing), share.of)
+        run = new_run(
+            found.plan, settings, len(found.images.missing), source=named, shares=share.of
+        )
         run = write_run(parts.folder, run, found.images)
         log.info("%s parts of %s images for %s shares.", run.parts, run.count, share.of)
         return run, found.images, found.weights, parts
+
+
+_ANEW = "To start all shares anew, delete run.json in that folder; finished parts are kept."
+
+
+def _require_same_options(run: Run, settings: ExtractSettings, source: str) -> None:
+    """Check that this share has the source and the options of the first one.
+
+    Raises
+    ------
+    IncompatibleError
+    """
+    if run.source != source and run.source and source:
+        raise IncompatibleError(
+            f"The other shares are of {printable(run.source)}, and this one of "
+            f"{printable(source)}. Give all shares the same source. {_ANEW}"
+        )
+    for name in ("max_bad", "strict", "prune", "overwrite"):
+        mine, theirs = getattr(settings, name), getattr(run, name)
+        if mine != theirs:
+            option = name.replace("_", "-")
+            raise IncompatibleError(
+                f"--{option} is {mine} here and {theirs} in the other shares. Give all shares "
+                f"the same options. {_ANEW}"
+            )
 
 
 def _require_same(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..dataset.catalog import Catalog
+from ..engines.engine import DamagedError
 from ..errors import CorruptError, printable
 from ..images.listed import read_ahead
 from ..images.reader import Read, Reader
@@ -109,21 +110,26 @@ class ExtractWork:
 
         Raises
         ------
-        CorruptError
+        DamagedError
             When it is not whole, or is of other images.
+        CorruptError
+            When too many images cannot be used.
         StorageError
             When it cannot be written.
         """
         if len(answer) > _SEAL:
             files.write_bytes(self.folder / self._run.name(number), zlib.decompress(answer))
-        part = self.look(number)
+        try:
+            part = self.look(number)
+        except CorruptError as error:
+            raise DamagedError(str(error)) from error
         if part is None:
-            raise CorruptError(
+            raise DamagedError(
                 f"A worker says that it wrote {printable(self.folder / self._run.name(number))}, "
                 "and it is not there: the folder is not the one that this process sees."
             )
         if len(answer) == _SEAL and part.seal != answer.decode("ascii", "replace"):
-            raise CorruptError(f"{printable(part.path)} is not the part that a worker computed.")
+            raise DamagedError(f"{printable(part.path)} is not the part that a worker computed.")
         if self._advance:
             self._advance(len(part) * self._run.fingerprint.shape[0], 0)
         self.take(number, part)

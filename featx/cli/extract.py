@@ -270,13 +270,15 @@ def _layers(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else () if text == "none" else names(text)
 
 
-def print_extracted(done: "ExtractResult") -> None:
-    """Write which images are cached, and which are not."""
+def print_extracted(done: "ExtractResult", *, here: bool = True) -> None:
+    """Write which images are cached, and which are not; of shares, without a rate."""
     fingerprint = done.fingerprint
     shape = "×".join(map(str, fingerprint.trunk.shape))
     copies = f", {fingerprint.copies} copies of each" if fingerprint.copies else ""
     pooled = fingerprint.pooled
-    rate = f" ({done.computed / done.seconds:.1f} a second)" if done.computed else ""
+    rate = f" in {done.seconds:.1f} s" if here else " by all shares"
+    if here and done.computed:
+        rate += f" ({done.computed / done.seconds:.1f} a second)"
     if fingerprint.keep == "pooled":
         shape = f"mean and maximum of {shape}"
     share = f", share {done.share}" if done.share else ""
@@ -292,7 +294,7 @@ def print_extracted(done: "ExtractResult") -> None:
         f"+ {len(done.skipped)} skipped"
     )
     print_classes(done.classes, done.splits)
-    say(f"  {done.reused} reused; {done.computed} computed in {done.seconds:.1f} s{rate}")
+    say(f"  {done.reused} reused; {done.computed} computed{rate}")
     if done.ignored:
         say(f"  {done.ignored} files that do not look like images were ignored")
     if done.pruned:

@@ -40,7 +40,7 @@ def join(
         if json:
             write_json(done.as_dict(), "join")
         else:
-            print_extracted(done)
+            print_extracted(done, here=False)
             print_next(f"featx fit {quoted(done.out)}", quiet=quiet)
         if done.skipped or done.removed:
             raise typer.Exit(3)

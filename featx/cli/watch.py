@@ -19,7 +19,7 @@ from typing import Any
 import typer
 
 from .. import __version__
-from ..errors import StorageError
+from ..errors import InputError, StorageError, printable
 from ..storage import notes
 from .lines import Line
 from .state import BEGINS, Far, State, as_bytes, state_after
@@ -75,6 +75,12 @@ class Watch:
         now = time.time()
         self._state = State(asked.command, self._process, self._host, __version__, now, now)
         self._file: _Renewed | None = None
+        both = (asked.log_file, asked.progress_file)
+        if all(both) and len({path.resolve() for path in both if path}) == 1:
+            raise InputError(
+                f"{printable(both[0])} cannot be both the log and the progress file. Give two "
+                "names."
+            )
         if asked.log_file:
             notes.require_notes("--log-file", asked.log_file)
             notes.append(asked.log_file, b"")

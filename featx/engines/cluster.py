@@ -21,6 +21,7 @@ __all__ = ["Answer", "Cluster", "LostError", "require_dask"]
 
 _SECONDS = 20.0  # that a scheduler has to answer a call
 _CLOSING = 5.0
+_SCHEMES = ("tcp", "tls", "ws", "wss", "ucx", "inproc")
 _CHOSEN = 8  # workers that a late part may go to
 
 log = logging.getLogger("featx")
@@ -88,6 +89,13 @@ class Cluster:
         is_file = scheduler.endswith(".json") or Path(scheduler).is_file()
         if is_file and not Path(scheduler).is_file():
             raise LostError(f"there is no file {printable(scheduler)}")
+        scheme, found, _ = scheduler.partition("://")
+        if found and scheme not in _SCHEMES:
+            raise InputError(
+                f"{printable(scheduler)} is not the address of a scheduler: it begins with "
+                f"{printable(scheme)}. Expected one such as tcp://HOST:8786, or the file of dask "
+                "scheduler --scheduler-file."
+            )
         where = {"scheduler_file" if is_file else "address": scheduler}
         self._quiet = contextlib.ExitStack()
         self._quiet.enter_context(_quiet())

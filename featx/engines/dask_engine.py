@@ -13,10 +13,10 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import CorruptError, FeatxError, StorageError, printable
+from ..errors import FeatxError, StorageError, printable
 from .attempts import Attempts, Limits
 from .cluster import Answer, Cluster, LostError, require_dask
-from .engine import Work
+from .engine import DamagedError, Work
 from .lots import InLots, lot_size
 from .token import token_in
 from .worker import Failure, opened, packed
@@ -250,7 +250,7 @@ class _Session:
             return None
         try:
             self._keep(number, content)
-        except CorruptError as error:
+        except DamagedError as error:
             log.warning("Part %d is not whole, and is computed again: %s", number, error)
             if not self._attempts.failed(answer.key, self._limits.tries):
                 raise
@@ -261,7 +261,7 @@ class _Session:
     def _keep(self, number: int, content: bytes) -> None:
         try:
             self._work.keep(number, content)
-        except CorruptError:
+        except DamagedError:
             if not self._shared:
                 raise
             time.sleep(1.0)  # file systems of a network show new files late

@@ -4,7 +4,13 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["Engine", "InProcess", "Task", "Work"]
+from ..errors import CorruptError
+
+__all__ = ["DamagedError", "Engine", "InProcess", "Task", "Work"]
+
+
+class DamagedError(CorruptError):
+    """What a worker wrote or sent is not whole: the part is done again."""
 
 
 class Task(Protocol):
@@ -57,8 +63,8 @@ class Work(Protocol):
 
         Raises
         ------
-        CorruptError
-            When the part is not whole, or not there.
+        DamagedError
+            When the part is not whole, or not there: it is done again. Other errors end the run.
         StorageError
             When it cannot be written or read.
         """

@@ -112,7 +112,7 @@ def verify(
     elif path.is_file() and kinds.is_model(path):
         kind = "model"
         count = _check_model(path, listed, problems)
-    elif path.is_file():
+    elif path.exists():
         problems.append(f"{printable(path)} is neither a featx cache nor a model.")
     whole = _check_parts(parts, problems)
     usable = _usable(kind, path, whole) if problems else []

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..dataset.catalog import Catalog
 from ..dataset.stored import StoredCatalog, write_catalog
+from ..engines.engine import DamagedError
 from ..errors import CorruptError, InputError, printable
 from ..model.file import load_bytes
 from ..model.model import Model
@@ -154,7 +155,7 @@ class ScoreWork:
 
         Raises
         ------
-        CorruptError
+        DamagedError
             When it is not whole.
         StorageError
             When it cannot be written.
@@ -163,7 +164,7 @@ class ScoreWork:
         if len(answer) > _SEAL:
             files.write_bytes(path, zlib.decompress(answer))
         elif not path.is_file() or files.file_digest(path) != answer.decode("ascii", "replace"):
-            raise CorruptError(f"{printable(path)} is not the block that a worker scored.")
+            raise DamagedError(f"{printable(path)} is not the block that a worker scored.")
         self._advance(len(self._blocks[number]))
 
 

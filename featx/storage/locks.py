@@ -17,6 +17,7 @@ __all__ = ["lock_output"]
 log = logging.getLogger("featx")
 
 _PAUSE = 0.1  # seconds between two tries
+_PATIENCE = 2.0  # seconds after which it is told that a lock is waited for
 
 
 @contextlib.contextmanager
@@ -70,7 +71,7 @@ def _is_last(descriptor: int) -> bool:
 
 def _held(name: Path, path: Path, wait: bool, shared: bool) -> int:
     """Return the descriptor of a lock file that this process holds under its name."""
-    told = False
+    waited = 0.0
     while True:
         descriptor = _open_lock(name)
         try:
@@ -81,9 +82,9 @@ def _held(name: Path, path: Path, wait: bool, shared: bool) -> int:
             os.close(descriptor)
             if not (wait and isinstance(error, LockedError)):
                 raise
-            if not told:
-                log.warning("%s It is waited for.", error)
-            told = True
+            waited += _PAUSE
+            if _PATIENCE <= waited < _PATIENCE + _PAUSE:
+                log.warning("%s It is waited for.", str(error).partition(" Wait for it")[0])
             time.sleep(_PAUSE)
             continue
         os.close(descriptor)  # the run that held it deleted it; there may be another by now

@@ -73,6 +73,11 @@ def require_notes(option: str, path: Path, begins: tuple[bytes, ...] = (b"",)) -
     StorageError
         When the file cannot be read.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(
+            f"{option} {printable(path)} is a device or a pipe, which cannot be replaced. Give the "
+            "name of a file."
+        )
     if not path.parent.is_dir():
         raise InputError(
             f"{option} {printable(path)}: the folder {printable(path.parent)} does not exist. "

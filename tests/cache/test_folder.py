@@ -1,5 +1,6 @@
 """A cache that is a folder of sealed parts."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -122,21 +123,52 @@ def test_damage_is_seen_when_it_is_read(photos: Path, tmp_path: Path) -> None:
     with featx.Cache.open(folder) as opened, pytest.raises(CorruptError, match="belongs"):
         opened.features[:]
     part.unlink()
-    with featx.Cache.open(folder) as opened, pytest.raises(CorruptError, match="damaged"):
+    with featx.Cache.open(folder) as opened, pytest.raises(CorruptError, match="is not there"):
         opened.features[:]
     with featx.Cache.open(folder) as opened:
         assert len(opened) == len(whole)  # what is not read is not looked at
+    again = extract(photos, folder)
+    assert (again.computed, again.reused) == (4, len(whole) - 4)
+    assert contents(folder) == whole and featx.verify(folder).problems == []
+    part = min((folder / "parts").iterdir())
+    part.unlink()
+    os.mkfifo(part)
+    assert "it is no file" in str(featx.verify(folder).problems)
+
+
+def test_what_a_killed_run_and_others_leave_in_the_folder_stops_nothing(
+    photos: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "f.d"
+    extract(photos, folder)
+    before = contents(folder)
+    for name in (".0123456789abcdef.aabbccdd.partial", ".nfs0001", "notes.txt"):
+        (folder / name).write_bytes(b"x")
+    write_image(photos / "red" / "new.png", 99)
+    assert extract(photos, folder).computed == 1
+    assert before.items() <= contents(folder).items()
 
 
 def test_other_folders_and_settings_are_refused(photos: Path, tmp_path: Path) -> None:
     other = class_folders(tmp_path / "other.d", 1)
     with pytest.raises(InputError, match="other files than a cache"):
         extract(photos, other)
+    assert featx.verify(other).problems
     with pytest.raises(InputError, match=r"ends in \.d"):
         extract(photos, class_folders(tmp_path / "plain", 1))
     with pytest.raises(InputError, match="is a folder, and a cache is needed"):
         featx.Cache.open(other)
     extract(photos, tmp_path / "f.d")
+    images = tmp_path / "f.d" / "images.h5"
+    for use in (featx.Cache.open, lambda path: extract(photos, path)):
+        with pytest.raises(InputError, match="is a part of the cache"):
+            use(images)
+    shutil.copytree(tmp_path / "f.d", tmp_path / "f.h5")
+    with pytest.raises(InputError, match="a cache that is a folder"):
+        extract(photos, tmp_path / "f.h5")
+    shutil.copy(images, tmp_path / "file.d")
+    with pytest.raises(InputError, match="rename the file"):
+        extract(photos, tmp_path / "file.d")
     with pytest.raises(IncompatibleError, match="size: 32 there, 64 now"):
         extract(photos, tmp_path / "f.d", size=64)
 

@@ -12,7 +12,7 @@ import featx
 from featx.cache import plan
 from featx.cache.share import Share
 from featx.cli import app
-from featx.errors import IncompatibleError, InputError, LockedError
+from featx.errors import CorruptError, IncompatibleError, InputError, LockedError
 from featx.storage.locks import lock_output
 
 
@@ -85,6 +85,17 @@ def test_shares_of_different_runs_do_not_mix(photos: Path, tmp_path: Path) -> No
         extract(photos, out, "2/4")
     with pytest.raises(IncompatibleError, match="size: 32 in the other shares, 64 now"):
         extract(photos, out, "2/3", size=64)
+    with pytest.raises(IncompatibleError, match=r"this one of .*photos/red\. Give all shares"):
+        extract(photos / "red", out, "2/3")
+    with pytest.raises(IncompatibleError, match=r"--max-bad is 0\.5 here and None"):
+        extract(photos, out, "2/3", max_bad=0.5)
+    run = tmp_path / "f.h5.parts" / "run.json"
+    whole = run.read_bytes()
+    for broken, said in ((b"[" * 200_000, "recursion"), (b'{"format": 1}', "lacks 'job'")):
+        run.write_bytes(broken)
+        with pytest.raises(CorruptError, match=f"{said}.*Delete this file"):
+            extract(photos, out, "2/3")
+    run.write_bytes(whole)
     for text in ("0/3", "4/3", "x", "1/0", ""):
         with pytest.raises(InputError, match="expected the number of this process"):
             Share.parse(text)

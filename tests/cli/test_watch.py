@@ -278,3 +278,12 @@ def test_a_disk_that_hangs_does_not_keep_a_run_from_being_stopped(
         time.sleep(10)
     stuck.set()
     assert ended.value.exit_code == 143 and time.monotonic() - begun < 8
+
+
+def test_devices_and_one_file_for_both_are_refused(tmp_path: Path) -> None:
+    pipe, log = tmp_path / "pipe", tmp_path / "log"
+    os.mkfifo(pipe)
+    for option in ("--progress-file", "--log-file"):
+        assert "a device or a pipe" in run("check", tmp_path, option, pipe, code=2).stderr
+    both = run("check", tmp_path, "--progress-file", log, "--log-file", log, code=2)
+    assert "cannot be both" in both.stderr and not log.exists()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from featx.errors import CorruptError
+from featx.engines.engine import DamagedError
 from featx.storage import files
 
 QUICK = {
@@ -85,7 +85,7 @@ class ToyWork:
         if answer != b"written":
             files.write_bytes(path, answer)
         if not path.is_file() or path.read_bytes() != content_of(number):
-            raise CorruptError(f"{path} is not whole.")
+            raise DamagedError(f"{path} is not whole.")
         self.kept.append(number)
 
     def require_whole(self, count: int) -> None:
