@@ -30,7 +30,7 @@ class World:
     rate: float = 60.0  # images a machine: 2 cores with VNNI, int8, 224 pixels
     image: float = 110e3  # a photograph of ImageNet
     feature: float = 24e3  # of an image in a part: features and six layer pools
-    message: float = 2.8e3  # through the scheduler, a part
+    message: float = 1.3e3  # through the scheduler, a part
     index: float = 130.0  # of an image in images.h5
     ahead: int = 2  # parts that a machine has been given beside the one that it computes
     spread: float = 0.05  # standard deviation of a part's time, of its mean
@@ -50,7 +50,7 @@ class World:
     listed: float = 25e-6  # to list an image
     prepared: float = 10e-6  # to find out whether it is known
     joined: float = 11e-6  # to write an image into the index
-    memory: float = 400.0  # of the coordinator, an image
+    memory: float = 180.0  # of the coordinator, an image
 
     @property
     def parts(self) -> int:
@@ -74,7 +74,7 @@ SOURCES = (
     ("KB of an image file", "image", "ImageNet's mean"),
     ("KB of features of an image", "feature", "measured on photographs, with six layer pools"),
     ("bytes of the index, an image", "index", "measured with 2 million images"),
-    ("bytes of memory of the coordinator, an image", "memory", "measured with 2 million images"),
+    ("bytes of memory of the coordinator, an image", "memory", "bench_scale.py, 10 million"),
     ("µs to list an image", "listed", "benchmarks/bench_listing.py, on a local disk"),
     ("µs to prepare an image", "prepared", "measured with 2 million images, on a local disk"),
     ("µs to write an image into the index", "joined", "measured with 2 million images"),
