@@ -8,10 +8,10 @@ killed at random moments, one is stopped for a minute, the scheduler is killed a
     python benchmarks/bench_cluster.py [--images 2000] [--workers 4] [--kills 20] [--stopped 60]
 
 With `--efficiency N`, N workers have a stand-in for the network that sleeps for a fixed time in
-each batch of 16, so that one machine can hold them all; a part is 128 images, really read and decoded.
-The efficiency is the time that the batches take by N workers, of the time that the whole of
-`extract` takes. A second is what VGG16 takes on 2 cores with AVX-512 in float32 or so; with 267 ms,
-that of int8, 8 workers keep the two cores of this machine busy with decoding alone.
+each batch of 16, so that one machine can hold them all. A part is 128 images, which are really read
+and decoded. The efficiency is the time that the batches take by N workers, of the time that the
+whole of `extract` takes. With 267 ms, as int8 takes, 8 workers need more than one of two cores for
+decoding alone.
 
     python benchmarks/bench_cluster.py --efficiency 8 [--milliseconds 1000] [--rounds 6]
 """

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -57,8 +58,23 @@ def assemble(
     StorageError
         When the disk is full or fails; the cache that was at `out` is then unchanged.
     """
+    whole = _Whole(out, rows, skipped, removed, fingerprint)
     write = _write_folder if is_folder(out) else _write_file
-    write(out, rows, skipped, removed, fingerprint, parts, old)
+    write(whole, parts, old)
+
+
+@dataclass(frozen=True, eq=False)
+class _Whole:
+    """A cache that is to be written; see `assemble`."""
+
+    out: Path
+    rows: Rows
+    skipped: Sequence[Skipped]
+    removed: Sequence[Removed]
+    made: Fingerprint
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.removed)
 
 
 def parts_beside(out: Path, cache: Cache | None) -> Parts:
@@ -66,27 +82,19 @@ def parts_beside(out: Path, cache: Cache | None) -> Parts:
     return Parts(out, cache.parts.names if cache and cache.parts else ())
 
 
-def _write_file(
-    out: Path,
-    rows: Rows,
-    skipped: Sequence[Skipped],
-    removed: Sequence[Removed],
-    fingerprint: Fingerprint,
-    parts: Parts,
-    old: Cache | None,
-) -> None:
-    chunks = _chunks(rows, removed, parts, old)
-    version = version_of(fingerprint, removed=bool(removed))
-    count = len(rows) + len(removed)
-    files.require_space(out, _bytes_needed(count, fingerprint))
+def _write_file(whole: _Whole, parts: Parts, old: Cache | None) -> None:
+    chunks = _chunks(whole, parts, old)
+    made = whole.made
+    version = version_of(made, removed=bool(whole.removed))
+    files.require_space(whole.out, _bytes_needed(len(whole), made))
 
     def write_features(file: h5py.File, partial: Partial) -> bytes:
         written = hashlib.sha256()
         datasets = [
-            _create(file, name, count, shape, dtype)
-            for name, (shape, dtype) in datasets_of(fingerprint).items()
+            _create(file, name, len(whole), shape, dtype)
+            for name, (shape, dtype) in datasets_of(made).items()
         ]
-        each = 1 + fingerprint.copies
+        each = 1 + made.copies
         for row, found in enumerate(chunks):
             for number, chunk in enumerate(found):
                 written.update(chunk)
@@ -96,58 +104,45 @@ def _write_file(
                 partial.check()
         return written.digest()
 
-    _write(out, out, rows, skipped, removed, fingerprint, version, write_features)
+    _write(whole.out, whole, version, write_features)
 
 
-def _write_folder(
-    out: Path,
-    rows: Rows,
-    skipped: Sequence[Skipped],
-    removed: Sequence[Removed],
-    fingerprint: Fingerprint,
-    parts: Parts,
-    old: Cache | None,
-) -> None:
-    names, seals, places = _placed(rows, removed, parts, old)
-    files.require_space(out, 300 * len(places) + (1 << 20))
+def _write_folder(whole: _Whole, parts: Parts, old: Cache | None) -> None:
+    names, seals, places = _placed(whole, parts, old)
+    files.require_space(whole.out, 300 * len(places) + (1 << 20))
+    count = len(whole.rows)
 
     def write_places(file: h5py.File, partial: Partial) -> bytes:
         _write_texts(file, "parts/name", names)
         _write_texts(file, "parts/seal", seals)
-        for group, some in (("images", places[: len(rows)]), ("removed", places[len(rows) :])):
-            if group == "images" or removed:
+        for group, some in (("images", places[:count]), ("removed", places[count:])):
+            if group == "images" or whole.removed:
                 file[f"{group}/part"] = (some >> ROW_BITS).astype(np.int32)
                 file[f"{group}/row"] = (some & ((1 << ROW_BITS) - 1)).astype(np.int32)
         return hashlib.sha256(places.data).digest()
 
-    files.make_folder(out / "parts")
-    _write(out / IMAGES, out, rows, skipped, removed, fingerprint, IN_FOLDER, write_places)
+    files.make_folder(whole.out / "parts")
+    _write(whole.out / IMAGES, whole, IN_FOLDER, write_places)
 
 
 def _write(
-    path: Path,
-    out: Path,
-    rows: Rows,
-    skipped: Sequence[Skipped],
-    removed: Sequence[Removed],
-    fingerprint: Fingerprint,
-    version: int,
-    more: Callable[[h5py.File, Partial], bytes],
+    path: Path, whole: _Whole, version: int, more: Callable[[h5py.File, Partial], bytes]
 ) -> None:
     """Write the HDF5 file of a cache, with what `more` adds, and read it again before it counts."""
     with files.atomic_write(path) as partial:
         with h5py.File(partial, "w", userblock_size=USER_BLOCK) as file:
-            _write_tables(file, rows, skipped, fingerprint, version)
-            if removed:
-                _write_removed(file, removed)
+            _write_tables(file, whole, version)
+            if whole.removed:
+                _write_removed(file, whole.removed)
             written = more(file, partial)
         partial.check()
         partial.seek(0)
         partial.write(user_block(files.file_digest(partial.path, skip=USER_BLOCK), version))
         partial.sync()
-        with Cache.open_images(out, partial.path) as cache:
-            if _digest(cache) != written or not cache.holds(rows, skipped, removed):
-                raise StorageError(f"{printable(out)} does not hold what was written to it.")
+        with Cache.open_images(whole.out, partial.path) as cache:
+            is_same = cache.holds(whole.rows, whole.skipped, whole.removed)
+            if _digest(cache) != written or not is_same:
+                raise StorageError(f"{printable(whole.out)} does not hold what was written to it.")
 
 
 def _digest(cache: Cache) -> bytes:
@@ -161,11 +156,11 @@ def _digest(cache: Cache) -> bytes:
     return found.digest()
 
 
-def _places(rows: Rows, removed: Sequence[Removed], contents: Contents) -> np.ndarray:
+def _places(whole: _Whole, contents: Contents) -> np.ndarray:
     """Return the place of each row, then of each removed image; int64 (rows + removed,)."""
-    wanted = rows.content
-    if removed:
-        wanted = np.concatenate([wanted, as_bytes([image.digest for image in removed])])
+    wanted = whole.rows.content
+    if whole.removed:
+        wanted = np.concatenate([wanted, as_bytes([image.digest for image in whole.removed])])
     found = contents.find(wanted)
     if (found < 0).any():
         missing = wanted[found < 0][0].tobytes().hex()
@@ -173,9 +168,7 @@ def _places(rows: Rows, removed: Sequence[Removed], contents: Contents) -> np.nd
     return contents.places[found]
 
 
-def _chunks(
-    rows: Rows, removed: Sequence[Removed], parts: Parts, old: Cache | None
-) -> Iterator[Iterable[bytes]]:
+def _chunks(whole: _Whole, parts: Parts, old: Cache | None) -> Iterator[Iterable[bytes]]:
     """Yield the chunks of each row, from parts and from an old cache."""
     paths, in_parts = parts.paths(), parts.contents()
     reader = PartReader(paths)
@@ -183,7 +176,7 @@ def _chunks(
         known = old.contents()
         known.places = -1 - known.places  # so they are told from places in parts
         in_parts = Contents.joined([in_parts, known])
-    for place in _places(rows, removed, in_parts).tolist():
+    for place in _places(whole, in_parts).tolist():
         if place >= 0 or old is None:
             yield reader.chunks(Place.of(place))
         else:
@@ -191,7 +184,7 @@ def _chunks(
 
 
 def _placed(
-    rows: Rows, removed: Sequence[Removed], parts: Parts, old: Cache | None
+    whole: _Whole, parts: Parts, old: Cache | None
 ) -> tuple[list[str], list[str], np.ndarray]:
     """Return names and seals of the parts that a folder keeps, and the place of each row in them.
 
@@ -209,7 +202,7 @@ def _placed(
     for _, part in parts.whole():
         names.append(part.path.name)
         seals.append(part.seal)
-    places = _places(rows, removed, Contents.joined([*found, fresh]))
+    places = _places(whole, Contents.joined([*found, fresh]))
     used = np.flatnonzero(np.bincount(places >> ROW_BITS, minlength=len(names)))
     kept = sorted(used.tolist(), key=names.__getitem__)
     moved = np.zeros(len(names), np.int64)
@@ -242,22 +235,17 @@ def _bytes_needed(images: int, fingerprint: Fingerprint) -> int:
     return images * (features // 2 + sum(kept.values()) + 1024) + (1 << 20)
 
 
-def _write_tables(
-    file: h5py.File,
-    rows: Rows,
-    skipped: Sequence[Skipped],
-    fingerprint: Fingerprint,
-    version: int,
-) -> None:
+def _write_tables(file: h5py.File, whole: _Whole, version: int) -> None:
+    rows = whole.rows
     file.attrs["format"] = FORMAT
     file.attrs["version"] = version
     file.attrs["featx"] = __version__
-    file.attrs["fingerprint"] = fingerprint.as_json()
+    file.attrs["fingerprint"] = whole.made.as_json()
     file.attrs["source"] = np.bytes_(os.fsencode(absolute_root(rows.root)))
     _write_texts(file, "classes", rows.classes)
     _write_images(file, rows)
     for name in Skipped._fields:
-        _write_texts(file, f"skipped/{name}", [getattr(row, name) for row in skipped])
+        _write_texts(file, f"skipped/{name}", [getattr(row, name) for row in whole.skipped])
 
 
 def _write_images(file: h5py.File, rows: Rows) -> None:

@@ -117,6 +117,7 @@ class ScoreWork:
         self._blocks = blocks
         self._advance = advance
         self._order = order
+        self._digest = ""
         self.folder = shards.path
 
     def stream(self, numbers: Iterable[int]) -> Iterator[int]:
@@ -137,7 +138,8 @@ class ScoreWork:
         catalog = write_catalog(self.folder / _IMAGES, self._opened.catalog, overwrite=True)
         text = json.dumps({**json.loads(order.text), "images": catalog}, sort_keys=True).encode()
         files.write_bytes(self.folder / _ORDER, text)
-        return ScoreTask(str(self.folder.absolute()), files.digest(text))
+        self._digest = files.digest(text)
+        return ScoreTask(str(self.folder.absolute()), self._digest)
 
     @property
     def _ordered(self) -> Order:
@@ -163,8 +165,11 @@ class ScoreWork:
         path = self._shards.shard(number)
         if len(answer) > _SEAL:
             files.write_bytes(path, zlib.decompress(answer))
-        elif not path.is_file() or files.file_digest(path) != answer.decode("ascii", "replace"):
-            raise DamagedError(f"{printable(path)} is not the block that a worker scored.")
+        else:
+            written = self.folder / _name(self._digest, number)
+            if not written.is_file() or files.file_digest(written) != answer.decode():
+                raise DamagedError(f"{printable(written)} is not the block that a worker scored.")
+            files.rename(written, path)
         self._advance(len(self._blocks[number]))
 
 
@@ -199,8 +204,17 @@ class ScoreTask:
         scorer, listed = _shared(folder, self.digest)
         start = question * scorer.block
         data = scorer.shard(listed.block(start, start + scorer.block))
-        files.write_bytes(folder / f"{question:08d}.shard", data)
+        files.write_bytes(folder / _name(self.digest, question), data)
         return files.digest(data).encode()
+
+
+def _name(digest: str, number: int) -> str:
+    """Return the name under which a worker writes a block.
+
+    It is that of this run alone: a worker that stood still, and goes on when the run has long
+    ended, writes nothing that another run takes for its own.
+    """
+    return f"{number:08d}.{digest[:16]}"
 
 
 class _Scorer:

@@ -35,6 +35,7 @@ __all__ = [
     "remove",
     "remove_folder",
     "remove_partials",
+    "rename",
     "require_new",
     "require_space",
     "stamp",
@@ -43,7 +44,6 @@ __all__ = [
     "warn_once",
     "write_bytes",
 ]
-
 
 log = logging.getLogger("featx")
 
@@ -369,6 +369,13 @@ def write_bytes(path: Path, data: bytes) -> None:
     require_space(path, len(data))
     with atomic_write(path) as partial:
         partial.write(data)
+
+
+def rename(old: Path, new: Path) -> None:
+    """Give a file another name, in place of the file that has it, if there is one."""
+    with storage_errors(old):
+        disk.replace(old, new)
+    sync_folder(new.parent)
 
 
 def remove(path: Path) -> None:
