@@ -139,7 +139,9 @@ class PartsDataset:
 
     def __getitem__(self, wanted: object) -> np.ndarray:
         """Return rows, or copies of rows: an integer, a slice or an array for either."""
-        rows, copies = wanted if isinstance(wanted, tuple) else (wanted, slice(None))
+        every = slice(None)
+        given = wanted if isinstance(wanted, tuple) else (wanted,)
+        rows, copies = (*(every if one is Ellipsis else one for one in given), every, every)[:2]
         chosen = np.arange(len(self))[rows]
         last = np.arange(self.shape[1])[copies]
         each = int(np.max(last, initial=0)) + 1

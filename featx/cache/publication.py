@@ -7,8 +7,10 @@ import numpy as np
 
 from ..dataset.duplicates import EqualImages, find_equal
 from ..network.fingerprint import Fingerprint
+from ..storage import files
 from .contents import Contents, as_texts
 from .file import Cache
+from .folder import images_file
 from .ledger import Ledger
 from .parts import Parts
 from .removed import removed_images
@@ -50,6 +52,7 @@ def publish(
     removed = [] if prune else gone
     if not (old and old.is_whole and old.holds(rows, ledger.skipped, removed)):
         assemble(out, rows, ledger.skipped, removed, fingerprint, parts=parts, old=old)
+    files.remove_partials(images_file(out))
     with Cache.open(out) as new:
         parts_beside(out, new).remove()
         stamps.save(new, ledger.keys)

@@ -110,9 +110,9 @@ class Stamps:
         StorageError
             When the file cannot be written.
         """
+        files.remove_partials(self._path)
         if self._head == _head(cache) and np.array_equal(self._before, keys):
             return
-        files.remove_partials(self._path)
         files.write_bytes(self._path, _head(cache) + b"\n" + keys.tobytes())
 
 

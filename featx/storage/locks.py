@@ -107,7 +107,7 @@ def _open_lock(name: Path) -> int:
 def _lock(descriptor: int, path: Path, shared: bool) -> None:
     """Lock an open lock file, and write into it who holds it."""
     try:
-        files.disk.lock(descriptor, shared=shared)
+        files.disk.lock(descriptor, shared)
     except (PermissionError, BlockingIOError) as error:
         holder = os.pread(descriptor, 1000, 0).decode("utf-8", "replace") or "another run"
         raise LockedError(
