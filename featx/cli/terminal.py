@@ -122,7 +122,14 @@ def width() -> int | None:
 
 
 def write_json(content: Mapping[str, Any], command: str = "") -> None:
-    """Write one JSON object to standard output, with both spellings of keys that were renamed."""
+    """Write one JSON object to standard output, with both spellings of keys that were renamed.
+
+    Images that were skipped are lines of the log file too, if there is one.
+    """
+    for row in content.get("skipped") or ():
+        if isinstance(row, Mapping) and "reason" in row:
+            line = f"skipped {printable(row['path'])}: {row['reason']}, {row.get('detail', '')}"
+            note(f"  {line}", logging.WARNING, shown=False)
     say(json.dumps(_both_spellings(content, command), indent=2))
 
 

@@ -130,9 +130,8 @@ class Watch:
         seconds = round(time.time() - self._state.started, 3)
         state = state_after(code)
         if self.keeps_lines or self.speaks_json:
-            level = (
-                logging.ERROR if state == "failed" else logging.WARNING if code else logging.INFO
-            )
+            levels = {"failed": logging.ERROR, "done": logging.INFO}
+            level = levels.get(state, logging.WARNING)
             said = f"Ended with exit code {code} after {seconds:,.1f} s."
             line = self.line(said, level, {"exit_code": code, "state": state, "seconds": seconds})
             self.keep(line)

@@ -67,9 +67,12 @@ class Found:
             When there is none, or one is listed twice.
         """
         if not len(self._rows):
+            others = (
+                f"has no images, only {self.ignored} other files" if self.ignored else "is empty"
+            )
             raise InputError(
-                f"{printable(what)} has no images, only {self.ignored} other files. Expected files "
-                "whose names end as those of images do, such as .jpg."
+                f"{printable(what)} {others}. Expected files whose names end as those of images "
+                "do, such as .jpg."
             )
         return assemble(root, self._entries(), self.ignored, store)
 

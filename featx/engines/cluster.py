@@ -96,6 +96,11 @@ class Cluster:
                 f"{printable(scheme)}. Expected one such as tcp://HOST:8786, or the file of dask "
                 "scheduler --scheduler-file."
             )
+        if not is_file and ":" not in scheduler:
+            raise InputError(
+                f"{printable(scheduler)} is not the address of a scheduler. Expected one such as "
+                "tcp://HOST:8786, or the file of dask scheduler --scheduler-file."
+            )
         where = {"scheduler_file" if is_file else "address": scheduler}
         self._quiet = contextlib.ExitStack()
         self._quiet.enter_context(_quiet())

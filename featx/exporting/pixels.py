@@ -85,7 +85,7 @@ def find_images(
 
 
 def _from_cache(model: Model, path: Path, count: int) -> list[np.ndarray]:
-    if not path.is_file():
+    if not Cache.is_cache(path):
         return []
     with Cache.open(path) as cache:
         trained = np.isin(cache.digests, model.trained_on)

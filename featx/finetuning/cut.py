@@ -9,6 +9,7 @@ import numpy as np
 
 from ..cache.extract import extract
 from ..cache.file import Cache
+from ..cache.parts import FOLDER, is_folder
 from ..cache.plan import settings_of
 from ..cache.removed import require_listed
 from ..dataset.catalog import Catalog
@@ -103,7 +104,8 @@ def cache_at(
 def _beside(path: Path, cut: str, model: Model) -> Path:
     """Return the name of the cache at the cut: one with layer pools has a name of its own."""
     pooled = ".layers" if model.view.kind.layers else ""
-    return path.with_name(f"{path.stem}.{cut}{pooled}.h5")
+    end = FOLDER if is_folder(path) else ".h5"
+    return path.with_name(f"{path.stem}.{cut}{pooled}{end}")
 
 
 def _is_at(there: Cache, first: Cache, cut: str) -> bool:

@@ -52,7 +52,7 @@ def require_kind(path: Path, kind: str, advice: str) -> None:
     InputError
         When it is a folder, a file of another kind, or missing.
     """
-    if path.is_dir() and not (kind == "cache" and is_cache(path)):
+    if path.is_dir() and not is_cache(path):
         raise InputError(
             f"{printable(path)} is a folder, and a {kind} is needed here. Make it with: {advice}"
         )
