@@ -67,12 +67,10 @@ class Found:
             When there is none, or one is listed twice.
         """
         if not len(self._rows):
-            others = (
-                f"has no images, only {self.ignored} other files" if self.ignored else "is empty"
-            )
+            others = f"only {self.ignored} other files" if self.ignored else "and nothing else"
             raise InputError(
-                f"{printable(what)} {others}. Expected files whose names end as those of images "
-                "do, such as .jpg."
+                f"{printable(what)} has no images, {others}. Expected files whose names end as "
+                "those of images do, such as .jpg."
             )
         return assemble(root, self._entries(), self.ignored, store)
 
