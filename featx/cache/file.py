@@ -181,6 +181,11 @@ class Cache(CacheDisplay, ImageTable):
         return self
 
     @property
+    def sealed(self) -> tuple[str, ...]:
+        """The names of the parts that belong to it; none where it is a file."""
+        return tuple(self.parts.names) if self.parts else ()
+
+    @property
     def is_whole(self) -> bool:
         """Whether the files of all parts are there, where it is a folder."""
         return self.parts is None or bool(self.parts.is_there.all())

@@ -57,11 +57,6 @@ class Place(NamedTuple):
         """Return the place that a number of `Contents.places` means."""
         return cls(*divmod(number, 1 << ROW_BITS))
 
-    @property
-    def number(self) -> int:
-        """The place as one number."""
-        return (self.part << ROW_BITS) + self.row
-
 
 def encode_part(
     found: Activations,

@@ -3,14 +3,14 @@
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..dataset.catalog import Catalog
-from ..errors import InputError, printable
+from ..errors import FeatxError, InputError, printable
 from ..images.listed import read_ahead
 from ..images.reader import Reader
 from ..images.sandbox import Job
@@ -74,7 +74,7 @@ def prepare(
     out: Path,
     settings: ExtractSettings,
     old: Cache | None,
-    sealed: list[str],
+    sealed: Collection[str],
     progress: Progress | None,
 ) -> Preparation:
     """Decide what to compute.
@@ -86,7 +86,7 @@ def prepare(
     settings : ExtractSettings
     old : Cache, optional
         The cache that is brought up to date.
-    sealed : list of str
+    sealed : collection of str
         See `opened_before`.
     progress : callable, optional
         For the weights; see `progress.Progress`.
@@ -165,26 +165,26 @@ _OURS = ("parts", "stamps")
 
 
 @contextlib.contextmanager
-def opened_before(out: Path, *, overwrite: bool) -> Iterator[tuple[Cache | None, list[str]]]:
+def opened_before(out: Path, *, overwrite: bool) -> Iterator[tuple[Cache | None, tuple[str, ...]]]:
     """Open the cache that is brought up to date, if there is one.
 
     Yields
     ------
-    (Cache or None, list of str)
+    (Cache or None, tuple of str)
         None where it is made anew; and the names of the parts that belong to the cache as it is,
         which stay until another one takes its place.
     """
     if not Cache.is_cache(out):
-        yield None, []
+        yield None, ()
         return
     if not overwrite:
         with Cache.open(out) as old:
-            yield old, list(old.parts.names) if old.parts else []
+            yield old, old.sealed
         return
-    sealed: list[str] = []
+    sealed: tuple[str, ...] = ()
     if is_folder(out):
-        with contextlib.suppress(Exception), Cache.open(out) as old:  # a damaged one is replaced
-            sealed = list(old.parts.names) if old.parts else []
+        with contextlib.suppress(FeatxError), Cache.open(out) as old:  # a damaged one is replaced
+            sealed = old.sealed
     yield None, sealed
 
 

@@ -16,13 +16,12 @@ import numpy as np
 
 from ..dataset.scan import Source, as_catalog, paths_of
 from ..engines.engine import Engine, InProcess
-from ..errors import CorruptError, IncompatibleError, InputError, printable
+from ..errors import CorruptError, IncompatibleError, InputError, printable, redacted
 from ..network.trunk import Trunk
 from ..network.weights import Weights, resolve_weights
 from ..progress import Deadline, Progress, ignore_progress
 from ..storage import locks
 from .computing import Told, compute
-from .contents import Contents
 from .ledger import Ledger
 from .parts import Parts
 from .plan import ExtractSettings, make_plan
@@ -30,7 +29,7 @@ from .preparation import opened_before, prepare
 from .publication import result_of
 from .result import ExtractResult
 from .run import Run, RunImages, new_run, read_images, read_run, write_run
-from .work import ExtractWork
+from .work import ExtractWork, places_unknown
 
 __all__ = ["Share", "extract_share"]
 
@@ -110,7 +109,7 @@ def extract_share(
         numbers = share.parts(run.parts)
         spans = [images.missing[run.span(number)] for number in numbers]
         mine = np.concatenate([np.empty(0, np.int64), *spans])
-        known = Contents(images.contents, mine[:0], images.before.sizes[:0])
+        known = places_unknown(images.contents)
         ledger = Ledger(
             images.listed, known, max_bad=run.max_bad, strict=run.strict, asked=len(mine)
         )
@@ -148,7 +147,7 @@ def _joined_run(
 ) -> tuple[Run, RunImages, Weights, Parts]:
     """Return the run of all shares, which the first of them writes."""
     planning = out.with_name(out.name + ".share")
-    named = " ".join(str(path.absolute()) for path in paths_of(source))
+    named = " ".join(redacted(str(path.absolute())) for path in paths_of(source))
     with (
         locks.lock_output(planning, wait=True),
         opened_before(out, overwrite=settings.overwrite) as (old, sealed),

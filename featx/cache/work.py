@@ -24,7 +24,7 @@ from .contents import Contents
 from .parts import Part, Parts, encode_part
 from .run import Run, RunImages, read_images, read_run
 
-__all__ = ["ExtractTask", "ExtractWork"]
+__all__ = ["ExtractTask", "ExtractWork", "places_unknown"]
 
 #: Contents that are remembered so that equal images are computed once: 100 MB of them.
 _MOST_SEEN = 1 << 20
@@ -207,15 +207,16 @@ def _shared(folder: Path, digest: str) -> tuple[Run, RunImages, Contents]:
     if run is None:
         raise CorruptError(f"{printable(folder)} has no run any more: its coordinator has ended.")
     images = read_images(folder, run)
-    return run, images, _index(images.contents)
+    return run, images, places_unknown(images.contents)
 
 
 @functools.lru_cache(maxsize=2)
 def _sent(text: bytes, contents: bytes) -> tuple[Run, Contents]:
-    return Run.from_json(text), _index(np.frombuffer(contents, np.uint8).reshape(-1, 32))
+    return Run.from_json(text), places_unknown(np.frombuffer(contents, np.uint8).reshape(-1, 32))
 
 
-def _index(contents: np.ndarray) -> Contents:
+def places_unknown(contents: np.ndarray) -> Contents:
+    """Return an index that tells which contents are there, and neither where nor how large."""
     nothing = np.zeros((len(contents), 2), np.int32)
     return Contents(contents, np.arange(len(contents)), nothing)
 

@@ -79,7 +79,7 @@ class _Whole:
 
 def parts_beside(out: Path, cache: Cache | None) -> Parts:
     """Return the parts that a run has left beside a cache, or in the folder that it is."""
-    return Parts(out, cache.parts.names if cache and cache.parts else ())
+    return Parts(out, cache.sealed if cache else ())
 
 
 def _write_file(whole: _Whole, parts: Parts, old: Cache | None) -> None:

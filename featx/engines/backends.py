@@ -2,11 +2,9 @@
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
-from ..errors import StorageError, printable
 from .choose import require_backend
-from .cluster import require_dask
+from .cluster import LostError, place_of, require_dask, unreachable
 
 __all__ = ["chosen_backend"]
 
@@ -36,14 +34,9 @@ def chosen_backend(backend: str | None, scheduler: str | None) -> Iterator[None]
     import joblib
     from distributed import Client
 
-    place = Path(scheduler or "")
-    where = {"scheduler_file": str(place)} if place.is_file() else {"address": scheduler}
     try:
-        client = Client(**where, timeout=_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise StorageError(
-            f"No scheduler answers at {printable(scheduler)}: {error}. Start one with `dask "
-            "scheduler`, or correct --scheduler."
-        ) from error
+        client = Client(**place_of(scheduler or ""), timeout=_SECONDS, set_as_default=False)
+    except (LostError, OSError) as error:
+        raise unreachable(scheduler or "", error) from error
     with client, joblib.parallel_config("dask", client=client):
         yield

@@ -14,10 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from ..errors import IncompatibleError, InputError, printable
+from ..errors import IncompatibleError, InputError, StorageError, printable
 from .worker import Seen, do_part, look, versions
 
-__all__ = ["Answer", "Cluster", "LostError", "require_dask"]
+__all__ = ["Answer", "Cluster", "LostError", "place_of", "require_dask", "unreachable"]
 
 _SECONDS = 20.0  # that a scheduler has to answer a call
 _CLOSING = 5.0
@@ -63,6 +63,37 @@ def require_dask() -> None:
         ) from error
 
 
+def place_of(scheduler: str) -> dict[str, str]:
+    """Return where a scheduler is, as the keywords of Dask's `Client`.
+
+    Raises
+    ------
+    InputError
+        When this is no address.
+    LostError
+        When its file is missing.
+    """
+    if scheduler.endswith(".json") or Path(scheduler).is_file():
+        if not Path(scheduler).is_file():
+            raise LostError(f"there is no file {printable(scheduler)}")
+        return {"scheduler_file": scheduler}
+    scheme, found, _ = scheduler.partition("://")
+    if ":" not in scheduler or (found and scheme not in _SCHEMES):
+        raise InputError(
+            f"{printable(scheduler)} is not the address of a scheduler. Expected one such as "
+            "tcp://HOST:8786, or the file of dask scheduler --scheduler-file."
+        )
+    return {"address": scheduler}
+
+
+def unreachable(scheduler: str, reason: object) -> StorageError:
+    """Return the error of a scheduler that does not answer."""
+    return StorageError(
+        f"No scheduler answers at {printable(scheduler)}: {reason}. Start one with `dask "
+        "scheduler`, or correct --scheduler."
+    )
+
+
 class Cluster:
     """A connection to a scheduler.
 
@@ -86,22 +117,7 @@ class Cluster:
     def __init__(self, scheduler: str, seconds: float, prefix: str) -> None:
         from distributed import Client
 
-        is_file = scheduler.endswith(".json") or Path(scheduler).is_file()
-        if is_file and not Path(scheduler).is_file():
-            raise LostError(f"there is no file {printable(scheduler)}")
-        scheme, found, _ = scheduler.partition("://")
-        if found and scheme not in _SCHEMES:
-            raise InputError(
-                f"{printable(scheduler)} is not the address of a scheduler: it begins with "
-                f"{printable(scheme)}. Expected one such as tcp://HOST:8786, or the file of dask "
-                "scheduler --scheduler-file."
-            )
-        if not is_file and ":" not in scheduler:
-            raise InputError(
-                f"{printable(scheduler)} is not the address of a scheduler. Expected one such as "
-                "tcp://HOST:8786, or the file of dask scheduler --scheduler-file."
-            )
-        where = {"scheduler_file" if is_file else "address": scheduler}
+        where = place_of(scheduler)
         self._quiet = contextlib.ExitStack()
         self._quiet.enter_context(_quiet())
         try:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import FeatxError, StorageError, printable
 from .attempts import Attempts, Limits
-from .cluster import Answer, Cluster, LostError, require_dask
+from .cluster import Answer, Cluster, LostError, require_dask, unreachable
 from .engine import DamagedError, Work
 from .lots import InLots, lot_size
 from .token import token_in
@@ -84,10 +84,7 @@ class DaskEngine:
         try:
             return Cluster(self.scheduler, self.limits.greeting, prefix)
         except LostError as error:
-            raise StorageError(
-                f"No scheduler answers at {printable(self.scheduler)}: {error}. Start one with "
-                "`dask scheduler`, or correct --scheduler."
-            ) from error
+            raise unreachable(self.scheduler, error) from error
 
     def _next(self, prefix: str, reason: LostError) -> Cluster:
         """Connect again, as soon as the scheduler is there."""

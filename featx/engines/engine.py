@@ -59,7 +59,7 @@ class Work(Protocol):
     def keep(self, number: int, answer: bytes) -> None:
         """Take the answer of a worker: write what it brings, or check what it says it wrote.
 
-        A part may be kept twice: two workers may have done it.
+        An engine keeps a part once, also where two workers have done it.
 
         Raises
         ------

@@ -78,6 +78,20 @@ def test_join_names_the_shares_that_have_not_ended(photos: Path, tmp_path: Path)
         extract(photos, out, "2/3")
 
 
+def test_shares_bring_a_cache_up_to_date_whose_images_have_other_names(
+    photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "f.h5"
+    extract(photos, out)
+    (photos / "red" / "0.png").rename(photos / "red" / "renamed.png")
+    shares = [extract(photos, out, f"{number}/2") for number in (1, 2)]
+    assert [share.computed for share in shares] == [0, 0]
+    joined = featx.join(out)
+    assert (joined.computed, joined.listed) == (0, 24)
+    with featx.Cache.open(out) as cache:
+        assert "red/renamed.png" in cache.catalog.paths and cache.sizes.min() > 0
+
+
 def test_shares_of_different_runs_do_not_mix(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "f.h5"
     extract(photos, out, "1/3")
