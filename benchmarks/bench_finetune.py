@@ -28,10 +28,11 @@ from featx.finetuning.recipe import Recipe
 from featx.heads.dense import DenseClassifier
 from featx.images import decode
 from featx.model.keras_network import apply_head, apply_view, build_network
-from featx.network import layers as vgg16
 from featx.network.hardware import has_bfloat16
+from featx.network.networks import get_network
 from featx.network.preprocessing import normalization
 from featx.network.runtime import choose_precision
+from featx.network.steps import INPUT
 
 BATCH = 32
 #: The networks to compare with, and how each is compiled.
@@ -58,8 +59,10 @@ def network_of_pixels(model: featx.Model, augmented: bool, dtype: str) -> object
                       layers.RandomTranslation(0.2, 0.2), layers.RandomZoom(0.2)):  # fmt: skip
             x = layer(x)
     x = keras.layers.Rescaling(scale, offset)(x)
-    names = vgg16.layers_between(vgg16.INPUT, "block5_pool")
-    x = vgg16.apply_layers(x, names, arrays, keras.DTypePolicy(dtype))
+    row = get_network("vgg16")
+    names = row.layers_between(INPUT, "block5_pool")
+    outputs = row.steps.outputs(x, names, arrays, keras.DTypePolicy(dtype))
+    x = outputs["block5_pool"]
     head = DenseClassifier.of_softmax(
         np.zeros((512, len(model.classes))), np.zeros(len(model.classes))
     )

@@ -13,10 +13,10 @@ import measure
 import numpy as np
 
 from featx import backend
-from featx.network import weight_files
 from featx.network.fingerprint import Fingerprint, TrunkFingerprint
 from featx.network.runtime import RUNTIMES, compile_network
 from featx.network.trunk import BATCH
+from featx.network.vgg16 import VGG16
 
 SIZES = (64, 96, 128, 160, 224, 320)
 
@@ -25,7 +25,7 @@ def main() -> None:
     """Print and write the table."""
     options = measure.arguments(__doc__, rounds=5).parse_args()
     backend.tensorflow()  # imports are left out
-    arrays = weight_files.random_arrays(0)
+    arrays = VGG16().random_arrays(0)
     random = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []
     ratios = {}

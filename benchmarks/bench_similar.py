@@ -16,13 +16,13 @@ import numpy as np
 from PIL import Image
 
 from featx.cache.parts import Parts
-from featx.cache.plan import default_layers
 from featx.cache.rows import CacheRows
 from featx.cache.writer import assemble
 from featx.dataset.catalog import Catalog
 from featx.network import weights
 from featx.network.activations import Activations
 from featx.network.fingerprint import Fingerprint, TrunkFingerprint
+from featx.network.networks import get_network
 from featx.storage.files import digest
 
 CLASSES = tuple(f"class {number}" for number in range(10))
@@ -33,7 +33,7 @@ def make(path: Path, count: int, size: int) -> None:
     """Write a cache of `count` images that are not there; the images of each part are the same."""
     chosen = weights.resolve_weights("random")
     trunk = TrunkFingerprint(chosen.digest, chosen.preprocessing, "block5_pool", size, "crop")
-    made = Fingerprint(trunk, 0, "", 0, "float16", "float32", layers=default_layers("block5_pool"))
+    made = Fingerprint(trunk, 0, "", 0, "float16", "float32", layers=get_network("vgg16").pooled)
     random = np.random.default_rng(0)
     features = random.random((_PART, 1, *trunk.shape), np.float32)
     features *= random.random(features.shape) < 1 / 6

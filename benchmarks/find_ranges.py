@@ -15,7 +15,7 @@ import numpy as np
 
 import featx
 from featx.images import decode
-from featx.network import layers, openvino, ranges
+from featx.network import openvino, ranges, vgg16
 from featx.network.fingerprint import Fingerprint, TrunkFingerprint
 from featx.network.trunk import Trunk
 from featx.network.weights import resolve_weights
@@ -33,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     weights = resolve_weights()
     trunk = TrunkFingerprint(weights.digest, weights.preprocessing, "block5_pool", SIZE, "crop")
-    kept = tuple(name for name in layers.CONVOLUTIONS if name >= "block4")
+    kept = tuple(name for name in vgg16.CONVOLUTIONS if name >= "block4")
     exact = Fingerprint(trunk, 0, "", 0, "float32", "float32", "openvino", kept)
     found = {source.name: photographs(source, 2 * options.images) for source in options.sources}
     calibration = np.concatenate([pixels[::2] for pixels in found.values()])

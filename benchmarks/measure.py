@@ -173,13 +173,13 @@ def copied(source: Path, folder: Path, count: int) -> Path:
 
 def sparse_activations(count: int) -> Any:
     """Return random features as sparse as VGG16's, and pools, as an extraction has by default."""
-    from featx.cache.plan import default_layers
     from featx.network.activations import Activations, PooledLayers
+    from featx.network.networks import get_network
 
     random = np.random.default_rng(0)
     shape = (count, 7, 7, 512)
     features = random.random(shape, np.float32) * (random.random(shape) < 0.16)
-    pools = random.random((count, *PooledLayers(default_layers("block5_pool")).shape), np.float32)
+    pools = random.random((count, *PooledLayers(get_network("vgg16").pooled).shape), np.float32)
     return Activations(features.astype(np.float16), pools.astype(np.float16))
 
 

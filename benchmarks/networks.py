@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from featx.network import layers as vgg16
+from featx.network.networks import get_network
 from featx.network.preprocessing import normalization
+from featx.network.steps import INPUT, Arrays
 from featx.network.weights import Weights
 
 __all__ = [
@@ -25,10 +26,10 @@ __all__ = [
 ]
 
 Network = Callable[[np.ndarray], np.ndarray]
-_NAMES = vgg16.layers_between(vgg16.INPUT, "block5_pool")
+_NAMES = get_network("vgg16").layers_between(INPUT, "block5_pool")
 
 
-def _arrays(weights: Weights) -> vgg16.Arrays:
+def _arrays(weights: Weights) -> Arrays:
     """Return the weights for channels in the order of RGB."""
     arrays = dict(weights.arrays())
     order, _, _ = normalization(weights.preprocessing)

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from featx.cache.parts import Parts
-from featx.cache.plan import default_layers
 from featx.cache.rows import CacheRows
 from featx.cache.writer import assemble
 from featx.dataset.catalog import Catalog
 from featx.network.activations import Activations
 from featx.network.fingerprint import Fingerprint, TrunkFingerprint
+from featx.network.networks import get_network
 from featx.storage.files import digest
 
 __all__ = ["synthetic"]
@@ -35,7 +35,7 @@ def synthetic(
     random = np.random.default_rng(0)
     labels = np.arange(images, dtype=np.int32) % classes
     trunk = TrunkFingerprint("0" * 64, "torch", "block5_pool", size, "crop")
-    layers = default_layers("block5_pool") if pooled else ()
+    layers = get_network("vgg16").pooled if pooled else ()
     made = Fingerprint(trunk, 0, "", 0, "float16", "float32", layers=layers)
     centres = random.exponential(1.0, (classes, 1, 1, 512)) ** 2
     means = random.exponential(1.0, (classes, made.pooled.shape[1]))

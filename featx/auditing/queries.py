@@ -87,7 +87,8 @@ def ask(
     """
     require_listed(cache)
     places, made = cache.index(), cache.fingerprint
-    job = Job(made.trunk.size, made.trunk.resize, bits=made.trunk.bits, more_sizes=made.sizes)
+    size, *more = made.sizes_in_all
+    job = Job(size, made.trunk.resize, bits=made.trunk.bits, more_sizes=tuple(more))
     given = as_readable([images] if is_one_image(images) else images, job)
     order: list[Read] = []
     computed: dict[str, np.ndarray] = {}
@@ -145,14 +146,19 @@ def _own_place(cache: Cache, read: Read) -> int:
 
 
 def _trunk(made: Fingerprint, weights: str, progress: Progress | None) -> Trunk:
-    """Return the network that made a cache, as this machine computes it."""
-    runtime, precision = choose_here(made.runtime, made.precision, size=made.trunk.size)
+    """Return the network that made a cache, as this machine computes it; or several of them."""
+    if made.also:
+        first, *others = (_trunk(one, weights, progress) for one in made.each)
+        return first.beside(others)
+    runtime, precision = choose_here(
+        made.runtime, made.precision, size=made.trunk.size, network=made.trunk.network
+    )
     if precision != made.precision:
         log.info(
             "The cache was made in %s; here the network is computed in %s by %s. Similarities "
             "differ a little.", made.precision, precision, runtime,
         )  # fmt: skip
-    require_here(runtime, precision)
+    require_here(runtime, precision, made.trunk.network)
     return same_trunk(
         made, "The cache", weights=weights, runtime=runtime, precision=precision, progress=progress
     )

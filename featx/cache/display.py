@@ -75,7 +75,7 @@ class CacheDisplay(Display):
         yield {
             "classes": shortened({name: counts[at] for at, name in enumerate(self.classes)}),
             "without a label": counts[-1] or "",
-            "features": _features(self.fingerprint),
+            "features": "; ".join(map(_features, self.fingerprint.each)),
             "of each image": "×".join(map(str, self.fingerprint.shape)),
             "kept of them": _KEPT.get(self.fingerprint.keep, ""),
             "layer pools": ", ".join(self.fingerprint.layers),

@@ -7,10 +7,10 @@ A published file is never opened for writing: a change is a new file that takes 
 import contextlib
 import copy
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -41,7 +41,7 @@ from .structure import (
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Cache"]
+__all__ = ["Cache", "CacheLike"]
 
 _READ_PICTURES = 64
 
@@ -157,6 +157,28 @@ class Cache(CacheDisplay, ImageTable):
         else:
             with cls.open(features) as cache:
                 yield cache
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened_all(cls, features: "CacheLike | Sequence[CacheLike]") -> Iterator[list["Cache"]]:
+        """Yield one or several open caches; see `opened`.
+
+        Raises
+        ------
+        InputError
+            When there is none.
+        """
+        is_one = isinstance(features, str | os.PathLike | Cache)
+        given: Sequence[CacheLike] = [features] if is_one else list(features)  # type: ignore
+        if not given:
+            raise InputError("No cache is given. Expected one or several that featx extract made.")
+        with contextlib.ExitStack() as stack:
+            yield [stack.enter_context(cls.opened(one)) for one in given]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The caches whose features are read: itself."""
+        return (self.path,)
 
     def without_classes(self, names: Collection[str]) -> "Cache":
         """Return a view of the same file in which images of these classes have no label."""
@@ -287,7 +309,7 @@ class Cache(CacheDisplay, ImageTable):
         chosen = np.arange(len(self)) if images is None else np.asarray(images, dtype=np.int64)
         seen = table.view_of(view, self.fingerprint)
         X = self.matrix(seen, images=chosen, copies=0).X
-        names = seen.feature_names(self.fingerprint.trunk.cut)
+        names = seen.feature_names(*(one.trunk.cut for one in self.fingerprint.each))
         images_of = table.image_columns(self._images, chosen)
         return as_frame({**images_of, **dict(zip(names, X.T, strict=True))})
 
@@ -352,3 +374,7 @@ class Cache(CacheDisplay, ImageTable):
     def is_cache(path: Path) -> bool:
         """Tell whether a file looks like a cache, by its first bytes."""
         return kinds.is_cache(path)
+
+
+#: A cache, by its path or open.
+CacheLike: TypeAlias = str | os.PathLike[str] | Cache

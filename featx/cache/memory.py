@@ -37,6 +37,9 @@ __all__ = ["Memory", "MemorySettings"]
 #: So many images are planned for: what computes the network may not depend on how many come.
 _MANY = 1 << 20
 
+#: What of an extraction is as in the cache file, where it is not given.
+_SETTINGS = ("network", "cut", "size", "layers", "mirror", "resize", "bits", "preprocessing")
+
 _computing = threading.RLock()
 
 
@@ -48,8 +51,9 @@ class MemorySettings:
     ----------
     file : Path, optional
         A cache file, which is made where there is none. What is None below is as in this file.
-    cut : str, optional
+    network : str, optional
         See `plan.ExtractSettings`, here and below.
+    cut : str, optional
     size : int or tuple of int, optional
     layers : tuple of str, optional
     mirror : bool, optional
@@ -62,6 +66,7 @@ class MemorySettings:
     """
 
     file: Path | None = None
+    network: str | None = None
     cut: str | None = None
     size: int | tuple[int, ...] | None = None
     layers: tuple[str, ...] | None = None
@@ -75,11 +80,7 @@ class MemorySettings:
 
     def extraction(self, before: Fingerprint | None) -> ExtractSettings:
         """Return the settings of an extraction that makes such features."""
-        own = {
-            name: value
-            for name in ("cut", "size", "layers", "mirror", "resize", "bits", "preprocessing")
-            if (value := getattr(self, name)) is not None
-        }
+        own = {name: value for name in _SETTINGS if (value := getattr(self, name)) is not None}
         own |= {name: getattr(self, name) for name in ("weights", "precision", "runtime")}
         return replace(settings_of(before) if before else ExtractSettings(), **own)
 
@@ -113,9 +114,7 @@ class Memory:
         self._verbose = verbose
         before = self._before()
         wanted = settings.extraction(before)
-        self._weights = process.weights_of(
-            wanted.weights, wanted.preprocessing, before.trunk.weights if before else None
-        )
+        self._weights = process.weights_of(wanted, before)
         self._plan = make_plan(wanted, self._weights, _MANY, before)
         self.fingerprint = self._plan.fingerprint
         if before:
@@ -321,7 +320,8 @@ class Memory:
         """Yield images with their activations, which are finite, some at a time."""
         if not missing:
             return
-        require_here(self.fingerprint.runtime, self.fingerprint.precision)
+        made = self.fingerprint
+        require_here(made.runtime, made.precision, made.trunk.network)
         trunk = process.trunk_of(self._weights, self.fingerprint.as_json())
         window = self._plan.images_in_part
         reads = read_ahead(listed, missing.values(), Reader(self._plan.job), window)

@@ -15,6 +15,7 @@ from ..names import (
     Dtype,
     KeepName,
     LayerName,
+    NetworkName,
     PrecisionName,
     PreprocessingName,
     QualityName,
@@ -22,7 +23,7 @@ from ..names import (
     RuntimeName,
 )
 from ..network.fingerprint import DTYPES, KEEP, Fingerprint, TrunkFingerprint
-from ..network.layers import CONVOLUTIONS, INPUT, LAYERS, layers_between
+from ..network.networks import FILE, network_of
 from ..network.ranges import Ranges, known_ranges
 from ..network.runtime import choose_precision, choose_runtime
 from ..network.trunk import BATCH
@@ -36,6 +37,7 @@ __all__ = [
     "Quality",
     "make_plan",
     "settings_of",
+    "sizes_of",
 ]
 
 log = logging.getLogger("featx")
@@ -63,16 +65,19 @@ class ExtractSettings:
 
     Attributes
     ----------
-    cut : str
-        VGG16's layer where the trunk ends, such as "block5_pool" or "block4_pool".
+    network : str, optional
+        A key of `networks.NETWORKS`, such as "mobilenet-v2", or the path of a ``.keras`` or
+        ``.onnx`` file of your own; by default what `out` has, else "vgg16".
+    cut : str, optional
+        The layer where the network ends, such as VGG16's "block4_pool"; by default its last one.
     quality : {"fast", "best"}
         What `size` and `mirror` are where they are not given: fast is 224 pixels, best is 320
         pixels and mirrored images too.
     size : int or tuple of int, optional
         Pixels a side; a multiple of 32. Of further sizes only layer pools are kept.
     layers : tuple of str, optional
-        Layers whose pools are kept, () for none; by default what `out` has, else the convolutions
-        of blocks 4 and 5 up to the cut.
+        Layers whose pools are kept, () for none; by default what `out` has, else the late ones up
+        to the cut: VGG16's convolutions of blocks 4 and 5.
     mirror : bool, optional
         Whether the layer pools of mirrored images are kept too.
     keep : {"all", "pooled"}, optional
@@ -91,8 +96,8 @@ class ExtractSettings:
         Seed of the random augmentation.
     weights : str
         "auto", "keras", "torchvision", "random", or a path. See `weights.resolve_weights`.
-    preprocessing : {"caffe", "torch"}, optional
-        For a weights file that is not a known one.
+    preprocessing : {"caffe", "torch", "tf", "lite", "none"}, optional
+        For a file of weights, or of a network, that is not a known one.
     precision : {"auto", "float32", "bfloat16", "int8"}
         Precision of the network; auto is that of `out`, else as `runtime.choose_precision` says.
     dtype : {"float16", "float32"}
@@ -122,7 +127,8 @@ class ExtractSettings:
         Stop with `OutOfTimeError` after the part that is under way then; the next run goes on.
     """
 
-    cut: str = "block5_pool"
+    network: str | None = None
+    cut: str | None = None
     quality: str = "fast"
     size: int | Sequence[int] | None = None
     layers: Sequence[str] | None = None
@@ -152,10 +158,11 @@ class ExtractSettings:
 class ExtractChanges(TypedDict, total=False):
     """The fields of `ExtractSettings` as keywords, for editors and type checkers."""
 
-    cut: LayerName
+    network: NetworkName | str | None
+    cut: LayerName | str | None
     quality: QualityName
     size: int | Sequence[int] | None
-    layers: Sequence[LayerName] | None
+    layers: Sequence[LayerName | str] | None
     mirror: bool | None
     keep: KeepName | None
     resize: ResizeRule
@@ -246,10 +253,19 @@ def make_plan(
     )
 
 
+def sizes_of(settings: ExtractSettings) -> tuple[int, ...]:
+    """Return the sizes of the images in pixels, those of the features at the cut first."""
+    wanted = one_of("quality", settings.quality, QUALITIES).sizes
+    if settings.size is not None:
+        wanted = (settings.size,) if isinstance(settings.size, int) else tuple(settings.size)
+    return wanted
+
+
 def settings_of(made: Fingerprint) -> ExtractSettings:
     """Return the settings that make what a cache holds, from the weights that it names."""
     trunk, copies = made.trunk, made.copies
     return ExtractSettings(
+        network=trunk.network,
         cut=trunk.cut,
         size=(trunk.size, *made.sizes),
         layers=made.layers,
@@ -265,18 +281,6 @@ def settings_of(made: Fingerprint) -> ExtractSettings:
         dtype=made.dtype,
         runtime=made.runtime,
     )
-
-
-def default_layers(cut: str) -> tuple[str, ...]:
-    """Return the layers that are pooled by default: all convolutions of blocks 4 and 5 to the cut.
-
-    Examples
-    --------
-    >>> default_layers("block4_conv2")
-    ('block4_conv1', 'block4_conv2')
-    """
-    there = layers_between(INPUT, cut)
-    return tuple(name for name in CONVOLUTIONS if name >= "block4" and name in there)
 
 
 def _policy_name(settings: ExtractSettings) -> str:
@@ -308,28 +312,43 @@ def _fingerprint(
                 if precision == "int8"
                 else "this processor emulates, several times slower than float32",
             )
-    precision = choose_precision(precision, settings.runtime, calibrated=known is not None)
+    if weights.network == FILE:
+        runtime, precision = _for_file(settings, weights, before)
+    else:
+        precision = choose_precision(precision, settings.runtime, calibrated=known is not None)
     preset = one_of("quality", settings.quality, QUALITIES)
-    wanted = preset.sizes if settings.size is None else settings.size
-    size, *sizes = (wanted,) if isinstance(wanted, int) else wanted
+    size, *sizes = sizes_of(settings)
+    if weights.network != FILE:
+        runtime = choose_runtime(
+            settings.runtime,
+            by,
+            precision=precision,
+            size=size,
+            images=images,
+            network=weights.network,
+        )
+    row = network_of(weights.network, weights.features)
+    cut = settings.cut or row.last
     pooled = settings.layers
     if pooled is None:
-        require_one_of("layer", settings.cut, LAYERS)
-        pooled = before.layers if before else default_layers(settings.cut)
-        if before and not pooled and default_layers(settings.cut):
+        require_one_of("layer", cut, row.cuts)
+        is_same = before is not None and before.trunk.network == weights.network
+        pooled = before.layers if before and is_same else row.pooled_until(cut)
+        if is_same and not pooled and row.pooled_until(cut):
             log.info(
                 "The cache has no layer pools, which an earlier featx did not keep. Extracted "
                 "anew, with --overwrite, it lets fit choose better classifiers."
             )
-    runtime = choose_runtime(settings.runtime, by, precision=precision, size=size, images=images)
     return Fingerprint(
         TrunkFingerprint(
             weights=weights.digest,
             preprocessing=weights.preprocessing,
-            cut=settings.cut,
+            cut=cut,
             size=size,
             resize=settings.resize,
             bits=settings.bits,
+            network=weights.network,
+            features=weights.features,
         ),
         copies=settings.copies,
         augment=policy.as_json() if settings.copies else "",
@@ -343,3 +362,22 @@ def _fingerprint(
         ranges=known if precision == "int8" else None,
         keep=settings.keep or (before.keep if before else KEEP[0]),
     )
+
+
+def _for_file(
+    settings: ExtractSettings, weights: Weights, before: Fingerprint | None
+) -> tuple[str, str]:
+    """Return the runtime and the precision of the network of a file.
+
+    Raises
+    ------
+    InputError
+        When others are asked for.
+    """
+    if settings.runtime != "auto" or settings.precision not in ("auto", "float32"):
+        raise InputError(
+            "The network of a file is computed in float32, by Keras, ONNX Runtime or OpenVINO. "
+            "Leave --runtime and --precision out."
+        )
+    is_same = before is not None and before.trunk.network == FILE
+    return before.runtime if before and is_same else weights.runtime, "float32"

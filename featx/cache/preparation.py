@@ -19,7 +19,7 @@ from ..network.openvino import calibrate
 from ..network.ranges import Ranges
 from ..network.runtime import require_here
 from ..network.trunk import Trunk
-from ..network.weights import Weights, resolve_weights
+from ..network.weights import Weights
 from ..progress import Progress
 from ..storage.kinds import IMAGES
 from .account import Account
@@ -31,6 +31,7 @@ from .plan import ExtractSettings, Plan, make_plan
 from .removed import require_same_source
 from .run import RunImages
 from .stamps import Stamps
+from .wanted import weights_for
 
 __all__ = ["Preparation", "checked_out", "known_contents", "opened_before", "prepare"]
 
@@ -103,12 +104,7 @@ def prepare(
     parts = Parts(out, sealed)
     left = parts.fingerprint()
     before = old.fingerprint if old else left
-    weights = resolve_weights(
-        settings.weights,
-        preprocessing=settings.preprocessing,
-        wanted=before.trunk.weights if before else None,
-        progress=progress,
-    )
+    weights = weights_for(settings, before, progress)
     plan = make_plan(settings, weights, len(listed), before)
     if settings.overwrite and left != plan.fingerprint:
         parts.remove()
@@ -116,7 +112,7 @@ def prepare(
         _require_compatible(plan.fingerprint, old.fingerprint if old else None, out)
         _require_compatible(plan.fingerprint, left, parts.folder)
     if plan.fingerprint.precision == "int8" and plan.fingerprint.ranges is None:
-        require_here(plan.fingerprint.runtime, "int8")
+        require_here(plan.fingerprint.runtime, "int8", plan.fingerprint.trunk.network)
         plan = plan.with_ranges(_find_ranges(listed, plan, weights))
     known, stamps = known_contents(old, parts), Stamps(out, old, parts)
     ledger = Ledger(listed, known, max_bad=settings.max_bad, strict=settings.strict)

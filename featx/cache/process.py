@@ -4,6 +4,7 @@ import functools
 import os
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
 from ..dataset.catalog import Catalog
@@ -12,9 +13,11 @@ from ..images.listed import digest_of
 from ..network.activations import Activations
 from ..network.fingerprint import Fingerprint
 from ..network.trunk import Trunk
-from ..network.weights import Weights, resolve_weights
+from ..network.weights import Weights
 from ..storage import files
 from .file import Cache
+from .plan import ExtractSettings, sizes_of
+from .wanted import weights_for
 
 __all__ = [
     "MOST",
@@ -120,15 +123,14 @@ def trunk_of(weights: Weights, fingerprint: str) -> Trunk:
     return Trunk(weights, Fingerprint.from_json(fingerprint))
 
 
-def weights_of(name: str, preprocessing: str | None, wanted: str | None) -> Weights:
-    """Return weights, checked once while their file stays as it is; see `resolve_weights`."""
-    path = Path(name)
-    stamp = files.stamp(path.stat()) if path.is_file() else None
-    return _resolved(name, preprocessing, wanted, stamp)
+def weights_of(settings: ExtractSettings, before: Fingerprint | None) -> Weights:
+    """Return weights, checked once while their file stays as it is; see `wanted.weights_for`."""
+    given = [Path(name) for name in (settings.weights, settings.network or "")]
+    stamps = tuple(files.stamp(path.stat()) for path in given if path.is_file())
+    plain = replace(settings, size=sizes_of(settings), layers=None)  # which can be hashed
+    return _resolved(plain, before.as_json() if before else "", stamps)
 
 
 @functools.lru_cache(maxsize=4)
-def _resolved(
-    name: str, preprocessing: str | None, wanted: str | None, stamp: files.Stamp | None
-) -> Weights:
-    return resolve_weights(name, preprocessing=preprocessing, wanted=wanted)
+def _resolved(settings: ExtractSettings, before: str, stamps: tuple[files.Stamp, ...]) -> Weights:
+    return weights_for(settings, Fingerprint.from_json(before) if before else None)

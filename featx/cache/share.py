@@ -18,7 +18,7 @@ from ..dataset.scan import Source, as_catalog, paths_of
 from ..engines.engine import Engine, InProcess
 from ..errors import CorruptError, IncompatibleError, InputError, printable, redacted
 from ..network.trunk import Trunk
-from ..network.weights import Weights, resolve_weights
+from ..network.weights import Weights
 from ..progress import Deadline, Progress, ignore_progress
 from ..storage import locks
 from .computing import Told, compute
@@ -29,6 +29,7 @@ from .preparation import opened_before, prepare
 from .publication import result_of
 from .result import ExtractResult
 from .run import Run, RunImages, new_run, read_images, read_run, write_run
+from .wanted import weights_for
 from .work import ExtractWork, places_unknown
 
 __all__ = ["Share", "extract_share"]
@@ -203,12 +204,7 @@ def _require_same(
     run: Run, images: RunImages, settings: ExtractSettings, progress: Progress | None
 ) -> Weights:
     """Check that this share is asked for what the first one was; return the weights."""
-    weights = resolve_weights(
-        settings.weights,
-        preprocessing=settings.preprocessing,
-        wanted=run.fingerprint.trunk.weights,
-        progress=progress,
-    )
+    weights = weights_for(settings, run.fingerprint, progress)
     wanted = make_plan(settings, weights, len(images.listed), run.fingerprint).fingerprint
     if wanted.precision == "int8":
         wanted = replace(wanted, ranges=run.fingerprint.ranges)

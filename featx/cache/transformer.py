@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..images.inputs import Images, list_images
 from ..names import (
     LayerName,
+    NetworkName,
     PrecisionName,
     PreprocessingName,
     ResizeRule,
@@ -40,14 +41,17 @@ class VGG16Features(TransformerMixin, BaseEstimator):
     cache : path, optional
         A cache file of `extract`, or one that is made. Images that it lacks are added to it, and
         the images that it lists stay as they are.
+    network : str, optional
+        "vgg16", "resnet50" or another key of `NETWORKS`; by default that of the cache, else
+        "vgg16".
     cut : str, optional
-        The layer at which the network ends; by default that of the cache, else "block5_pool".
+        The layer at which the network ends; by default its last one.
     size : int or tuple of int, optional
         Pixels a side, a multiple of 32; by default those of the cache, else 224. Of further sizes
         "layers" sees the layers too.
     layers : tuple of str, optional
-        The layers that "layers" sees; by default those of the cache, else the convolutions of
-        blocks 4 and 5.
+        The layers that "layers" sees; by default those of the cache, else late ones: VGG16's
+        convolutions of blocks 4 and 5.
     mirror : bool, optional
         Whether "layers" sees mirrored images too; by default as in the cache, else not.
     resize : {"crop", "squash"}, optional
@@ -57,7 +61,7 @@ class VGG16Features(TransformerMixin, BaseEstimator):
         Bits of the values in grey images of 16 bits; by default as in the cache, else 16.
     weights : str, default="auto"
         "auto", "keras", "torchvision", "random" (for tests), or the path of a file.
-    preprocessing : {"caffe", "torch"}, optional
+    preprocessing : {"caffe", "torch", "tf", "lite", "none"}, optional
         For a file that is not a known one.
     precision : {"auto", "float32", "bfloat16", "int8"}, default="auto"
         The precision of the network; by default that of the cache, else the fastest that this
@@ -108,9 +112,10 @@ class VGG16Features(TransformerMixin, BaseEstimator):
         pool: ViewName = "avg",
         *,
         cache: str | os.PathLike[str] | None = None,
-        cut: LayerName | None = None,
+        network: NetworkName | str | None = None,
+        cut: LayerName | str | None = None,
         size: int | tuple[int, ...] | None = None,
-        layers: tuple[LayerName, ...] | None = None,
+        layers: tuple[LayerName | str, ...] | None = None,
         mirror: bool | None = None,
         resize: ResizeRule | None = None,
         bits: int | None = None,
@@ -122,6 +127,7 @@ class VGG16Features(TransformerMixin, BaseEstimator):
     ) -> None:
         self.pool = pool
         self.cache = cache
+        self.network = network
         self.cut = cut
         self.size = size
         self.layers = layers

@@ -76,6 +76,7 @@ command(
     "featx compare",
     "featx compare features.h5 --heads logreg,rbf-svm --views all",
     "featx compare --metric log-loss --repeats 3 --out board.csv",
+    "featx compare vgg16.h5 resnet50.h5 --prefer fast",
     settings="heads.settings.CompareSettings",
     long=True,
 )(compare)
@@ -106,6 +107,7 @@ command(
     "featx fit features.h5 -o bees.featx --head linear-svm --view avg",
     "featx fit --head dense --set hidden=256 --set dropout=0.5",
     "featx fit --target-precision 0.99",
+    "featx fit vgg16.h5 resnet50.h5 -o model.featx",
     settings="model.settings.FitSettings",
     long=True,
 )(fit)

@@ -16,7 +16,6 @@ from .options import (
     OUTPUT,
     Budget,
     ClassWeight,
-    Features,
     Folds,
     Heads,
     Json,
@@ -29,6 +28,7 @@ from .options import (
     Quiet,
     Repeats,
     Seed,
+    SeveralFeatures,
     names,
     options_by_head,
 )
@@ -43,7 +43,7 @@ __all__ = ["compare", "print_leaderboard"]
 
 
 def compare(
-    features: Features = Path("features.h5"),
+    features: SeveralFeatures = [Path("features.h5")],  # noqa: B006 - typer reads it
     heads: Heads = None,
     views: Annotated[
         str | None,
@@ -93,6 +93,9 @@ def compare(
     The settings of each head are chosen inside every fold, so a score is that of the whole
     procedure. Heads that are not significantly worse than the best are marked as tied, and the one
     with the lowest log loss of these is chosen. A test split is never touched.
+
+    With several caches of the same images, heads are compared on the features of each network, and
+    on those of each two networks side by side.
     """
     with exit_on_error(json, quiet=quiet):
         from ..heads.compare import compare as run
@@ -126,40 +129,48 @@ def compare(
             return
         print_leaderboard(board)
         choice = board.choice
-        print_next(
-            f"featx fit {quoted(features)} --head {choice.head} --view {choice.view}", quiet=quiet
-        )
+        chosen = " ".join(map(quoted, board.networks[choice.network]))
+        print_next(f"featx fit {chosen} --head {choice.head} --view {choice.view}", quiet=quiet)
 
 
 def print_leaderboard(board: "CompareResult") -> None:
     """Write the heads, best first, with the verdict last; a narrow terminal gets fewer columns."""
+    from ..heads.display import cheaper_words, entry_words
     from ..heads.leaderboard import PREFERENCES
 
     say_wrapped(f"{board.images} images, {board.rule}")
     heads, rows = _columns(board)
-    print_table("", heads, rows, left=["view", "chosen settings", "verdict"])
+    print_table("", heads, rows, left=["view", "network", "chosen settings", "verdict"])
     for entry in board.entries:
         if entry.error:
-            say_wrapped(f"{entry.head} on {entry.view} failed: {printable(entry.error)}", "  ")
+            say_wrapped(f"{entry_words(entry, board)} failed: {printable(entry.error)}", "  ")
     choice, words = board.choice, PREFERENCES[board.prefer].words
     say_wrapped(
         f"Tied heads are not significantly worse than the best; {words} is chosen: "
-        f"{choice.head} on {choice.view}. ({board.seconds:.1f} s)"
+        f"{entry_words(choice, board)}. ({board.seconds:.1f} s)"
     )
+    if cheaper := cheaper_words(board):
+        say_wrapped(cheaper)
 
 
 def _columns(board: "CompareResult") -> tuple[list[str], list[list[str]]]:
     """Return the widest table that the terminal has room for.
 
-    Dropped first are bytes and times, then the settings; head, view, score and verdict stay.
+    Dropped first are bytes and times, then the settings; head, view, score and verdict stay, and
+    network and cost where there are several.
     """
-    from ..heads.display import score_words, verdict
+    from ..heads.display import gmac_words, score_words, verdict
 
+    several = len(board.networks) > 1
+    network = ("network", [entry.network for entry in board.entries])
+    gmac = ("GMAC", [gmac_words(entry) for entry in board.entries])
     start: list[tuple[str, list[str]]] = [
         ("head", [entry.head for entry in board.entries]),
         ("view", [entry.view for entry in board.entries]),
+        *([network] if several else []),
         (f"{board.metric} ± 95 %", [score_words(entry, board.metric) for entry in board.entries]),
         ("log loss", [_number(entry.log_loss, ".4f") for entry in board.entries]),
+        *([gmac] if several else []),
     ]
     settings = ("chosen settings", [_chosen_settings(entry) for entry in board.entries])
     costs = [

@@ -18,6 +18,7 @@ __all__ = [
     "LAYER",
     "LAYERS",
     "METRIC",
+    "NETWORK",
     "OPTIMIZER",
     "PARTS",
     "PRECISION",
@@ -99,6 +100,7 @@ KEEP = _name_of(names.KeepName)
 LAYER = _name_of(names.LayerName)
 LAYERS = _list_of(names.LayerName, "none")
 METRIC = _name_of(names.MetricName)
+NETWORK = _name_of(names.NetworkName)
 OPTIMIZER = _name_of(names.OptimizerName)
 PARTS = _list_of(names.ReportPart)
 PRECISION = _name_of(names.PrecisionName)

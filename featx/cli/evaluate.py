@@ -119,7 +119,7 @@ def evaluate(
             write_json(found.as_dict(), "evaluate")
         else:
             print_evaluated(found)
-            if loaded.tail:
+            if loaded.tail or loaded.fingerprint.also:
                 after = f"featx score {quoted(model)} FOLDER -o scores.csv"
             else:
                 after = f"featx finetune {quoted(model)} -o tuned.featx"

@@ -60,12 +60,23 @@ def extract(
             "which takes a million images and more.",
         ),
     ] = Path("features.h5"),
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            autocompletion=completion.NETWORK,
+            help="The network: one of {network.networks.NETWORKS}, or a .keras or .onnx file of "
+            "your own.",
+            show_default="that of the cache, else vgg16",
+        ),
+    ] = None,
     cut: Annotated[
         str | None,
         typer.Option(
             metavar="LAYER",
             autocompletion=completion.LAYER,
-            help="The layer of VGG16 whose output is cached, such as block4_pool.",
+            help="The layer whose output is cached, such as VGG16's block4_pool.",
+            show_default="the last one",
         ),
     ] = None,
     weights: Annotated[
@@ -73,8 +84,8 @@ def extract(
         typer.Option(
             metavar="NAME|FILE",
             envvar="FEATX_WEIGHTS",
-            help="The weights of VGG16: auto (the first within reach), "
-            "{network.downloads.PROVIDERS}, random (for tests), or a .h5 or .safetensors file.",
+            help="The network's weights: auto (the first within reach), a source that featx "
+            "weights lists, random (for tests), or a .h5 or .safetensors file.",
         ),
     ] = None,
     copies: Annotated[
@@ -132,7 +143,7 @@ def extract(
             autocompletion=completion.LAYERS,
             rich_help_panel=NETWORK,
             help="The layers whose mean and maximum are kept beside the features.",
-            show_default="the convolutions of blocks 4 and 5 up to the cut",
+            show_default="late ones, for VGG16 the convolutions of blocks 4 and 5",
         ),
     ] = None,
     keep: Annotated[
@@ -200,11 +211,11 @@ def extract(
     preprocessing: Annotated[
         str | None,
         typer.Option(
-            metavar="caffe|torch",
+            metavar="NAME",
             autocompletion=completion.PREPROCESSING,
             rich_help_panel=ADVANCED,
-            help="The preprocessing that the weights expect; needed only for a weights file that "
-            "featx does not know.",
+            help="The preprocessing that the weights expect, needed only for a file that featx "
+            "does not know: one of {network.preprocessing.PREPROCESSING}.",
         ),
     ] = None,
     seed: Seed = None,
@@ -224,7 +235,7 @@ def extract(
     verbose: Verbose = False,
     json: Json = False,
 ) -> None:
-    """Send images through VGG16 once and cache their features.
+    """Send images through a frozen network once and cache their features.
 
     When the command runs again, it computes only the features of new images. After an interruption
     it continues where it stopped. Images that cannot be used are skipped, and features of images
@@ -283,7 +294,8 @@ def print_extracted(done: "ExtractResult", *, here: bool = True) -> None:
         shape = f"mean and maximum of {shape}"
     share = f", share {done.share}" if done.share else ""
     say(
-        f"{printable(done.out)}{share}: {shape} features at {fingerprint.trunk.cut}{copies}, "
+        f"{printable(done.out)}{share}: {shape} features of {fingerprint.trunk.row.title} at "
+        f"{fingerprint.trunk.cut}{copies}, "
         f"in {fingerprint.precision} by {fingerprint.runtime}"
     )
     if pooled.names:

@@ -17,7 +17,6 @@ from .options import (
     TRAINING,
     Budget,
     ClassWeight,
-    Features,
     Folds,
     Head,
     Heads,
@@ -31,6 +30,7 @@ from .options import (
     Quiet,
     Repeats,
     Seed,
+    SeveralFeatures,
     Sheet,
     names,
     options_of,
@@ -49,7 +49,7 @@ _MOST_MISTAKES = 5
 
 
 def fit(
-    features: Features = Path("features.h5"),
+    features: SeveralFeatures = [Path("features.h5")],  # noqa: B006 - typer reads it
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="FILE", help="The model file to write.")
     ] = Path("model.featx"),
@@ -104,6 +104,9 @@ def fit(
 
     The model is tested once: on the test split, on the val split, or on held-out images. No image
     by which it was chosen or on which it was trained is among them.
+
+    With several caches of the same images, the features of each network and those of each two
+    networks side by side are compared; a model may then need two networks.
     """
     with exit_on_error(json, quiet=quiet):
         from ..model.fit import fit as run
@@ -124,7 +127,7 @@ def fit(
             write_json(fitted.as_dict(), "fit")
             return
         print_fitted(fitted)
-        _print_looks(fitted, features, sheet, quiet=quiet)
+        _print_looks(fitted, features[0], sheet, quiet=quiet)
         print_next(f"featx score {quoted(fitted.out)} FOLDER -o scores.csv", quiet=quiet)
 
 
@@ -135,8 +138,8 @@ def print_fitted(fitted: "FitResult") -> None:
         print_leaderboard(fitted.leaderboard)
         say()
     say_wrapped(
-        f"{model.head_name} on {model.view.name} features: {fitted.train_images} images "
-        f"({fitted.train_rows} rows) to train, {test.images} to test"
+        f"{model.head_name} on {model.view.name} features{_by(fitted)}: "
+        f"{fitted.train_images} images ({fitted.train_rows} rows) to train, {test.images} to test"
     )
     say_wrapped(f"  {fitted.rule}", "  ")
     if fitted.left_out:
@@ -157,6 +160,12 @@ def print_fitted(fitted: "FitResult") -> None:
     if fitted.target_precision is not None:
         _print_threshold(fitted)
     say(f"Model: {printable(fitted.out)} ({fitted.seconds:.1f} s)")
+
+
+def _by(fitted: "FitResult") -> str:
+    """Return whose features they are, where caches were compared."""
+    board = fitted.leaderboard
+    return f" of {board.choice.network}" if board and len(board.networks) > 1 else ""
 
 
 def _print_wrong(fitted: "FitResult") -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import printable
+from ..heads.settings import as_names
 from ..showing.words import shortened
 from .exits import exit_on_error
 from .options import Json, Quiet
@@ -118,11 +119,11 @@ def _model_groups(model: Mapping[str, Any]) -> dict[str, Lines]:
     return {
         "What it is": {
             "kind": f"an image classifier ({model['format']}, version {model['version']})",
-            "head": f"{model['head']} on {model['view']} features",
+            "head": f"{model['head']} on {model['view']} features{_joint(model['fingerprint'])}",
         },
         "Data": {
             "trained on": f"{train['images']:,} images ({train['rows']:,} rows)" if train else "",
-            "cache": printable(train.get("features", "")),
+            "cache": ", ".join(map(printable, as_names(train.get("features", "")))),
             "classes": _named(model["classes"]),
         },
         "Features": {
@@ -142,13 +143,23 @@ def _model_groups(model: Mapping[str, Any]) -> dict[str, Lines]:
     }
 
 
+def _joint(fingerprint: Mapping[str, Any]) -> str:
+    count = 1 + len(fingerprint["also"])
+    return f" of {count} networks side by side" if count > 1 else ""
+
+
 def _network(fingerprint: Mapping[str, Any]) -> Lines:
-    return {
+    """Return what is known of the network, and of those beside it with their numbers."""
+    found: Lines = {
+        "network": fingerprint["network"],
         "layer": fingerprint["cut"],
         "input": f"{fingerprint['size']}×{fingerprint['size']} pixels, {fingerprint['resize']}",
         "preprocessing": fingerprint["preprocessing"],
         "weights": f"SHA-256 {fingerprint['weights'][:16]}…",
     }
+    for number, one in enumerate(fingerprint["also"], start=2):
+        found |= {f"{name} {number}": words for name, words in _network(one).items()}
+    return found
 
 
 def _made(fingerprint: Mapping[str, Any]) -> Lines:

@@ -213,6 +213,14 @@ def source_words(given: Sequence[str], allow_outside: bool, columns: Sequence[st
 
 
 Features = Annotated[Path, typer.Argument(metavar="CACHE", help="A cache that featx extract made.")]
+SeveralFeatures = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="CACHE...",
+        help="A cache that featx extract made; or several of the same images, by other networks.",
+        show_default="features.h5",
+    ),
+]
 Heads = Annotated[
     str | None,
     typer.Option(

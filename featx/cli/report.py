@@ -22,10 +22,11 @@ def report(
         Path, typer.Option("-o", "--out", metavar="FILE", help="The .html file to write.")
     ] = Path("report.html"),
     cache: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="CACHE",
-            help="The cache that the model was fitted on.",
+            help="The cache that the model was fitted on. For a model of several networks the "
+            "option is repeated, once for each.",
             show_default="where it was then",
         ),
     ] = None,
@@ -57,7 +58,7 @@ def report(
         from ..reporting.report import ReportSettings
         from ..reporting.report import report as run
 
-        settings = settings_from(ReportSettings, locals(), skip=names(skip))
+        settings = settings_from(ReportSettings, locals(), skip=names(skip), cache=cache or None)
         with Meter("Reporting", "steps", quiet=quiet) as progress:
             written = run(model, out, settings, progress=progress)
         if json:

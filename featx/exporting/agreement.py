@@ -47,7 +47,10 @@ def expect(model: Model, pixels: np.ndarray, precision: str) -> Expected:
     precision : {"float32", "bfloat16"}
     """
     # As if it had been made so: nothing about the model is then worth a message.
-    made = replace(model.fingerprint, precision=precision, runtime="tensorflow")
+    each = [
+        replace(one, precision=precision, runtime="tensorflow") for one in model.fingerprint.each
+    ]
+    made = replace(each[0], also=tuple(each[1:]))
     exact = replace(model, fingerprint=made, precision=precision, runtime="tensorflow")
     rows = exact.rows(exact.trunk.activations([pixels]))
     probabilities = exact.predict_proba_rows(rows)

@@ -1,5 +1,6 @@
 """An ``.onnx`` file: by Keras's exporter and tf2onnx, with names that say what is what."""
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ def _rename(graph: Any, old: str, new: str) -> None:
 
 def load_onnx(path: Path) -> Run:
     """Return what runs a file by ONNX Runtime, on the processor."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it keeps a database otherwise
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

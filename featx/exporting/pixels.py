@@ -73,7 +73,8 @@ def find_images(
                 "other images."
             )
         return CheckImages(np.stack(found), f"images of {printable(given)}")
-    cache = Path(model.report.get("train", {}).get("features", ""))
+    kept = model.report.get("train", {}).get("features", "")
+    cache = Path(kept if isinstance(kept, str) else kept[0])
     try:
         found = _from_cache(model, cache, count)
     except FeatxError as error:

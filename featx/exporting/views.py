@@ -8,6 +8,7 @@ import numpy as np
 from .. import backend
 from ..errors import InputError
 from ..model.keras_network import apply_view
+from ..model.model import Model
 from ..network.covariance import RIDGE, Projection
 from ..network.views import View
 
@@ -19,20 +20,23 @@ __all__ = ["apply_rows", "require_one_size", "rounded"]
 _STEPS = 19
 
 
-def require_one_size(view: View) -> None:
-    """Check that a view needs an image at one size only.
+def require_one_size(model: Model) -> None:
+    """Check that a model needs an image at one size only.
 
     Raises
     ------
     InputError
-        When it sees layer pools of several: each is made from the original file, which an
-        exported network does not see.
+        When it sees several: each is made from the original file, which an exported network does
+        not see.
     """
-    sizes = view.pooled.sizes if view.kind.layers else ()
+    each = zip(model.view.each, model.fingerprint.each, strict=True)
+    seen = [v.pooled.sizes if v.kind.layers else (made.trunk.size,) for v, made in each]
+    sizes = tuple(dict.fromkeys(size for some in seen for size in some))
     if len(sizes) > 1:
         raise InputError(
             f"The model sees every image at {len(sizes)} sizes ({', '.join(map(str, sizes))} "
-            "pixels), and an exported file takes it at one. Extract with one --size and fit again."
+            "pixels), and an exported file takes it at one. Extract with one --size, the same for "
+            "every network, and fit again."
         )
 
 

@@ -16,7 +16,6 @@ from ..dataset.catalog import Catalog
 from ..dataset.scan import Source
 from ..errors import InputError, printable
 from ..model.model import Model
-from ..network import layers
 from ..network.fingerprint import Fingerprint
 from ..network.runtime import choose_here
 from ..progress import Progress
@@ -38,7 +37,7 @@ def cache_at(
     Parameters
     ----------
     cut : str
-        A key of `layers.LAYERS`.
+        A layer of the network.
     model : Model
         Whose images they are.
     source : path or Catalog, optional
@@ -132,7 +131,7 @@ def _extract(
     trunk = fingerprint.trunk
     copies = fingerprint.copies
     runtime, precision = choose_here(
-        fingerprint.runtime, fingerprint.precision, size=fingerprint.trunk.size
+        fingerprint.runtime, fingerprint.precision, size=trunk.size, network=trunk.network
     )
     settings = replace(
         settings_of(fingerprint),
@@ -145,7 +144,7 @@ def _extract(
         precision=precision,
         runtime=runtime,
     )
-    side, _, channels = layers.cut_shape(cut, trunk.size)
+    side, _, channels = trunk.shape_at(cut)
     each = side * side * channels * np.dtype(fingerprint.dtype).itemsize * (1 + copies)
     log.info(
         "Extracting at %s into %s: %.0f KB an image before compression, %d copies.",
@@ -173,10 +172,11 @@ def check_pools(model: Model) -> None:
             "Extract at one size without mirrored images and fit again, or fit with --view "
             "covariance or avg."
         )
-    if layers.deepest(model.until, *pooled.names) != model.until:
+    row = model.fingerprint.trunk.row
+    if row.deepest(model.until, *pooled.names) != model.until:
         raise InputError(
             f"The model sees {pooled.names[-1]}, which comes after {model.until}, the last layer "
-            "that is trained. Extract with --cut block5_pool and fit again."
+            f"that is trained. Extract with --cut {row.last} and fit again."
         )
 
 

@@ -199,9 +199,15 @@ def finetune(
     if settings.class_weight is None:
         weight = HeadKind.of(loaded).options.get("class_weight")
         settings = replace(settings, class_weight=weight)
+    if loaded.fingerprint.also:
+        raise InputError(
+            f"{printable(model)} sees images by {len(loaded.fingerprint.each)} networks, and it is "
+            "one that is fine-tuned. Fit on one cache first: featx fit features.h5 -o one.featx"
+        )
     own = loaded.fingerprint.trunk.cut if loaded.tail else None
     check_pools(loaded)
-    layers = unfrozen(loaded.until, settings.unfreeze, settings.start, own)
+    network = loaded.fingerprint.trunk.network
+    layers = unfrozen(loaded.until, settings.unfreeze, settings.start, own, network)
     goes_on = Checkpoint(out, {}).path.exists()
     with lock_model(out, settings.overwrite or goes_on):
         path = cache_at(layers.cut, loaded, source, out, extract_progress)

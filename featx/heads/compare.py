@@ -1,15 +1,15 @@
 """Stage 2a: which head is best on the images of a cache, honestly."""
 
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
 from .. import backend
-from ..cache.file import Cache
+from ..cache.file import Cache, CacheLike
 from ..engines.backends import chosen_backend
 from ..keywords import takes
 from ..progress import Progress, as_function, shows_progress
+from .candidates import candidates_of
 from .folds import images_to_compare, usable_part
 from .leaderboard import CompareResult, rank
 from .settings import CompareChanges, CompareSettings
@@ -21,7 +21,7 @@ __all__ = ["compare"]
 @shows_progress
 @backend.own_settings()
 def compare(
-    features: str | os.PathLike[str],
+    features: CacheLike | Sequence[CacheLike],
     settings: CompareSettings | None = None,
     *,
     estimators: Mapping[str, Any] | None = None,
@@ -36,8 +36,9 @@ def compare(
 
     Parameters
     ----------
-    features : path or Cache
-        A cache made by `extract`.
+    features : path or Cache, or a sequence of them
+        A cache made by `extract`, or several of the same images by other networks: then heads are
+        compared on the features of each, and on those of each two side by side.
     settings : CompareSettings, optional
     estimators : mapping, optional
         Name → a scikit-learn classifier of your own. It gets rows of length 1.
@@ -54,7 +55,8 @@ def compare(
     Raises
     ------
     InputError
-        When the cache cannot be trained on, or a setting is wrong.
+        When the cache cannot be trained on, or a setting is wrong; or when several caches are not
+        of the same images, with the same labels, splits and groups.
     CorruptError, IncompatibleError
         When the cache cannot be read.
 
@@ -69,7 +71,8 @@ def compare(
     progress = as_function(progress)
     settings = replace(settings or CompareSettings(), **changes)
     where = chosen_backend(settings.backend, settings.scheduler)
-    with where, Cache.opened(features) as whole:
-        cache, _ = usable_part(whole, settings.min_per_class)
+    with where, Cache.opened_all(features) as caches:
+        cache, rare = usable_part(caches[0], settings.min_per_class)
+        several = [one.without_classes(rare) for one in candidates_of(caches)]
         images, folds = images_to_compare(cache, settings.seed)
-        return rank(cache, images, settings, folds=folds, more=estimators, progress=progress)
+        return rank(several, images, settings, folds=folds, more=estimators, progress=progress)

@@ -91,7 +91,8 @@ class _Read:
 
     def blocks(self, view: View) -> list[Activations]:
         """Return the images with their copies, or nothing where that is not worth the memory."""
-        size = np.prod(self.cache.fingerprint.shape) * len(self.images) * 2
+        each = sum(np.prod(one.shape) for one in self.cache.fingerprint.each)
+        size = each * len(self.images) * 2
         if not self._kept and view.kind.projected and size <= _MOST_KEPT:
             blocks = self.cache.blocks(self.images, self.cache.fingerprint.copies, view)
             self._kept = [some for _, some in blocks]

@@ -9,7 +9,15 @@ from ..showing.drawing import draw_curve, draw_leaderboard, scored
 from ..showing.figures import axes_for
 from ..showing.words import number_of, with_interval
 
-__all__ = ["CompareDisplay", "CurveDisplay", "score_words", "verdict"]
+__all__ = [
+    "CompareDisplay",
+    "CurveDisplay",
+    "cheaper_words",
+    "entry_words",
+    "gmac_words",
+    "score_words",
+    "verdict",
+]
 
 _UNBOUNDED = ("log-loss",)
 _MOST = 60  # entries in a table
@@ -20,6 +28,8 @@ class CompareDisplay(Display):
 
     entries: Any
     choice: Any
+    cheapest: Any
+    networks: dict[str, list[str]]
     metric: str
     rule: str
     images: int
@@ -32,18 +42,22 @@ class CompareDisplay(Display):
     def _line(self) -> str:
         best, count = self.choice, number_of(len(self.entries), "entry", "entries")
         return (
-            f"{best.head} on {best.view}, chosen of {count}: {self.metric} "
+            f"{entry_words(best, self)}, chosen of {count}: {self.metric} "
             f"{score_words(best, self.metric)} on {number_of(self.images, 'image')}"
         )
 
     def _parts(self) -> Iterable[Part]:
         number = f"{self.metric} ± 95 %"
+        several = len(self.networks) > 1
+        features = ["network", "GMAC"] if several else []
+        costs = ["log loss", "fit s", "score s/1000", "bytes"]
         yield Table(
-            ["head", "view", number, "log loss", "fit s", "score s/1000", "bytes", "verdict"],
+            ["head", "view", *features, number, *costs, "verdict"],
             [
                 [
                     entry.head,
                     entry.view,
+                    *((entry.network, gmac_words(entry)) if several else ()),
                     score_words(entry, self.metric),
                     *(
                         value if math.isfinite(value) else None
@@ -55,7 +69,7 @@ class CompareDisplay(Display):
                 for entry in self.entries
             ],
             marked=[at for at, entry in enumerate(self.entries) if entry is self.choice],
-            right=[number],
+            right=[number, *features[1:]],
             most=_MOST,
         )
         yield f"{number_of(self.images, 'image')}, {self.rule}."
@@ -63,6 +77,8 @@ class CompareDisplay(Display):
             "Tied heads are not significantly worse than the best; of these and the best, one is "
             f"chosen (prefer = {self.prefer!r})."
         )
+        if cheaper := cheaper_words(self):
+            yield cheaper
 
     def plot(self, ax: Any = None) -> Any:
         """Plot the heads' scores with their 95 % intervals, best first.
@@ -147,6 +163,28 @@ class CurveDisplay(Display):
         with axes_for(ax, 4.6, 3.5) as axes:
             draw_curve(axes, self.as_dict(), metric)
         return axes
+
+
+def entry_words(entry: Any, board: Any) -> str:
+    """Return what an entry is called, with its network where there are several."""
+    network = f" of {entry.network}" if len(board.networks) > 1 else ""
+    return f"{entry.head} on {entry.view}{network}"
+
+
+def gmac_words(entry: Any) -> str:
+    """Return what an image costs, or "" where that is not known."""
+    return f"{entry.gmac:.3g}" if math.isfinite(entry.gmac) else ""
+
+
+def cheaper_words(board: Any) -> str:
+    """Return which of the tied entries costs an image less than the choice does, or ""."""
+    cheapest, choice = board.cheapest, board.choice
+    if len(board.networks) < 2 or not cheapest.gmac < choice.gmac:
+        return ""
+    return (
+        f"Of the tied ones {entry_words(cheapest, board)} is the cheapest: {gmac_words(cheapest)} "
+        f"GMAC an image in place of {gmac_words(choice)}. Prefer fast chooses it."
+    )
 
 
 def score_words(entry: Any, metric: str) -> str:

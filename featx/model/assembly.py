@@ -9,6 +9,7 @@ from ..cache.file import Cache
 from ..dataset import splits
 from ..errors import InputError
 from ..heads import registry
+from ..heads.candidates import Candidate
 from ..heads.crossval import Fold, examples_of
 from ..heads.leaderboard import CompareResult, rank
 from ..heads.settings import CompareSettings
@@ -78,7 +79,7 @@ def train_model(
         view=view,
         classes=cache.catalog.classes,
         fingerprint=made,
-        provider=provider_of(cache.fingerprint.trunk.weights),
+        provider=" + ".join(provider_of(one.trunk.weights) for one in cache.fingerprint.each),
         report={},
         versions=library_versions(),
         training=_training(cache, images, trained, examples.originals),
@@ -88,17 +89,18 @@ def train_model(
 
 
 def choose_head(
-    cache: Cache,
+    candidates: Sequence[Candidate],
     images: np.ndarray,
     folds: Sequence[Fold] | None,
     settings: FitSettings,
     progress: Progress | None = None,
-) -> tuple[CompareResult | None, str, View]:
-    """Return the comparison, where there is something to choose, and the head and its view.
+) -> tuple[CompareResult | None, Cache, str, View]:
+    """Return the comparison, where there is something to choose; features, head and view.
 
     Parameters
     ----------
-    cache : Cache
+    candidates : sequence of Candidate
+        The features to choose from.
     images : ndarray of int
         Labelled images to compare on.
     folds : sequence of (ndarray, ndarray), optional
@@ -112,18 +114,20 @@ def choose_head(
     InputError
         When a setting is wrong, or there are too few images of a class.
     """
-    made = cache.fingerprint
+    cache = candidates[0].cache
     names = [settings.view] if settings.view else []
     if settings.head != BEST:
-        names = names or list(registry.get_head(settings.head).views_in(made))
-    if settings.head != BEST and len(names) == 1:
-        return None, settings.head, make_view(names[0], made)
-    board = _compared(cache, images, folds, settings, progress)
-    return board, board.choice.head, make_view(board.choice.view, made)
+        names = names or list(registry.get_head(settings.head).views_in(cache.fingerprint))
+    if settings.head != BEST and len(names) == len(candidates) == 1:
+        return None, cache, settings.head, make_view(names[0], cache.fingerprint)
+    board = _compared(candidates, images, folds, settings, progress)
+    choice = board.choice
+    cache = next(one.cache for one in candidates if one.network == choice.network)
+    return board, cache, choice.head, make_view(choice.view, cache.fingerprint)
 
 
 def _compared(
-    cache: Cache,
+    candidates: Sequence[Candidate],
     images: np.ndarray,
     folds: Sequence[Fold] | None,
     settings: FitSettings,
@@ -142,7 +146,7 @@ def _compared(
         budget=settings.budget,
         class_weight=settings.class_weight,
     )
-    return rank(cache, images, wanted, folds=folds, progress=progress)
+    return rank(candidates, images, wanted, folds=folds, progress=progress)
 
 
 def _trained(examples: Examples, name: str, settings: FitSettings) -> Trained:
@@ -169,7 +173,7 @@ def _novelty(
     rows, last = examples.originals, examples.widths[-1]
     if view.for_novelty is not view:
         rows = cache.matrix(view.for_novelty, images=images, copies=0).X
-        last = rows.shape[1]
+        last = list(view.for_novelty.widths.values())[-1]
     return Novelty.of(rows, examples.units, seed, last)
 
 

@@ -17,6 +17,7 @@ from ..cache.file import Cache
 from ..cache.transformer import memory_of
 from ..dataset import splits
 from ..errors import InputError
+from ..heads.candidates import candidates_of
 from ..heads.settings import as_names
 from ..heads.training import one_thread
 from ..images.inputs import Images, list_images
@@ -25,6 +26,7 @@ from ..names import (
     HeadName,
     LayerName,
     MetricName,
+    NetworkName,
     PrecisionName,
     PreprocessingName,
     ResizeRule,
@@ -62,8 +64,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         The metric that heads and parameters are chosen by.
     random_state : int, default=0
         Seed of the folds and of the head.
-    cache, cut, size, layers, mirror, resize, bits, weights, preprocessing, precision, runtime
-        What the features are and where they are kept; see `VGG16Features`.
+    network, cut, size, layers, mirror, resize, bits, preprocessing
+        What the features are; see `VGG16Features`.
+    cache, weights, precision, runtime
+        Where they are kept, and what computes them; see there.
     verbose : bool, default=False
         Whether a bar shows how far the network is.
 
@@ -109,9 +113,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         metric: MetricName = "accuracy",
         random_state: int = 0,
         cache: str | os.PathLike[str] | None = None,
-        cut: LayerName | None = None,
+        network: NetworkName | str | None = None,
+        cut: LayerName | str | None = None,
         size: int | tuple[int, ...] | None = None,
-        layers: tuple[LayerName, ...] | None = None,
+        layers: tuple[LayerName | str, ...] | None = None,
         mirror: bool | None = None,
         resize: ResizeRule | None = None,
         bits: int | None = None,
@@ -129,6 +134,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         self.metric = metric
         self.random_state = random_state
         self.cache = cache
+        self.network = network
         self.cut = cut
         self.size = size
         self.layers = layers
@@ -184,7 +190,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
             memory.write(path, listed, digests)
             with Cache.open(path) as cache:
                 images = splits.labelled_images(cache.catalog, cache.digests)
-                board, name, view = choose_head(cache, images, None, settings)
+                features = candidates_of([cache])
+                board, _, name, view = choose_head(features, images, None, settings)
                 model, _ = train_model(cache, images, name, view, settings)
         kept = "" if self.cache is None else _listing(Path(self.cache), digests)
         rows = len(images) * (1 + memory.fingerprint.copies)

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..errors import InputError, printable
 from ..metrics import Scores
-from ..network.fingerprint import Fingerprint
+from ..network.fingerprint import Fingerprint, TrunkFingerprint
+from ..network.networks import DEFAULT
 from ..network.tail import Tail
 from ..network.views import View
 from ..showing.display import Part, Table
@@ -38,12 +39,14 @@ class ModelDisplay(ScoresDisplay):
         classes = ", ".join(map(printable, self.classes[:_NAMED]))
         more = f", … {len(self.classes) - _NAMED} more" if len(self.classes) > _NAMED else ""
         tuned = f", fine-tuned from {self.tail.layers[0]}" if self.tail else ""
-        trunk = self.fingerprint.trunk
-        layer = self.tail.until if self.tail else trunk.cut
-        return (
-            f"{self.head_name} on {self.view.name} of {layer} at {trunk.size} px"
-            f"{tuned}; {number_of(len(self.classes), 'class', 'classes')}: {classes}{more}"
-        )
+        seen = " and ".join(self._seen(one.trunk) for one in self.fingerprint.each)
+        count = number_of(len(self.classes), "class", "classes")
+        return f"{self.head_name} on {self.view.name} of {seen}{tuned}; {count}: {classes}{more}"
+
+    def _seen(self, trunk: TrunkFingerprint) -> str:
+        """Return which features it sees of a network, in words."""
+        network = "" if trunk.network == DEFAULT else f"{trunk.network}'s "
+        return f"{network}{self.tail.until if self.tail else trunk.cut} at {trunk.size} px"
 
     def _parts(self) -> Iterable[Part]:
         options = {k: v for k, v in self.settings.items() if k not in ("view", "seed")}
@@ -51,7 +54,9 @@ class ModelDisplay(ScoresDisplay):
             "settings": ", ".join(f"{name}={value}" for name, value in options.items()),
             "trained on": number_of(len(self.training.get("digests", ())), "image"),
             "weights": self.provider,
-            "precision": f"{self.fingerprint.precision} by {self.fingerprint.runtime}",
+            "precision": ", ".join(
+                dict.fromkeys(f"{one.precision} by {one.runtime}" for one in self.fingerprint.each)
+            ),
             "threshold": _threshold(self.report.get("threshold")),
             "SHA-256": f"{self.digest[:16]}…" if self.digest else "not saved",
         }

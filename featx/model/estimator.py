@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..heads import registry
 from ..images.inputs import Images
 from ..network.fingerprint import Fingerprint
+from ..network.networks import DEFAULT
 from ..network.tail import Tail
 from ..network.views import View
 
@@ -44,6 +45,11 @@ class ModelEstimator:
         deep : bool
             Not used: no parameter is an estimator.
         """
+        if self.fingerprint.also:
+            raise InputError(
+                "The model sees images by several networks, and an ImageClassifier by one, so it "
+                "has no parameters that fit such models. featx.fit(caches, out) does."
+            )
         made, trunk = self.fingerprint, self.fingerprint.trunk
         head = registry.get_head(self.head_name)
         options = {
@@ -63,6 +69,7 @@ class ModelEstimator:
             "metric": "accuracy",
             "random_state": self.settings.get("seed", 0),
             "cache": None,
+            "network": None if trunk.network == DEFAULT else trunk.network,
             "cut": trunk.cut,
             "size": pooled.sizes if pooled and len(pooled.sizes) > 1 else trunk.size,
             "layers": pooled.names if pooled else None,

@@ -31,17 +31,15 @@ import numpy as np
 from ..errors import CorruptError, IncompatibleError, InputError, printable
 from ..heads import registry
 from ..heads.calibration import TemperatureScaled
-from ..network import layers, weight_files
-from ..network.covariance import Projection
+from ..network import weight_files
 from ..network.fingerprint import Fingerprint
-from ..network.tail import Tail
 from ..network.views import VIEWS, make_view
 from ..progress import Progress
 from ..storage import files, kinds, locks
-from ..storage.tensors import load_tensors, save_tensors
+from ..storage.tensors import save_tensors
 from . import estimators
-from .model import FORMAT, VERSION, Model
-from .novelty import Novelty
+from . import members as kept
+from .model import FORMAT, VERSION, VERSION_OF_OTHERS, Model
 
 __all__ = ["load", "load_bytes", "lock_model", "save", "sealed"]
 
@@ -112,13 +110,12 @@ def _members(model: Model) -> dict[str, bytes]:
     else:
         members[_SKOPS] = estimators.to_bytes(head)
     if model.view.projection:
-        members[_VIEW] = save_tensors(vars(model.view.projection))
+        members[_VIEW] = kept.projections_to_bytes(model.view)
     members[_TRAINING] = save_tensors(model.training)
     if model.novelty:
-        kept = {"reference": model.novelty.reference, "distances": model.novelty.distances}
-        members[_NOVELTY] = save_tensors(kept)
+        members[_NOVELTY] = save_tensors(vars(model.novelty))
     if model.tail:
-        members[_TAIL] = weight_files.to_safetensors(model.tail.arrays)
+        members[_TAIL] = weight_files.to_safetensors(model.tail.row.steps, model.tail.arrays)
     return {_JSON: json.dumps(described, indent=1).encode(), **members}
 
 
@@ -237,10 +234,10 @@ def load_bytes(
         described = json.loads(members[_JSON])
         if described["format"] != FORMAT:
             raise CorruptError(f"{refused}: its format is not {FORMAT!r}.")
-        if described["version"] != VERSION:
+        if described["version"] not in (VERSION, VERSION_OF_OTHERS):
             raise IncompatibleError(
                 f"{printable(path)} has the model version {described['version']}; this featx reads "
-                f"{VERSION}. Fit it again."
+                f"{VERSION} and {VERSION_OF_OTHERS}. Fit it again."
             )
         found = _whole(described, members, path)
         return replace(
@@ -320,11 +317,13 @@ def _model(described: dict[str, Any], members: dict[str, bytes], refused: str) -
     if not np.array_equal(head.classes_, np.arange(len(classes))):
         raise CorruptError(f"{refused}: the head's classes are not the {len(classes)} named ones.")
     fingerprint = Fingerprint.from_json(json.dumps(described["fingerprint"]))
-    tail = _tail(members[_TAIL], described["tail"], fingerprint) if described["tail"] else None
+    tail = kept.tail(members[_TAIL], described["tail"], fingerprint) if described["tail"] else None
+    if tail and fingerprint.also:
+        raise CorruptError(f"{refused}: several networks are not fine-tuned.")
     until = tail.until if tail else fingerprint.trunk.cut
-    view = make_view(seen, fingerprint, layers.cut_shape(until, fingerprint.trunk.size))
+    view = make_view(seen, fingerprint, fingerprint.trunk.shape_at(until))
     if view.kind.projected:
-        view = replace(view, projection=_projection(members[_VIEW], view.shape[2]))
+        view = kept.projected(members[_VIEW], view)
     return Model(
         head=head,
         head_name=name,
@@ -335,8 +334,8 @@ def _model(described: dict[str, Any], members: dict[str, bytes], refused: str) -
         provider=described["weights"],
         report={key: described[key] for key in _REPORTED},
         versions=described["versions"],
-        training=_training(members[_TRAINING], len(classes)),
-        novelty=_novelty(members[_NOVELTY]) if _NOVELTY in members else None,
+        training=kept.training(members[_TRAINING], len(classes)),
+        novelty=kept.novelty(members[_NOVELTY]) if _NOVELTY in members else None,
         tail=tail,
     )
 
@@ -360,37 +359,3 @@ def _try(model: Model) -> None:
     columns = list(model.view.for_novelty.widths.values())[-1]
     if model.novelty and model.novelty.reference.shape[1] != columns:
         raise ValueError("its novelty is of other features")
-
-
-def _training(data: bytes, classes: int) -> dict[str, np.ndarray]:
-    kept = load_tensors(data)
-    count = len(kept["labels"])
-    expected = {"digests": (count, 32), "labels": (count,)}
-    expected |= dict.fromkeys(("probabilities", "fitted"), (count, classes))
-    if any(kept[name].shape != expected[name] for name in kept):
-        raise ValueError(f"{_TRAINING} has arrays of other shapes than {expected}")
-    return kept
-
-
-def _projection(data: bytes, channels: int) -> Projection:
-    kept = load_tensors(data)
-    found = Projection(kept["mean"], kept["directions"])
-    if found.mean.shape != (channels,) or found.directions.shape[:1] != (channels,) or (
-        found.rows(np.zeros((1, 1, 1, channels))).shape[1] != Projection.width(channels)
-    ):  # fmt: skip
-        raise ValueError(f"{_VIEW} is not of {channels} channels")
-    return found
-
-
-def _tail(data: bytes, described: dict[str, Any], fingerprint: Fingerprint) -> Tail:
-    trunk = fingerprint.trunk
-    arrays = weight_files.some_from_safetensors(data)
-    return Tail(trunk.cut, described["until"], trunk.shape, arrays, fingerprint.precision)
-
-
-def _novelty(data: bytes) -> Novelty:
-    kept = load_tensors(data)
-    found = Novelty(kept["reference"], kept["distances"])
-    if found.reference.ndim != 2 or found.distances.ndim != 1 or not len(found.distances):
-        raise ValueError(f"{_NOVELTY} has arrays of other shapes than (r, d) and (m,)")
-    return found

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -9,10 +10,11 @@ from typing import Any, Unpack
 import numpy as np
 
 from .. import backend
-from ..cache.file import Cache
+from ..cache.file import Cache, CacheLike
 from ..dataset import splits
 from ..engines.backends import chosen_backend
 from ..errors import InputError
+from ..heads.candidates import candidates_of
 from ..heads.folds import usable_part
 from ..heads.leaderboard import CompareResult
 from ..heads.training import Trained
@@ -121,7 +123,7 @@ class FitResult(FitDisplay):
 @shows_progress
 @backend.own_settings()
 def fit(
-    features: str | os.PathLike[str],
+    features: CacheLike | Sequence[CacheLike],
     out: str | os.PathLike[str],
     settings: FitSettings | None = None,
     *,
@@ -135,8 +137,9 @@ def fit(
 
     Parameters
     ----------
-    features : path or Cache
-        A cache made by `extract`.
+    features : path or Cache, or a sequence of them
+        A cache made by `extract`, or several of the same images by other networks: then the head is
+        chosen over the features of each, and of each two side by side.
     out : path
         The model to write.
     settings : FitSettings, optional
@@ -154,7 +157,8 @@ def fit(
     Raises
     ------
     InputError
-        When the cache cannot be trained on, or a setting is wrong.
+        When the cache cannot be trained on, or a setting is wrong; or when several caches are not
+        of the same images, with the same labels, splits and groups.
     CorruptError, IncompatibleError
         When the cache cannot be read.
     StorageError, LockedError
@@ -172,13 +176,15 @@ def fit(
     begun = time.monotonic()
     out = Path(out)
     check_settings(settings)
-    with Cache.opened(features) as whole, lock_model(out, settings.overwrite):
+    with Cache.opened_all(features) as caches, lock_model(out, settings.overwrite):
+        whole = caches[0]
         cache, rare = usable_part(whole, settings.min_per_class, holds_out=True)
+        several = [one.without_classes(rare) for one in candidates_of(caches)]
         catalog = cache.catalog
         split = splits.train_test(catalog, cache.digests, settings.test_size, settings.seed)
         images, folds = split.to_compare_on()
         with chosen_backend(settings.backend, settings.scheduler):
-            board, name, view = choose_head(cache, images, folds, settings, progress)
+            board, cache, name, view = choose_head(several, images, folds, settings, progress)
         model, trained = train_model(cache, split.train, name, view, settings)
         test = cache.matrix(model.view, images=split.test, copies=0)
         rows = len(split.train) * (1 + cache.fingerprint.copies)
@@ -190,7 +196,7 @@ def fit(
             "train": {
                 "images": len(split.train),
                 "rows": rows,
-                "features": os.path.abspath(cache.path),
+                "features": _paths(cache),
             },
             "test": found.as_dict(),
             "leaderboard": board.as_dict() if board else None,
@@ -237,6 +243,12 @@ def _threshold(y: np.ndarray, trained: Trained, precision: float | None) -> Thre
             "find a threshold by. Add images, or leave --target-precision out."
         )
     return find_threshold(y, trained.out_of_fold, precision)
+
+
+def _paths(cache: Cache) -> str | list[str]:
+    """Return where the features are: one path, or that of each cache."""
+    found = [os.path.abspath(path) for path in cache.paths]
+    return found if len(found) > 1 else found[0]
 
 
 def _predictions(cache: Cache, images: np.ndarray, probabilities: np.ndarray) -> Predictions:

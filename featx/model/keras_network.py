@@ -11,7 +11,6 @@ from ..errors import InputError
 from ..heads import registry
 from ..heads.calibration import TemperatureScaled
 from ..heads.dense import DenseClassifier
-from ..network.layers import CONVOLUTIONS, apply_layers
 from ..network.tail import Tail
 
 __all__ = [
@@ -146,17 +145,31 @@ def build_network(
     """
     keras = backend.keras()
     features = keras.Input(tail.shape, name="features")
-    x = apply_layers(features, tail.layers, tail.arrays, dtype or tail.dtype)
+    steps = tail.row.steps
+    x = list(steps.outputs(features, tail.layers, tail.arrays, dtype or tail.dtype).values())[-1]
     rows = apply_view(view, x)
     network = keras.Model(features, apply_head(rows, head, dropout=dropout, seed=seed))
     for layer in network.layers:
         if layer.name in tail.layers:
             layer.trainable = layer.name in trainable
+            _freeze_statistics(layer)
     found = {layer.name for layer in network.layers if layer.trainable_weights}
-    wanted = set(trainable) & set(CONVOLUTIONS)
+    wanted = {name for name in trainable if steps.variables(name)}
     if found - wanted != {layer.name for layer in head.model_.layers if layer.weights}:
         raise AssertionError(f"the trainable layers are {found}")
     return network
+
+
+def _freeze_statistics(layer: Any) -> None:
+    """Let batch normalisation inside a layer compute as in inference, and learn nothing.
+
+    The statistics of some hundred images are worse than those that the network comes with.
+    """
+    keras = backend.keras()
+    for inner in getattr(layer, "layers", ()):
+        if isinstance(inner, keras.layers.BatchNormalization):
+            inner.trainable = False
+        _freeze_statistics(inner)
 
 
 def tail_of(network: Any, tail: Tail) -> Tail:

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from .. import __version__, backend
-from ..errors import InputError
+from ..errors import IncompatibleError, InputError
 from ..heads.training import one_thread
 from ..images.inputs import Images, as_readable
 from ..images.reader import Read, Reader
 from ..images.sandbox import Job
-from ..network import layers
 from ..network.activations import Activations, PooledLayers
 from ..network.fingerprint import Fingerprint
+from ..network.networks import DEFAULT
 from ..network.runtime import choose_here
 from ..network.tail import Tail
 from ..network.trunk import Trunk, same_trunk
@@ -31,12 +31,14 @@ from .display import ModelDisplay
 from .estimator import ModelEstimator
 from .novelty import Novelty
 
-__all__ = ["FORMAT", "VERSION", "Model", "library_versions"]
+__all__ = ["FORMAT", "VERSION", "VERSION_OF_OTHERS", "Model", "library_versions"]
 
 log = logging.getLogger("featx")
 
 FORMAT = "featx-model"
 VERSION = 3
+#: Of models of several networks, or of another one than VGG16, which an earlier featx cannot run.
+VERSION_OF_OTHERS = 4
 
 _LIBRARIES = ("scikit-learn", "numpy", "skops", "keras", "tensorflow")
 
@@ -58,9 +60,10 @@ class Model(ModelEstimator, ModelDisplay):
     classes : tuple of str
         Class names.
     fingerprint : Fingerprint
-        The settings and weights of the features that the head was fitted on.
+        The settings and weights of the features that the head was fitted on, by one network or by
+        several side by side.
     provider : str
-        Who provides the trunk's weights, for people to read.
+        Who provides the trunk's weights, for people to read; of several networks joined by " + ".
     report : dict
         Scores on the training and test images, and the leaderboard that led to this head.
     versions : dict
@@ -119,18 +122,26 @@ class Model(ModelEstimator, ModelDisplay):
     def computing(self) -> tuple[str, str]:
         """Runtime and precision in which this machine computes the network.
 
+        Of several networks they are joined by "+", and so they can be asked for again.
+
         Raises
         ------
         InputError
             When the runtime or the precision that was asked for is unknown.
         """
-        made = self.fingerprint
+        found = [self._computing(at, made) for at, made in enumerate(self.fingerprint.each)]
+        runtimes, precisions = zip(*found, strict=True)
+        return "+".join(runtimes), "+".join(precisions)
+
+    def _computing(self, at: int, made: Fingerprint) -> tuple[str, str]:
+        """Return runtime and precision of the network at a position."""
         runtime, precision = choose_here(
             made.runtime,
             made.precision,
-            runtime=self.runtime,
-            precision=self.precision,
+            runtime=_asked(self.runtime, at),
+            precision=_asked(self.precision, at),
             size=made.trunk.size,
+            network=made.trunk.network,
         )
         if precision != made.precision:
             log.info(
@@ -153,16 +164,35 @@ class Model(ModelEstimator, ModelDisplay):
         InputError
             When the runtime is unknown.
         """
-        runtime, precision = self.computing
-        return same_trunk(
-            self.fingerprint,
-            "The model",
-            weights=self.weights,
-            runtime=runtime,
-            precision=precision,
-            provider=self.provider,
-            progress=self.download_progress,
-        )
+        runtimes, precisions = (text.split("+") for text in self.computing)
+        providers = self.provider.split(" + ")
+        several = zip(self.fingerprint.each, runtimes, precisions, providers, strict=True)
+        first, *others = (self._trunk_of(*one) for one in several)
+        return first.beside(others)
+
+    def _trunk_of(self, made: Fingerprint, runtime: str, precision: str, provider: str) -> Trunk:
+        """Return one network.
+
+        Weights that are given are those of one of several networks; the others find their own.
+        """
+
+        def found(weights: str) -> Trunk:
+            return same_trunk(
+                made,
+                "The model",
+                weights=weights,
+                runtime=runtime,
+                precision=precision,
+                provider=provider,
+                progress=self.download_progress,
+            )
+
+        try:
+            return found(self.weights)
+        except (InputError, IncompatibleError):
+            if not self.fingerprint.also or self.weights == "auto":
+                raise
+            return found("auto")
 
     def predict_proba(self, images: Images) -> np.ndarray:
         """Return the probability of each class for each image.
@@ -187,7 +217,8 @@ class Model(ModelEstimator, ModelDisplay):
             When one image is given and no list, or something that is no image.
         """
         trunk = self.fingerprint.trunk
-        job = Job(trunk.size, trunk.resize, bits=trunk.bits, more_sizes=self.fingerprint.sizes)
+        size, *more = self.fingerprint.sizes_in_all
+        job = Job(size, trunk.resize, bits=trunk.bits, more_sizes=tuple(more))
         reader = Reader(job)
         given = as_readable(images, job)
 
@@ -319,20 +350,26 @@ class Model(ModelEstimator, ModelDisplay):
         Raises
         ------
         IncompatibleError, StorageError
-            When VGG16's weights are needed and are not at hand.
+            When the network's weights are needed and are not at hand.
         """
         trunk = self.fingerprint.trunk
         own = self.tail.arrays if self.tail else {}
-        needed = set(layers.layers_between(cut, self.until)) & set(layers.CONVOLUTIONS)
+        steps, between = trunk.row.steps, trunk.row.layers_between(cut, self.until)
+        needed = {name for name in between if steps.variables(name)}
         arrays = own if needed <= set(own) else {**self.trunk.weights.arrays(), **own}
-        shape = layers.cut_shape(cut, trunk.size)
-        return Tail(cut, self.until, shape, {name: arrays[name] for name in needed})
+        kept = {name: arrays[name] for name in needed}
+        return Tail(cut, self.until, trunk.shape_at(cut), kept, network=trunk.network)
+
+    @property
+    def _version(self) -> int:
+        networks = [one.trunk.network for one in self.fingerprint.each]
+        return VERSION if networks == [DEFAULT] else VERSION_OF_OTHERS
 
     def as_dict(self) -> dict[str, Any]:
         """Return all but the head itself as plain values."""
         return {
             "format": FORMAT,
-            "version": VERSION,
+            "version": self._version,
             "featx": __version__,
             "head": self.head_name,
             "settings": self.settings,
@@ -344,6 +381,12 @@ class Model(ModelEstimator, ModelDisplay):
             **self.report,
             "versions": self.versions,
         }
+
+
+def _asked(text: str, at: int) -> str:
+    """Return what is asked for of the network at a position: the same of all, or of each."""
+    each = text.split("+")
+    return each[at] if at < len(each) else each[0]
 
 
 def library_versions() -> dict[str, str]:

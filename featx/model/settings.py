@@ -38,7 +38,7 @@ class FitSettings:
         Classes with fewer different images to train on are left out, with a warning.
     prefer : {"best", "small", "fast"}
         Which of the tied heads is chosen: the one with the lowest log loss, the smallest in bytes,
-        or the quickest to score with.
+        or the quickest to score with: that whose network costs an image the least, then by itself.
     budget : float, optional
         Seconds after which the comparison starts no further fold.
     test_size : float

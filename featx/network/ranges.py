@@ -1,4 +1,4 @@
-"""The ranges of the eight-bit network: what the integer 255 of each channel stands for."""
+"""The ranges of VGG16 in eight bits: what the integer 255 of each channel stands for."""
 
 import base64
 import functools
@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import CorruptError
 from ..storage import files
-from .layers import CONVOLUTIONS
+from .vgg16 import CONVOLUTIONS
 
 __all__ = ["QUANTIZED", "Ranges", "known_ranges"]
 

@@ -2,19 +2,18 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from .. import backend
 from ..errors import InputError, one_of, require_one_of
 from . import hardware
 from .fingerprint import Fingerprint
-from .layers import INPUT, Arrays, deepest, layer_outputs, layers_between, pool_channels
+from .function import FEATURES, POOLS, build_function
+from .networks import DEFAULT, FILE
 from .openvino import compile_by_openvino, require_openvino
 from .openvino import has_bfloat16 as openvino_has_bfloat16
 from .openvino import is_installed as openvino_is_installed
-from .preprocessing import normalize
+from .steps import Arrays
 from .winograd import compile_by_winograd
 
 __all__ = [
@@ -42,13 +41,15 @@ def choose_runtime(
     precision: str = "float32",
     size: int = 224,
     images: float = math.inf,
+    network: str = DEFAULT,
 ) -> str:
     """Return "tensorflow", "winograd" or "openvino".
 
     "auto" is what was used before. Else it is OpenVINO in int8; Winograd's algorithm where it was
     measured to be the quickest: in float32 on a processor with AVX2 and no GPU, for images of 128
     and more pixels a side, of which there are 64, or 192 with AVX-512, since fewer do not pay for
-    compiling; and TensorFlow for the rest.
+    compiling; and TensorFlow for the rest. Other networks than VGG16, which have no other
+    algorithm here, are quickest by OpenVINO, wherever it is installed and there is no GPU.
 
     Parameters
     ----------
@@ -60,6 +61,8 @@ def choose_runtime(
         Side of the images in pixels.
     images : float
         How many there are.
+    network : str
+        A key of `networks.NETWORKS`.
 
     Raises
     ------
@@ -71,11 +74,11 @@ def choose_runtime(
         return wanted
     if before:
         return before
-    if precision == "int8":
+    if precision == "int8" or (network != DEFAULT and _openvino_suits(precision)):
         return "openvino"
     flags = hardware.cpu_flags()
     least = 192 if "avx512f" in flags else 64
-    pays = precision == "float32" and size >= 128 and images >= least
+    pays = (network, precision) == (DEFAULT, "float32") and size >= 128 and images >= least
     return "winograd" if "avx2" in flags and pays and not hardware.has_gpu() else "tensorflow"
 
 
@@ -113,7 +116,13 @@ def choose_precision(
 
 
 def choose_here(
-    made_by: str, made_in: str, *, runtime: str = "auto", precision: str = "auto", size: int = 224
+    made_by: str,
+    made_in: str,
+    *,
+    runtime: str = "auto",
+    precision: str = "auto",
+    size: int = 224,
+    network: str = DEFAULT,
 ) -> tuple[str, str]:
     """Return runtime and precision in which this machine computes what was made on another.
 
@@ -125,10 +134,22 @@ def choose_here(
         What is asked for; "auto" keeps what it was made with, where that is native here.
     size : int
         Pixels a side.
+    network : str
+        A key of `networks.NETWORKS`.
     """
+    if network == FILE:
+        return made_by, made_in
     chosen = choose_precision(precision, made_by if runtime == "auto" else runtime, made_in)
     before = made_by if chosen == made_in else None
-    return choose_runtime(runtime, before, precision=chosen, size=size), chosen
+    found = choose_runtime(runtime, before, precision=chosen, size=size, network=network)
+    return found, chosen
+
+
+def _openvino_suits(precision: str) -> bool:
+    """Tell whether OpenVINO is the runtime to take for a network that is not VGG16."""
+    if hardware.has_gpu() or not openvino_is_installed():
+        return False
+    return precision == "float32" or openvino_has_bfloat16()
 
 
 def _is_native(precision: str, runtime: str) -> bool:
@@ -143,14 +164,22 @@ def _is_native(precision: str, runtime: str) -> bool:
     return hardware.has_bfloat16() or hardware.gpu_has_bfloat16()
 
 
-def require_here(runtime: str, precision: str) -> None:
-    """Check that this machine computes in a precision by a runtime.
+def require_here(runtime: str, precision: str, network: str = DEFAULT) -> None:
+    """Check that this machine computes a network in a precision by a runtime.
 
     Raises
     ------
     InputError
         When it does not; the message says what to do.
     """
+    if network == FILE:
+        return  # the process that computes it says what is missing
+    if network != DEFAULT and (precision == "int8" or runtime == "winograd"):
+        what = "int8 is" if precision == "int8" else "The runtime winograd is"
+        raise InputError(
+            f"{what} for {DEFAULT} alone, and the network is {network}. Leave --runtime out, and "
+            "use --precision float32 or bfloat16."
+        )
     if precision == "int8" and runtime != "openvino":
         raise InputError(
             f"The runtime {runtime} does not compute in int8. Leave --runtime out, or use "
@@ -193,7 +222,7 @@ def compile_network(arrays: Arrays, fingerprint: Fingerprint, batch: int) -> Net
     InputError
         When the runtime is not installed, or does not compute in that precision on this machine.
     """
-    require_here(fingerprint.runtime, fingerprint.precision)
+    require_here(fingerprint.runtime, fingerprint.precision, fingerprint.trunk.network)
     makers = {
         "tensorflow": _compile_by_tensorflow,
         "winograd": compile_by_winograd,
@@ -203,23 +232,11 @@ def compile_network(arrays: Arrays, fingerprint: Fingerprint, batch: int) -> Net
 
 
 def _compile_by_tensorflow(arrays: Arrays, fingerprint: Fingerprint, batch: int) -> Network:
-    tf, keras = backend.tensorflow(), backend.keras()
-    trunk, pooled = fingerprint.trunk, fingerprint.layers
-    pixels = keras.Input((trunk.size, trunk.size, 3), dtype="uint8")
-    x = normalize(keras.ops.cast(pixels, "float32"), trunk.preprocessing)
-    names = layers_between(INPUT, deepest(trunk.cut, *pooled))
-    x = keras.ops.cast(x, fingerprint.precision)
-    outputs = layer_outputs(x, names, arrays, fingerprint.precision)
-    wanted = {name: outputs[name] for name in (trunk.cut, *pooled)}
-    model = keras.Model(pixels, wanted, trainable=False)
-
-    @tf.function(input_signature=[tf.TensorSpec((batch, trunk.size, trunk.size, 3), tf.uint8)])
-    def activations(block: Any) -> Any:
-        found = model(block, training=False)
-        return tf.cast(found[trunk.cut], tf.float32), pool_channels(found, pooled, batch)
+    function = build_function(arrays, fingerprint, batch)
+    empty = np.zeros((batch, 0), np.float32)
 
     def network(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        features, pools = activations(block)
-        return features.numpy(), pools.numpy()
+        found = function(block)
+        return found[FEATURES].numpy(), found[POOLS].numpy() if POOLS in found else empty
 
     return network

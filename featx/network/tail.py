@@ -1,4 +1,4 @@
-"""Layers of VGG16 after the cut, with weights of their own: what fine-tuning trains."""
+"""Layers of the network after the cut, with weights of their own: what fine-tuning trains."""
 
 import functools
 from collections.abc import Callable
@@ -10,16 +10,9 @@ import numpy as np
 from .. import backend
 from ..errors import CorruptError, InputError, require_one_of
 from .activations import Activations, PooledLayers
-from .layers import (
-    CONVOLUTIONS,
-    INPUT,
-    LAYERS,
-    Arrays,
-    layer_outputs,
-    layers_between,
-    pool_channels,
-)
+from .networks import DEFAULT, Network, get_network
 from .runtime import choose_precision
+from .steps import INPUT, Arrays, pool_channels
 
 __all__ = ["Tail", "Unfrozen", "unfrozen"]
 
@@ -33,7 +26,7 @@ class Unfrozen:
     Attributes
     ----------
     cut, until : str
-        Keys of `layers.LAYERS`: the features that are cached, and those that the head takes.
+        Layers of the network: that whose features are cached, and that whose the head takes.
     layers : tuple of str
         The layers that are trained, besides the head.
     """
@@ -43,7 +36,13 @@ class Unfrozen:
     layers: tuple[str, ...]
 
 
-def unfrozen(until: str, count: int, start: str | None = None, own: str | None = None) -> Unfrozen:
+def unfrozen(
+    until: str,
+    count: int,
+    start: str | None = None,
+    own: str | None = None,
+    network: str = DEFAULT,
+) -> Unfrozen:
     """Return what it means to train the last layers.
 
     Parameters
@@ -55,8 +54,10 @@ def unfrozen(until: str, count: int, start: str | None = None, own: str | None =
     start : str, optional
         The first of them, in place of `count`.
     own : str, optional
-        A layer after which the weights are no longer VGG16's, since a tuned model has others: the
-        cut is not after it.
+        A layer after which the weights are no longer the network's, since a tuned model has
+        others: the cut is not after it.
+    network : str
+        A key of `networks.NETWORKS`.
 
     Raises
     ------
@@ -68,7 +69,7 @@ def unfrozen(until: str, count: int, start: str | None = None, own: str | None =
     >>> unfrozen("block5_pool", 4).cut
     'block4_pool'
     """
-    names = layers_between(INPUT, until)
+    names = get_network(network).layers_between(INPUT, until)
     if start is not None:
         require_one_of("layer", start, names)
         count = len(names) - names.index(start)
@@ -91,13 +92,15 @@ class Tail:
     Attributes
     ----------
     cut, until : str
-        Keys of `layers.LAYERS`.
+        Layers of the network.
     shape : tuple of int
         Shape of the features at the cut, (height, width, channels).
     arrays : dict
-        The kernels and biases of the convolutions among these layers.
+        The weights of these layers.
     precision : {"float32", "bfloat16", "int8"}
         Precision of the features at the cut; see `dtype`.
+    network : str
+        A key of `networks.NETWORKS`.
     """
 
     cut: str
@@ -105,9 +108,10 @@ class Tail:
     shape: tuple[int, int, int]
     arrays: Arrays
     precision: str = "float32"
+    network: str = DEFAULT
 
     def __post_init__(self) -> None:
-        needed = {name for name in self.layers if name in CONVOLUTIONS}
+        needed = {name for name in self.layers if self.row.steps.variables(name)}
         if not self.layers or set(self.arrays) != needed:
             raise CorruptError(
                 f"A tail from {self.cut} to {self.until} needs the weights of "
@@ -119,9 +123,14 @@ class Tail:
         return {name: value for name, value in vars(self).items() if name != "_compiled"}
 
     @property
+    def row(self) -> Network:
+        """The network."""
+        return get_network(self.network)
+
+    @property
     def layers(self) -> list[str]:
         """The names of the layers."""
-        return layers_between(self.cut, self.until)
+        return self.row.layers_between(self.cut, self.until)
 
     @property
     def dtype(self) -> str:
@@ -143,7 +152,7 @@ class Tail:
     def _compile(self, pooled: tuple[str, ...]) -> Callable[[np.ndarray], Any]:
         keras, tf = backend.keras(), backend.tensorflow()
         features = keras.Input(self.shape, name="features")
-        outputs = layer_outputs(features, self.layers, self.arrays, self.dtype)
+        outputs = self.row.steps.outputs(features, self.layers, self.arrays, self.dtype)
         wanted = {name: outputs[name] for name in (self.until, *pooled)}
         model = keras.Model(features, wanted, name="tail", trainable=False)
 
@@ -186,10 +195,11 @@ class Tail:
             raise ValueError(f"layers after the cut have one pass, and not {len(pooled.passes)}")
         here = tuple(name for name in pooled.names if name in self.layers)
         function, count = self._function(here), len(activations)
-        scale, channels = LAYERS[self.until]
-        side = self.shape[0] * LAYERS[self.cut][0] // scale
+        cuts = self.row.cuts
+        scale, channels = cuts[self.until]
+        side = self.shape[0] * cuts[self.cut][0] // scale
         features = np.empty((count, side, side, channels), np.float32)
-        means = np.empty((count, sum(2 * LAYERS[name][1] for name in here)), np.float32)
+        means = np.empty((count, sum(2 * cuts[name][1] for name in here)), np.float32)
         for start in range(0, count, _BATCH):
             block = activations.features[start : start + _BATCH].astype(np.float32)
             padding = np.zeros((_BATCH - len(block), *self.shape), np.float32)
@@ -198,7 +208,8 @@ class Tail:
             features[start:stop], means[start:stop] = (x.numpy()[: len(block)] for x in found)
         if not here:
             return Activations(features, activations.pools)
-        pools, own = activations.pools.copy(), PooledLayers(here, pooled.sizes).columns
+        pools = activations.pools.copy()
+        own = PooledLayers(here, pooled.sizes, network=self.network).columns
         for name, columns in own.items():
             pools[:, 0, pooled.columns[name]] = means[:, columns]
         return Activations(features, pools)

@@ -1,4 +1,4 @@
-"""VGG16, frozen: batches of images become features at the cut, and pools of layers."""
+"""The network, frozen: batches of images become features at the cut, and pools of layers."""
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,8 +12,10 @@ from ..errors import IncompatibleError, InputError, StorageError, printable
 from ..images.reader import Read
 from ..progress import Progress
 from .activations import Activations, pool_features
-from .downloads import PROVIDERS, find_weights
+from .downloads import find_weights
 from .fingerprint import Fingerprint
+from .networks import FILE
+from .own_weights import compile_own, find_own
 from .ranges import known_ranges
 from .runtime import Network, compile_network
 from .weights import Weights, resolve_weights
@@ -34,16 +36,35 @@ class Trunk:
         What is computed, in which precision, by which runtime. Its copies play no part here.
     batch : int
         Images in a batch.
+    also : sequence of Trunk
+        The further networks of the fingerprint, in its order, each by itself.
     """
 
-    def __init__(self, weights: Weights, fingerprint: Fingerprint, *, batch: int = BATCH) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        fingerprint: Fingerprint,
+        *,
+        batch: int = BATCH,
+        also: Sequence["Trunk"] = (),
+    ) -> None:
         self.weights = weights
         self.fingerprint = fingerprint
         self.batch = batch
+        self.also = tuple(also)
+        if tuple(one.fingerprint for one in self.also) != fingerprint.also:
+            raise AssertionError("the further networks are not those of the fingerprint")
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave compiled networks out of a pickle: they are compiled again where needed."""
         return {name: value for name, value in vars(self).items() if name != "_networks"}
+
+    def beside(self, others: Sequence["Trunk"]) -> "Trunk":
+        """Return this network with others beside it, which see the same images."""
+        if not others:
+            return self
+        made = replace(self.fingerprint, also=tuple(one.fingerprint for one in others))
+        return Trunk(self.weights, made, batch=self.batch, also=others)
 
     @functools.cached_property
     def _networks(self) -> dict[int, Network]:
@@ -53,14 +74,21 @@ class Trunk:
         """Return the network for images of one size, compiled once."""
         if size not in self._networks:
             made = self.fingerprint
-            one = replace(made, trunk=replace(made.trunk, size=size), sizes=())
-            self._networks[size] = compile_network(self.weights.arrays(), one, self.batch)
+            one = replace(made, trunk=replace(made.trunk, size=size), sizes=(), also=())
+            self._networks[size] = self._compiled(one)
         return self._networks[size]
+
+    def _compiled(self, one: Fingerprint) -> Network:
+        if one.trunk.network != FILE:
+            return compile_network(self.weights.arrays(), one, self.batch)
+        return compile_own(self.weights, one, self.batch)
 
     @backend.own_settings()
     def _compile(self) -> None:
         for size in self.fingerprint.pooled.sizes:
             self._network(size)
+        for one in self.also:
+            one._compile()
 
     def stream(
         self,
@@ -113,15 +141,14 @@ class Trunk:
         return Activations.joined(found).folded(count // len(images))
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the features of images at the cut alone; see `activations`."""
+        """Return the features of images at the first network's cut alone; see `activations`."""
         return self._plain.activations([pixels]).features
 
     @functools.cached_property
     def _plain(self) -> "Trunk":
         made = self.fingerprint
-        if made == made.without_layers():
-            return self
-        return Trunk(self.weights, made.without_layers(), batch=self.batch)
+        plain = made.each[0].without_layers()
+        return self if made == plain else Trunk(self.weights, plain, batch=self.batch)
 
     @backend.own_settings()
     def activations(self, pixels: Sequence[np.ndarray]) -> Activations:
@@ -130,8 +157,8 @@ class Trunk:
         Parameters
         ----------
         pixels : sequence of ndarray of uint8, shape (n, size, size, 3)
-            The images at each size of the fingerprint: upright RGB, as `decode.decode` makes it.
-            Any n; the last batch is padded.
+            The images at each of `Fingerprint.sizes_in_all`: upright RGB, as `decode.decode` makes
+            it. Any n; the last batch is padded.
 
         Returns
         -------
@@ -143,7 +170,7 @@ class Trunk:
         Raises
         ------
         CorruptError
-            When the weights are not VGG16's.
+            When the weights are not the network's.
         InputError
             When features are too large for float16, or the runtime lacks the precision here.
         """
@@ -154,7 +181,7 @@ class Trunk:
         features = np.empty((count, height, width, 0 if is_pooled else channels), made.dtype)
         cut_pools = np.empty((count, 2 * channels), np.float32) if is_pooled else None
         pools = np.empty((count, *pooled.shape), np.float16)
-        sized = dict(zip(pooled.sizes, pixels, strict=True))
+        sized = dict(zip(made.sizes_in_all, pixels, strict=True))
         for number, one in enumerate(pooled.passes):
             network = self._network(one.size)
             images = sized[one.size][:, :, ::-1] if one.mirrored else sized[one.size]
@@ -172,7 +199,11 @@ class Trunk:
                     cut_pools[start:stop] = pool_features(kept)
                 elif number == 0:
                     self._keep(features[start:stop], found)
-        return Activations(features, pools, cut_pools)
+        also = [
+            one.activations([sized[size] for size in one.fingerprint.sizes_in_all])
+            for one in self.also
+        ]
+        return Activations(features, pools, cut_pools, tuple(also))
 
     def _keep(self, kept: np.ndarray, found: np.ndarray) -> None:
         """Put what was found into an array of another type, where it fits."""
@@ -223,14 +254,19 @@ def same_trunk(
     by = f" ({provider})" if provider else ""
     needed = f"{whose} needs the weights with the SHA-256 {wanted.weights}{by}"
     try:
-        chosen = resolve_weights(
-            weights,
-            preprocessing=wanted.preprocessing,
-            wanted=wanted.weights,
-            progress=progress,
-        )
+        if wanted.network == FILE:
+            chosen = find_own(FILE, wanted.preprocessing, wanted.weights, weights=weights)
+        else:
+            chosen = resolve_weights(
+                weights,
+                network=wanted.network,
+                preprocessing=wanted.preprocessing,
+                wanted=wanted.weights,
+                progress=progress,
+            )
     except StorageError as error:
-        others = [name for name in PROVIDERS if find_weights(name)]
+        providers = wanted.row.providers
+        others = [name for name, provider in providers.items() if find_weights(provider)]
         if not others:
             raise
         raise IncompatibleError(

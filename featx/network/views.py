@@ -4,12 +4,12 @@ A row has length 1: what counts is the mix of features, not their amount. It con
 columns, of about equal lengths; most views have one. Sources: square roots before the length is set
 to 1, Perronnin, Sánchez and Mensink (2010); layers of all depths, Garcia-Gasulla et al. (2017);
 covariance of positions with a matrix square root, Lin, RoyChowdhury and Maji (2015) and Li et al.
-(2017).
+(2017). Of several networks, the rows of each stand side by side, and the whole has length 1.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -17,8 +17,9 @@ import numpy as np
 
 from ..errors import InputError, one_of
 from .activations import Activations, PooledLayers, pool_features
-from .covariance import Projection
+from .covariance import Moments, Projection
 from .fingerprint import Fingerprint
+from .naming import network_names
 
 __all__ = ["VIEWS", "View", "ViewKind", "make_view", "views_of"]
 
@@ -80,7 +81,7 @@ VIEWS: Mapping[str, ViewKind] = MappingProxyType(
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A view of images of one network.
+    """A view of images of one network, or the same view of several side by side.
 
     Attributes
     ----------
@@ -92,12 +93,18 @@ class View:
         The layer pools that it sees, if any.
     projection : Projection, optional
         Of the covariance, once it is fitted.
+    also : tuple of View
+        The views of further networks, each of one.
+    network : str
+        Where there are several, what the first is called.
     """
 
     name: str
     shape: tuple[int, int, int]
     pooled: PooledLayers
     projection: Projection | None = None
+    also: tuple["View", ...] = ()
+    network: str = ""
 
     @property
     def kind(self) -> ViewKind:
@@ -105,8 +112,23 @@ class View:
         return VIEWS[self.name]
 
     @property
+    def each(self) -> tuple["View", ...]:
+        """The view of each network by itself, the first's first."""
+        return (replace(self, also=()), *self.also) if self.also else (self,)
+
+    @property
     def widths(self) -> dict[str, int]:
         """The blocks of a row, in order: name → number of columns."""
+        if not self.also:
+            return self._own_widths
+        return {
+            f"{name} of {view.network}": width
+            for view in self.each
+            for name, width in view._own_widths.items()
+        }
+
+    @property
+    def _own_widths(self) -> dict[str, int]:
         if self.kind.layers:
             widths = {name: span.stop - span.start for name, span in self.pooled.columns.items()}
             sizes = self.pooled.sizes
@@ -117,14 +139,22 @@ class View:
         columns = {"avgmax": 2 * channels, "flatten": height * width * channels}
         return {self.name: columns.get(self.name, channels)}
 
-    def feature_names(self, cut: str) -> list[str]:
+    def feature_names(self, *cuts: str) -> list[str]:
         """Return a name for each column of a row, such as ``block5_pool_avg_0``.
 
         Parameters
         ----------
-        cut : str
-            The layer that the features are of.
+        *cuts : str
+            The layer that the features are of, for each network. The names of several begin with
+            that of the network.
         """
+        if self.also:
+            return [
+                f"{view.network} {name}"
+                for view, cut in zip(self.each, cuts, strict=True)
+                for name in view.feature_names(cut)
+            ]
+        (cut,) = cuts
         height, width, channels = self.shape
         if self.kind.layers:
             names = [
@@ -152,6 +182,9 @@ class View:
 
     def is_seen_in(self, made: Fingerprint) -> bool:
         """Tell whether a cache has the layer pools, or the features, that it sees."""
+        if self.also or made.also:
+            views, several = self.each, made.each
+            return len(views) == len(several) and all(map(View.is_seen_in, views, several))
         if self.kind.layers:
             return made.pooled == self.pooled
         return made.keep == "all" or not self.kind.positions
@@ -163,12 +196,15 @@ class View:
         That is this one, or the maximum where directions were fitted: an image of quite another
         kind has little along them, and its covariance is near that of anything.
         """
-        return replace(self, name="max", projection=None) if self.kind.projected else self
+        if not self.kind.projected:
+            return self
+        also = tuple(view.for_novelty for view in self.also)
+        return replace(self, name="max", projection=None, also=also)
 
     @property
     def is_fitted(self) -> bool:
         """Whether it can make rows: it has its projection, or needs none."""
-        return not self.kind.projected or self.projection is not None
+        return not self.kind.projected or all(view.projection for view in self.each)
 
     def fitted(self, blocks: Iterable[Activations]) -> "View":
         """Return the view with its projection, fitted on the originals of training images.
@@ -182,7 +218,17 @@ class View:
         """
         if self.is_fitted:
             return self
-        return replace(self, projection=Projection.of(some.features[:, 0] for some in blocks))
+        moments = [Moments() for _ in self.each]
+        for some in blocks:
+            for one, own in zip(moments, (some, *some.also), strict=True):
+                one.add(own.features[:, 0])
+        return self.projected([one.projection() for one in moments])
+
+    def projected(self, projections: Sequence[Projection]) -> "View":
+        """Return the view with a projection for each network."""
+        own, *others = projections
+        also = [replace(view, projection=p) for view, p in zip(self.also, others, strict=True)]
+        return replace(self, projection=own, also=tuple(also))
 
     def rows(self, activations: Activations) -> np.ndarray:
         """Return single images as rows, float32 (n, width).
@@ -192,6 +238,12 @@ class View:
         activations : Activations
             Of n images, without an axis of copies.
         """
+        if not self.also:
+            return self._own_rows(activations)
+        seen = zip(self.each, (activations, *activations.also), strict=True)
+        return _of_length_one(np.concatenate([view._own_rows(some) for view, some in seen], axis=1))
+
+    def _own_rows(self, activations: Activations) -> np.ndarray:
         if self.kind.layers:
             return self._layer_rows(activations.pools)
         features = activations.features
@@ -211,7 +263,7 @@ class View:
 
         Mean and maximum of a layer are square-rooted and brought to length 1, one by one.
         """
-        rows = np.empty((len(pools), self.width), np.float32)
+        rows = np.empty((len(pools), sum(self._own_widths.values())), np.float32)
         start = 0
         for size in self.pooled.sizes:
             numbers = [i for i, one in enumerate(self.pooled.passes) if one.size == size]
@@ -226,7 +278,8 @@ class View:
 
 
 def _rooted(values: np.ndarray) -> np.ndarray:
-    return _of_length_one(np.sqrt(np.maximum(values.astype(np.float32), 0)))
+    exact = values.astype(np.float32)
+    return _of_length_one(np.copysign(np.sqrt(np.abs(exact)), exact))
 
 
 def _of_length_one(rows: np.ndarray) -> np.ndarray:
@@ -243,7 +296,10 @@ def views_of(made: Fingerprint) -> tuple[str, ...]:
     return tuple(
         name
         for name, kind in VIEWS.items()
-        if (made.layers or not kind.layers) and (made.keep == "all" or not kind.positions)
+        if all(
+            (one.layers or not kind.layers) and (one.keep == "all" or not kind.positions)
+            for one in made.each
+        )
     )
 
 
@@ -279,4 +335,12 @@ def make_view(
             f"{', '.join(views_of(fingerprint))}; or extract again, into another output or with "
             "--overwrite, and without --keep pooled."
         )
-    return View(name, shape or fingerprint.trunk.shape, fingerprint.pooled)
+    view = View(name, shape or fingerprint.trunk.shape, fingerprint.pooled)
+    if not fingerprint.also:
+        return view
+    own, *others = network_names(fingerprint.each)
+    also = [
+        replace(make_view(name, one), network=called)
+        for one, called in zip(fingerprint.also, others, strict=True)
+    ]
+    return replace(view, network=own, also=tuple(also))

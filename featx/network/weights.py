@@ -1,4 +1,4 @@
-"""Which weights VGG16 computes with: those of a provider, of a file, or random ones."""
+"""Which weights a network computes with: those of a provider, of a file, or random ones."""
 
 import logging
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from ..errors import (
 )
 from ..progress import Progress
 from ..storage import files
-from . import weight_files
-from .downloads import PROVIDERS, fetch, find_weights, read_weights, verified
-from .layers import Arrays
+from .downloads import fetch, find_weights, read_weights, verified
+from .networks import DEFAULT, NETWORKS, get_network
 from .preprocessing import PREPROCESSING
+from .steps import Arrays
 
 __all__ = ["Weights", "provider_of", "resolve_weights"]
 
@@ -33,36 +33,47 @@ class Weights:
     Attributes
     ----------
     provider : str
-        "keras", "torchvision", "file" or "random".
+        A key of `networks.Network.providers`, "file" or "random".
     path : Path or None
         None for random weights.
     digest : str
         SHA-256 of the file; of the recipe for random weights.
     preprocessing : str
-        "caffe" or "torch".
+        A member of `preprocessing.PREPROCESSING`.
+    network : str
+        A key of `networks.NETWORKS`, or "file".
+    features : tuple of int
+        See `fingerprint.TrunkFingerprint`.
+    runtime : str
+        Of the network of a file, what computes it: "keras", "onnxruntime" or "openvino"; else "".
     """
 
     provider: str
     path: Path | None
     digest: str
     preprocessing: str
+    network: str = DEFAULT
+    features: tuple[int, ...] = ()
+    runtime: str = ""
 
     def arrays(self) -> Arrays:
-        """Read the convolutions.
+        """Read the weights of all layers.
 
         Raises
         ------
         CorruptError
-            When the file changed since it was found, or does not hold VGG16's convolutions.
+            When the file changed since it was found, or does not hold the network's weights.
         """
+        steps = get_network(self.network).steps
         if self.path is None:
-            return weight_files.random_arrays(_RANDOM_SEED)
-        return weight_files.from_file(verified(read_weights(self.path), self.digest, self.path))
+            return steps.random_arrays(_RANDOM_SEED)
+        return steps.from_file(verified(read_weights(self.path), self.digest, self.path))
 
 
 def resolve_weights(
     name: str = "auto",
     *,
+    network: str = DEFAULT,
     preprocessing: str | None = None,
     wanted: str | None = None,
     progress: Progress | None = None,
@@ -72,8 +83,11 @@ def resolve_weights(
     Parameters
     ----------
     name : str
-        "auto", a key of `PROVIDERS`, "random", or the path of a ``.h5`` or ``.safetensors`` file.
-    preprocessing : {"caffe", "torch"}, optional
+        "auto", a provider of the network, "random", or the path of a ``.h5`` or ``.safetensors``
+        file.
+    network : str
+        A key of `networks.NETWORKS`.
+    preprocessing : str, optional
         What the weights of an unknown file want.
     wanted : str, optional
         Digest that an existing cache or model names; "auto" then takes exactly those weights.
@@ -83,7 +97,7 @@ def resolve_weights(
     Raises
     ------
     InputError
-        When there is no such source or file, or its preprocessing is not known.
+        When there is no such network, source or file, or its preprocessing is not known.
     IncompatibleError
         When "auto" knows no source of the wanted weights.
     StorageError
@@ -91,14 +105,16 @@ def resolve_weights(
     """
     if preprocessing is not None:
         require_one_of("preprocessing", preprocessing, PREPROCESSING)
-    if name == "random" or (name == "auto" and wanted == _random("caffe").digest):
-        weights = _random(preprocessing or "caffe")
+    row = get_network(network)
+    random = _random(network, preprocessing or row.preprocessing[0])
+    if name == "random" or (name == "auto" and wanted == random.digest):
+        weights = random
     elif name == "auto":
-        weights = _auto(wanted, progress)
-    elif name in PROVIDERS:
-        weights = _of_provider(name, find_weights(name) or fetch(name, progress=progress))
+        weights = _auto(network, wanted, progress)
+    elif name in row.providers:
+        weights = _found(network, name) or _fetched(network, name, progress)
     else:
-        weights = _from_path(Path(name), preprocessing)
+        weights = _from_path(network, Path(name), preprocessing)
     if preprocessing not in (None, weights.preprocessing):
         raise InputError(
             f"The weights {printable(name)!r} want the preprocessing {weights.preprocessing!r}, "
@@ -113,61 +129,97 @@ def resolve_weights(
 
 def provider_of(digest: str) -> str:
     """Return the name of the provider of these weights; "file" when none has them."""
-    if digest == _random("caffe").digest:
-        return "random"
-    return next((name for name, provider in PROVIDERS.items() if provider.digest == digest), "file")
+    for network, row in NETWORKS.items():
+        if digest == _random(network, "").digest:
+            return "random"
+        for name, provider in row.providers.items():
+            if digest == (provider.digest or provider.recorded):
+                return name
+    return "file"
 
 
-def _of_provider(name: str, path: Path) -> Weights:
-    return Weights(name, path, PROVIDERS[name].digest, PROVIDERS[name].preprocessing)
+def _found(network: str, name: str) -> Weights | None:
+    provider = get_network(network).providers[name]
+    there = find_weights(provider)
+    return Weights(name, *there, provider.preprocessing, network) if there else None
 
 
-def _random(preprocessing: str) -> Weights:
-    recipe = f"VGG16, He normal, numpy.random.default_rng({_RANDOM_SEED})"
-    return Weights("random", None, files.digest(recipe.encode()), preprocessing)
+def _fetched(network: str, name: str, progress: Progress | None) -> Weights:
+    provider = get_network(network).providers[name]
+    there = fetch(provider, progress=progress)
+    return Weights(name, *there, provider.preprocessing, network)
 
 
-def _from_path(path: Path, preprocessing: str | None) -> Weights:
+def _random(network: str, preprocessing: str) -> Weights:
+    row = get_network(network)
+    kernels = "He normal" if network == DEFAULT else "LeCun normal"
+    recipe = f"{row.title}, {kernels}, numpy.random.default_rng({_RANDOM_SEED})"
+    return Weights("random", None, files.digest(recipe.encode()), preprocessing, network)
+
+
+def _from_path(network: str, path: Path, preprocessing: str | None) -> Weights:
+    row = get_network(network)
     if not path.is_file():
         raise InputError(
-            f"Unknown weights {printable(path)!r}. Expected auto, {', '.join(PROVIDERS)}, random, "
-            "or the path of a .h5 or .safetensors file."
+            f"Unknown weights {printable(path)!r}. Expected auto, "
+            f"{', '.join([*row.providers, 'random'])}, or the path of a .h5 or .safetensors file "
+            f"of {row.title}'s weights."
         )
     digest = files.file_digest(path)
-    for name, provider in PROVIDERS.items():
-        if digest == provider.digest:
-            return _of_provider(name, path)
+    for name, provider in row.providers.items():
+        if digest == (provider.digest or provider.recorded):
+            return Weights(name, path, digest, provider.preprocessing, network)
     if preprocessing is None:
         raise InputError(
             f"{printable(path)}: which preprocessing these weights want is not known. Add "
-            "--preprocessing caffe (the original weights, Keras) or torch (torchvision's)."
+            f"--preprocessing {' or '.join(row.preprocessing)}, which {row.title}'s usual weights "
+            "want, or another one."
         )
-    return Weights("file", path, digest, preprocessing)
+    return Weights("file", path, digest, preprocessing, network)
 
 
-def _auto(wanted: str | None, progress: Progress | None) -> Weights:
-    names = [name for name, provider in PROVIDERS.items() if wanted in (None, provider.digest)]
+def _auto(network: str, wanted: str | None, progress: Progress | None) -> Weights:
+    row = get_network(network)
+    known = {name: one.digest or one.recorded for name, one in row.providers.items()}
+    names = [name for name, digest in known.items() if wanted in (None, digest) or not digest]
+    if not known and wanted is None:
+        raise InputError(
+            f"featx fetches no weights of {row.title}: none are published where it could check "
+            "where they come from. Give the file of those that you have, with --weights PATH "
+            f"--preprocessing {row.preprocessing[0]}."
+        )
     if not names:
-        raise IncompatibleError(
-            f"The weights with the SHA-256 {wanted} are needed, and no known source has them. "
-            "Give their file with --weights PATH."
-        )
+        raise IncompatibleError(_nobody_has(wanted))
     for name in names:
-        if path := find_weights(name):
-            return _of_provider(name, path)
+        if (there := _found(network, name)) and wanted in (None, there.digest):
+            return there
     failures = []
     for name in names:
         try:
-            return _of_provider(name, fetch(name, progress=progress))
+            there = _fetched(network, name, progress)
         except FeatxError as error:
             failures.append(f"  {name}: {error}")
-            log.info("%s is not within reach from here.", PROVIDERS[name].place)
+            log.info("%s is not within reach from here.", row.providers[name].source.place)
             log.debug("%s: %s", name, error)
+            continue
+        if wanted in (None, there.digest):
+            return there
+    if not failures:
+        raise IncompatibleError(_nobody_has(wanted))
+    option = "" if network == DEFAULT else f" --network {network}"
     raise StorageError(
         "\n".join(
-            ["VGG16's weights cannot be had:", *failures, "For a machine without a network, run"]
-            + [f"  {PROVIDERS[name].by_hand}" for name in names]
+            [f"{row.title}'s weights cannot be had:", *failures]
+            + ["For a machine without a network, run"]
+            + [f"  {row.providers[name].source.by_hand}" for name in names]
             + ["on one that has it (one of them is enough), copy the file over, and here run"]
-            + [f"  featx weights fetch {name} --from FILE" for name in names]
+            + [f"  featx weights fetch {name} --from FILE{option}" for name in names]
         )
+    )
+
+
+def _nobody_has(wanted: str | None) -> str:
+    return (
+        f"The weights with the SHA-256 {wanted} are needed, and no known source has them. "
+        "Give their file with --weights PATH."
     )

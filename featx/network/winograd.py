@@ -17,8 +17,8 @@ import numpy as np
 
 from .. import backend
 from .fingerprint import Fingerprint
-from .layers import INPUT, Arrays, deepest, layers_between
 from .preprocessing import normalize
+from .steps import INPUT, Arrays
 
 __all__ = ["TILE", "compile_by_winograd", "convolve", "transform_kernel"]
 
@@ -124,7 +124,7 @@ def compile_by_winograd(
             lambda x: tf.concat([tf.reduce_mean(x, (1, 2)), tf.reduce_max(x, (1, 2))], 1),
         )
     )
-    names = layers_between(INPUT, deepest(trunk.cut, *pooled))
+    names = trunk.row.layers_between(INPUT, trunk.row.deepest(trunk.cut, *pooled))
     layers: dict[str, Callable[[Any], Any]] = dict.fromkeys(names, pool)
     for name in layers.keys() & arrays.keys():
         kernel, bias = arrays[name]

@@ -12,6 +12,7 @@ from ..errors import printable
 from ..heads.curve import CurveResult
 from ..heads.leaderboard import PREFERENCES
 from ..metrics import Scores, share_interval
+from ..showing.drawing import entry_name, is_choice
 from ..showing.figures import as_svg
 from ..showing.plots import plot_curve, plot_leaderboard, plot_reliability
 from .shown import Shown, few_of, share_words
@@ -122,15 +123,19 @@ def board_part(board: Mapping[str, Any], prefer: str = "best") -> Part:
         A key of `PREFERENCES`.
     """
     choice = board["choice"]
+    chosen = entry_name(choice, board)
     tied = sum(entry["tied"] for entry in board["entries"])
     sentence = (
-        f"{choice['head']} on {choice['view']} is chosen: {PREFERENCES[prefer].words} of {tied} "
+        f"{chosen} is chosen: {PREFERENCES[prefer].words} of {tied} "
         "that are not significantly worse than the best."
         if tied > 1
-        else f"{choice['head']} on {choice['view']} is significantly better than all others."
+        else f"{chosen} is significantly better than all others."
     )
-    entries = [_board_row(entry, choice) for entry in board["entries"]]
-    words = "; ".join(f"{row['head']} on {row['view']} {row['score']}" for row in entries)
+    entries = [_board_row(entry, choice, board) for entry in board["entries"]]
+    words = "; ".join(
+        f"{entry_name(entry, board)} {row['score']}"
+        for entry, row in zip(board["entries"], entries, strict=True)
+    )
     return {
         "id": "head",
         "title": "Which head, and why?",
@@ -143,17 +148,20 @@ def board_part(board: Mapping[str, Any], prefer: str = "best") -> Part:
     }
 
 
-def _board_row(entry: Mapping[str, Any], choice: Mapping[str, str]) -> Part:
+def _board_row(
+    entry: Mapping[str, Any], choice: Mapping[str, str], board: Mapping[str, Any]
+) -> Part:
     def number(key: str, form: str) -> str:
         return "" if entry[key] is None else format(entry[key], form)
 
+    is_several = len(board.get("networks", ())) > 1
     verdict = "tied with the best" if entry["tied"] else ""
-    if (entry["head"], entry["view"]) == (choice["head"], choice["view"]):
+    if is_choice(entry, choice):
         verdict = "chosen"
     width = number("ci95_half_width", ".4f")
     return {
         "head": entry["head"],
-        "view": entry["view"],
+        "view": f"{entry['view']} of {entry['network']}" if is_several else entry["view"],
         "score": number("score", ".4f") + (f" ± {width}" if width else ""),
         "log_loss": number("log_loss", "z.4f"),
         "fit": number("fit_seconds", ".2f"),

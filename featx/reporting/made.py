@@ -1,12 +1,15 @@
 """How a model was made: settings, versions, digests and commands, as a model card has them."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..cache.file import Cache
 from ..errors import printable
 from ..model.model import Model
+from ..network.fingerprint import Fingerprint
+from ..network.networks import DEFAULT
 
 __all__ = ["made_part"]
 
@@ -23,7 +26,7 @@ _TERMS = {
 
 
 def made_part(
-    model: Model, cache: Cache, path: str, given: str | None, out: Path
+    model: Model, cache: Cache, path: str, given: Sequence[str], out: Path
 ) -> dict[str, Any]:
     """Return the last section of the report.
 
@@ -34,12 +37,12 @@ def made_part(
         That it was fitted on.
     path : str
         Where the model is; "" where that is not known.
-    given : str, optional
-        The cache as it was given.
+    given : sequence of str
+        The caches as they were given.
     out : Path
         The page.
     """
-    made = model.fingerprint.as_dict()
+    each, providers = model.fingerprint.each, model.provider.split(" + ")
     chosen = {key: value for key, value in model.settings.items() if key not in ("view", "seed")}
     terms = [
         ("Head", f"{model.head_name} on {model.view.name}"),
@@ -47,9 +50,12 @@ def made_part(
         ("Seed", str(model.settings.get("seed", ""))),
         ("Trained on", f"{len(model.training['labels'])} images, {_rows(model)}"),
         ("Images", str(cache.catalog.root)),
-        ("Cache", str(cache.path)),
-        ("Network", f"VGG16, weights by {model.provider}"),
-        *((_term(key), _words(value)) for key, value in made.items()),
+        *(("Cache", str(one)) for one in cache.paths),
+        *(
+            term
+            for made, provider in zip(each, providers, strict=True)
+            for term in _network_terms(made, provider)
+        ),
         ("Model", path or "not saved"),
         ("SHA-256 of the model", model.digest or "not saved"),
         *((name, version) for name, version in model.versions.items()),
@@ -72,25 +78,42 @@ def made_part(
     }
 
 
+def _network_terms(made: Fingerprint, provider: str) -> list[tuple[str, str]]:
+    """Return what is known of the features of one network."""
+    known = made.as_dict()
+    for name in ("also", "network", *(() if made.trunk.features else ("features",))):
+        known.pop(name)
+    return [
+        ("Network", f"{made.trunk.row.title}, weights by {provider}"),
+        *((_term(key), _words(value)) for key, value in known.items()),
+    ]
+
+
 def _rows(model: Model) -> str:
     return f"{model.report['train']['rows']} rows with their copies"
 
 
-def _commands(model: Model, cache: Cache, path: str, given: str | None, out: Path) -> list[str]:
+def _commands(model: Model, cache: Cache, path: str, given: Sequence[str], out: Path) -> list[str]:
     """Return the commands as far as they can be told from the model and the cache."""
-    trunk, made = model.fingerprint.trunk, model.fingerprint
-    extract = ["featx", "extract", str(cache.catalog.root), "-o", str(cache.path)]
-    extract += ["--cut", trunk.cut, "--size", str(trunk.size), "--resize", trunk.resize]
-    extract += ["--precision", made.precision]
-    if made.copies:
-        extract += ["--copies", str(made.copies)]
-    fit = ["featx", "fit", str(cache.path), "-o", path, "--head", model.head_name]
+    lines = []
+    for made, kept in zip(model.fingerprint.each, cache.paths, strict=True):
+        trunk = made.trunk
+        extract = ["featx", "extract", str(cache.catalog.root), "-o", str(kept)]
+        if trunk.network != DEFAULT:
+            extract += ["--network", trunk.network]
+        extract += ["--cut", trunk.cut, "--size", str(trunk.size), "--resize", trunk.resize]
+        extract += ["--precision", made.precision]
+        if made.copies:
+            extract += ["--copies", str(made.copies)]
+        lines.append(extract)
+    fitted = "head.featx" if model.tail else path
+    fit = ["featx", "fit", *map(str, cache.paths), "-o", fitted, "--head", model.head_name]
     fit += ["--view", model.view.name, "--seed", str(model.settings.get("seed", 0))]
-    lines = [extract, fit]
+    lines.append(fit)
     if model.tail:
-        lines[1][5] = "head.featx"
-        lines.append(["featx", "finetune", "head.featx", "-o", path])
-    lines.append(["featx", "report", path, "-o", str(out), *(["--cache", given] if given else [])])
+        lines.append(["featx", "finetune", fitted, "-o", path])
+    caches = [word for one in given for word in ("--cache", one)]
+    lines.append(["featx", "report", path, "-o", str(out), *caches])
     return [printable(shlex.join(line)) for line in lines]
 
 

@@ -104,6 +104,8 @@ def _evidence(
     quality: int,
 ) -> tuple[dict[int, str], str]:
     """Return where a linear classifier looked in some of the images, and what that is in words."""
+    if cache.fingerprint.also:
+        return {}, _SEVERAL
     if cache.fingerprint.keep == "pooled":
         return {}, _NO_POSITIONS
     trained = set(model.trained_on)
@@ -125,6 +127,10 @@ def _evidence(
     return drawn, _evidence_words(found)
 
 
+_SEVERAL = (
+    "Where a classifier looked is not shown: the model sees images by several networks, and each "
+    "looks by itself."
+)
 _NO_POSITIONS = (
     "Where a classifier looked is not shown: the cache keeps the mean and maximum of the features, "
     "and not their positions. Extract the images again without --keep pooled to see it."

@@ -10,6 +10,7 @@ from typing import Any, TypedDict, Unpack
 from .. import backend
 from ..auditing.audit import audit
 from ..auditing.result import AuditResult
+from ..cache.beside import place_beside
 from ..cache.file import Cache
 from ..errors import InputError, printable, require_one_of
 from ..heads.curve import CurveSettings, curve
@@ -21,6 +22,7 @@ from ..model.model import Model
 from ..names import ReportPart
 from ..plain import plain
 from ..progress import Progress, as_function, ignore_progress, shows_progress
+from ..showing.words import number_of
 from ..storage import locks
 from . import content
 from .embedding import embed
@@ -49,8 +51,9 @@ class ReportSettings:
 
     Attributes
     ----------
-    cache : str, optional
-        The cache that the model was fitted on; by default where it was then.
+    cache : str or sequence of str, optional
+        The cache that the model was fitted on, or the cache of each of its networks; by default
+        where it was then.
     skip : tuple of str
         Of `PARTS`: what is left out.
     most : int
@@ -61,7 +64,7 @@ class ReportSettings:
         Replace a page that exists.
     """
 
-    cache: str | None = None
+    cache: str | Sequence[str] | None = None
     skip: Sequence[str] = ()
     most: int = 24
     seed: int = 0
@@ -71,7 +74,7 @@ class ReportSettings:
 class ReportChanges(TypedDict, total=False):
     """The fields of `ReportSettings` as keywords, for editors and type checkers."""
 
-    cache: str | None
+    cache: str | Sequence[str] | None
     skip: Sequence[ReportPart]
     most: int
     seed: int
@@ -165,10 +168,12 @@ def report(
     path = "" if isinstance(model, Model) else str(model)
     model = model if isinstance(model, Model) else load(model)
     told = progress or ignore_progress
+    given = _as_texts(settings.cache)
     with (
         locks.lock_output(out),
-        Cache.opened(_cache_of(model, settings.cache)) as cache,
+        Cache.opened_all(_caches_of(model, given)) as caches,
     ):
+        cache = place_beside(caches)
         tried = try_model(model, cache)
         scores = [compute_scores(some.y, some.probabilities) for some in tried.parts]
         shown = Shown(tried.parts, tried.names)
@@ -189,7 +194,7 @@ def report(
             sections.append(content.board_part(board))
         sections.append(content.believe_part(shown, scores[0]))
         sections += [*found.curve(), *odd.sections(shown, settings.most), *found.map(shown)]
-        sections.append(made_part(model, cache, path, settings.cache, out))
+        sections.append(made_part(model, cache, path, given, out))
         text = render(
             "report.html",
             {
@@ -249,29 +254,42 @@ def _named(progress: Progress, name: str) -> Progress:
     return told
 
 
-def _cache_of(model: Model, given: str | None) -> Path:
-    """Return the cache that a model was fitted on."""
-    kept = given or model.report["train"]["features"]
-    if not kept:
+def _as_texts(given: Any) -> list[str]:
+    """Return paths as texts: none, of one path, or of several."""
+    several = [given] if isinstance(given, str | os.PathLike) else given or ()
+    return [os.fspath(path) for path in several if path]
+
+
+def _caches_of(model: Model, given: Sequence[str]) -> list[Path]:
+    """Return the cache that a model was fitted on, or that of each network."""
+    found = [Path(kept) for kept in given or _as_texts(model.report["train"]["features"])]
+    if not found:
         raise InputError(
             "The model was fitted on images that a Python program gave. Say which cache has them: "
             "--cache features.h5."
         )
-    path = Path(kept)
-    if not path.exists():
+    if len(found) != len(model.fingerprint.each):
         raise InputError(
-            f"The cache that the model was fitted on is not at {printable(path)}. Say where it is: "
-            "--cache features.h5."
+            f"The model sees images by {len(model.fingerprint.each)} networks, and "
+            f"there {'is' if len(found) == 1 else 'are'} {number_of(len(found), 'cache')}. Give "
+            "the cache of each, in the order of the networks: --cache a.h5 --cache b.h5."
         )
-    return path
+    for path in found:
+        if not path.exists():
+            raise InputError(
+                f"The cache that the model was fitted on is not at {printable(path)}. Say where it "
+                "is: --cache features.h5."
+            )
+    return found
 
 
 def _about(model: Model, scores: Sequence[Scores]) -> str:
     tuned = f", fine-tuned from {model.tail.layers[0]} on" if model.tail else ""
     images = sum(one.images for one in scores)
+    titles = " and ".join(dict.fromkeys(one.trunk.row.title for one in model.fingerprint.each))
     return (
         f"{len(model.classes)} classes, {images} images; the classifier is {model.head_name} on "
-        f"what VGG16 sees ({model.view.name}){tuned}."
+        f"what {titles} sees ({model.view.name}){tuned}."
     )
 
 

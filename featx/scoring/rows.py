@@ -24,6 +24,7 @@ from ..images.reader import Read, Reader
 from ..images.sandbox import Job
 from ..model.model import Model
 from ..network.runtime import require_here
+from .seen import require_same_trunks, require_seen
 
 __all__ = ["KNOWN", "CacheSource", "FileSource", "RowBlock", "open_rows"]
 
@@ -91,7 +92,8 @@ class FileSource:
         self._copies = copies
         self._model = model
         self._trunk = model.trunk
-        require_here(self._trunk.fingerprint.runtime, self._trunk.fingerprint.precision)
+        for one in self._trunk.fingerprint.each:
+            require_here(one.runtime, one.precision, one.trunk.network)
         fingerprint = model.fingerprint
         policy = augment.POLICIES["none"]
         if copies:
@@ -104,15 +106,16 @@ class FileSource:
             if policy == augment.POLICIES["flip"] and copies > 1:
                 raise InputError("An image has one mirror image: ask for 1 copy, not more.")
         trunk = fingerprint.trunk
+        size, *more = fingerprint.sizes_in_all
         self._reader = Reader(
             Job(
-                trunk.size,
+                size,
                 trunk.resize,
                 policy,
                 fingerprint.seed,
                 copies,
                 trunk.bits,
-                fingerprint.sizes,
+                tuple(more),
             ),
             keeps=keeps,
         )
@@ -216,15 +219,9 @@ class CacheSource:
     block = 4096
 
     def __init__(self, model: Model, cache: Cache, *, copies: int = 0) -> None:
-        model.fingerprint.trunk.require_equal(
-            cache.fingerprint.trunk,
-            mine="in the model",
-            theirs="in the cache",
-            advice="Score the images themselves, or extract them again with those settings.",
-            where=str(cache.path),
-        )
+        require_same_trunks(model, cache)
         require_listed(cache)
-        _require_seen(model, cache)
+        require_seen(model, cache)
         if copies > cache.fingerprint.copies:
             raise InputError(
                 f"{printable(cache.path)} has {cache.fingerprint.copies} copies of each image, and "
@@ -303,20 +300,6 @@ class CacheSource:
             _with(list(images.digests), at, [row.digest for row in missing]),
             *self._rows(np.arange(start, stop)),
         )
-
-
-def _require_seen(model: Model, cache: Cache) -> None:
-    """Check that a cache has the features and layer pools that a model sees."""
-    if model.tail or model.view.kind.positions:
-        cache.features  # noqa: B018 - refuses where there are none
-    if model.view.is_seen_in(cache.fingerprint):
-        return
-    needed = model.view.pooled
-    names, passes = ", ".join(needed.names), ", ".join(map(str, needed.passes))
-    raise IncompatibleError(
-        f"{printable(cache.path)} lacks what the model sees: pools of {names}, at {passes}. Score "
-        "the images themselves, or extract them again with those layers and sizes."
-    )
 
 
 def _places(cache: Cache) -> np.ndarray:

@@ -42,6 +42,17 @@ def scored(board: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [entry for entry in board["entries"] if entry["score"] is not None]
 
 
+def entry_name(entry: Mapping[str, Any], board: Mapping[str, Any]) -> str:
+    """Return what an entry of a leaderboard is called, with its network where there are several."""
+    network = f" of {entry['network']}" if len(board.get("networks", ())) > 1 else ""
+    return f"{entry['head']} on {entry['view']}{network}"
+
+
+def is_choice(entry: Mapping[str, Any], choice: Mapping[str, Any]) -> bool:
+    """Tell whether an entry of a leaderboard is the one that was chosen."""
+    return all(entry.get(name) == value for name, value in choice.items())
+
+
 def draw_leaderboard(axes: Any, board: Mapping[str, Any]) -> None:
     """Draw the heads' scores with their 95 % intervals, best first.
 
@@ -57,7 +68,7 @@ def draw_leaderboard(axes: Any, board: Mapping[str, Any]) -> None:
         low, high = (entry["ci95_half_width"] or 0,) * 2
         if board["metric"] != "log-loss":  # the others are shares: no interval reaches beyond 1
             low, high = min(low, entry["score"]), min(high, 1 - entry["score"])
-        is_chosen = entry["head"] == chosen["head"] and entry["view"] == chosen["view"]
+        is_chosen = is_choice(entry, chosen)
         axes.errorbar(
             entry["score"],
             row,
@@ -67,7 +78,7 @@ def draw_leaderboard(axes: Any, board: Mapping[str, Any]) -> None:
             markersize=8 if is_chosen else 5,
             capsize=3,
         )
-    names = [f"{entry['head']} on {entry['view']}" for entry in entries]
+    names = [entry_name(entry, board) for entry in entries]
     axes.set_yticks(range(len(names)), names, **_PLAIN)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.25)

@@ -9,9 +9,10 @@ import pytest
 from generated import TINY, forged, write_image
 
 import featx
-from featx.cache.plan import default_layers
 from featx.errors import CorruptError, IncompatibleError, InputError
+from featx.network.networks import get_network
 
+VGG16 = get_network("vgg16")
 SIX = tuple(f"block{block}_conv{number}" for block in (4, 5) for number in (1, 2, 3))
 
 
@@ -30,13 +31,13 @@ def old(photos: Path, tmp_path: Path) -> Path:
 
 def test_blocks_4_and_5_are_pooled_up_to_the_cut(cache: Path) -> None:
     with featx.Cache.open(cache) as opened:
-        assert opened.fingerprint.layers == SIX == default_layers("block5_pool")
+        assert opened.fingerprint.layers == SIX == VGG16.pooled_until("block5_pool")
         assert opened.pools is not None and opened.pools.shape == (24, 1, 1, 6 * 1024)
         assert opened.pools.dtype == np.float16
         X = opened.matrix("layers").X
         assert X.shape == (24, 6 * 1024)
-    assert default_layers("block4_pool") == SIX[:3]
-    assert default_layers("block3_pool") == ()
+    assert VGG16.pooled_until("block4_pool") == SIX[:3]
+    assert VGG16.pooled_until("block3_pool") == ()
     with h5py.File(cache) as file:  # any HDF5 tool reads it
         assert file["pools"].chunks == (1, 1, 1, 6 * 1024)
 

@@ -137,7 +137,7 @@ def bad_inputs(tmp: Path) -> list[tuple[list[object], int, str]]:
         (["preview", tmp / "missing", "-o", tmp / "s.png"], 2, "does not exist"),
         (["preview", photos, "-o", tmp / "s.txt"], 2, "Expected one that ends in .png"),
         (["preview", photos, "-o", tmp / "s.png", "--augment", "x"], 2, "Unknown augmentation"),
-        (["weights", "fetch", "elsewhere"], 2, "Unknown weights 'elsewhere'"),
+        (["weights", "fetch", "elsewhere"], 2, "Unknown source 'elsewhere'"),
         (["weights", "fetch", "keras", "--from", tmp / "no"], 2, "is not a file"),
     ]
 

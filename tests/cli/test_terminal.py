@@ -138,6 +138,7 @@ def test_info_is_in_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         "weights": "ab" * 32, "preprocessing": "caffe", "cut": "block5_pool", "size": 224,
         "resize": "crop", "copies": 2, "augment": "{}", "seed": 3, "dtype": "float16",
         "precision": "float32", "runtime": "winograd", "ranges": "none", "keep": "all",
+        "network": "vgg16", "also": [],
     }  # fmt: skip
     model: dict[str, Any] = {
         "format": "featx-model", "version": 3, "featx": "0.1.0", "head": "lda", "view": "avg",

@@ -21,6 +21,7 @@ from featx import metrics
 from featx.dataset import splits
 from featx.errors import InputError
 from featx.heads import crossval, leaderboard, registry, training
+from featx.heads.entry import rank_entries
 from featx.heads.leaderboard import rank
 from featx.heads.settings import CompareSettings
 from featx.heads.training import Examples
@@ -304,7 +305,7 @@ def test_ties_are_the_same_for_a_metric_and_its_negative() -> None:
             leaderboard.Entry(str(n), "avg", score=float((sign * d).mean()), _draws=sign * d)
             for n, d in enumerate(draws)
         ]
-        found = leaderboard._ranked(entries, folds, sign)
+        found = rank_entries(entries, folds, sign)
         ranked.append([(entry.head, entry.tied) for entry in found])
     assert ranked[0] == ranked[1]
     assert {tied for _, tied in ranked[0]} == {True, False}

@@ -8,7 +8,7 @@ import pytest
 from featx import backend
 from featx.network import weights
 from featx.network.fingerprint import Fingerprint, TrunkFingerprint
-from featx.network.layers import INPUT, layer_outputs, layers_between
+from featx.network.networks import get_network
 from featx.network.preprocessing import normalize
 from featx.network.trunk import Trunk
 
@@ -35,8 +35,9 @@ def expected(one: Trunk, pixels: np.ndarray) -> np.ndarray:
     keras = backend.keras()
     x = keras.ops.convert_to_tensor(normalize(pixels.astype(np.float32), "caffe"))
     inputs = keras.Input(x.shape[1:])
-    found = layer_outputs(
-        inputs, layers_between(INPUT, LAYERS[-1]), one.weights.arrays(), "float32"
+    row = get_network("vgg16")
+    found = row.steps.outputs(
+        inputs, row.layers_between("input", LAYERS[-1]), one.weights.arrays(), "float32"
     )
     maps = keras.Model(inputs, [found[name] for name in LAYERS]).predict(x, verbose=0)
     return np.concatenate([f(m, axis=(1, 2)) for m in maps for f in (np.mean, np.max)], axis=1)

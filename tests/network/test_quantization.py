@@ -13,11 +13,13 @@ from generated import TINY, class_folders
 import featx
 from featx.errors import CorruptError, IncompatibleError, InputError
 from featx.images.decode import decode
-from featx.network import hardware, layers, openvino, quantization, runtime, weights
+from featx.network import hardware, openvino, quantization, runtime, weights
 from featx.network.fingerprint import Fingerprint, TrunkFingerprint
+from featx.network.networks import get_network
 from featx.network.ranges import QUANTIZED, Ranges, known_ranges
 from featx.network.tail import Tail
 from featx.network.trunk import Trunk
+from featx.network.vgg16 import VGG16
 from featx.network.weight_files import to_safetensors
 
 VNNI = "avx2 fma avx512f avx512_vnni"
@@ -300,7 +302,7 @@ def test_features_of_the_real_weights(
     apart = float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
     report(f"int8, features of noise: {apart:.3f} from float32")
     assert apart < 0.15
-    assert layers.cut_shape("block5_pool", 64) == found.shape[1:]
+    assert get_network("vgg16").shape("block5_pool", 64) == found.shape[1:]
 
 
 def test_layers_after_int8_are_as_precise_as_keras_can_here(
@@ -354,7 +356,7 @@ def test_weights_that_int8_cannot_hold_are_refused(
     for factor in (3.0, 1e4):
         large = {name: (kernel * factor, bias) for name, (kernel, bias) in arrays.items()}
         path = tmp_path / "large.safetensors"
-        path.write_bytes(to_safetensors(large))
+        path.write_bytes(to_safetensors(VGG16(), large))
         with pytest.raises(CorruptError, match="activations are too large for int8's ranges"):
             featx.extract(in_int8 / "photos", tmp_path / "f.h5", preprocessing="torch",
                           **{**INT8, "weights": str(path)})  # fmt: skip

@@ -4,8 +4,10 @@ import pytest
 from featx import backend
 from featx.errors import InputError
 from featx.images import decode
-from featx.network import layers, openvino, runtime, trunk, weights
+from featx.network import openvino, runtime, trunk, weights
 from featx.network.fingerprint import Fingerprint, TrunkFingerprint
+from featx.network.networks import get_network
+from featx.network.steps import Arrays
 
 BOTH = ["tensorflow", "openvino"]
 ALL = [*BOTH, "winograd"]
@@ -57,7 +59,7 @@ def test_features_are_those_of_keras_applications(pixels: np.ndarray, mode: str,
     for by in BOTH:
         made = network(chosen, by, dtype="float32", preprocessing=mode, cut=cut)
         found = made.features(pixels)
-        assert found.shape == expected.shape == (5, *layers.cut_shape(cut, 64))
+        assert found.shape == expected.shape == (5, *get_network("vgg16").shape(cut, 64))
         assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
@@ -109,7 +111,7 @@ def with_bias(bias: float) -> weights.Weights:
     """Return weights whose last convolution adds `bias` to everything."""
 
     class Biased(weights.Weights):
-        def arrays(self) -> layers.Arrays:
+        def arrays(self) -> Arrays:
             kernel, zero = super().arrays()["block5_conv3"]
             return super().arrays() | {"block5_conv3": (kernel, zero + np.float32(bias))}
 

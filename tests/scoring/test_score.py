@@ -24,6 +24,8 @@ import featx
 from featx.dataset import scan
 from featx.errors import CorruptError, IncompatibleError, InputError, StorageError
 from featx.model.model import Model
+from featx.network.downloads import Provider
+from featx.network.networks import NETWORKS
 from featx.scoring import rows as sources
 
 #: How often a run is killed; more when asked for.
@@ -240,6 +242,11 @@ def test_missing_weights_are_named(made: Path, tmp_path: Path) -> None:
         featx.score(wrong, made / "photos", tmp_path / "s.csv")
 
 
+def _provided_by_keras(provider: Provider) -> tuple[Path, str] | None:
+    is_there = provider is NETWORKS["vgg16"].providers["keras"]
+    return (Path("there"), "0" * 64) if is_there else None
+
+
 def test_other_weights_on_this_machine_are_named(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,10 +254,10 @@ def test_other_weights_on_this_machine_are_named(
         raise StorageError("no network; run: featx weights fetch torchvision")
 
     monkeypatch.setattr("featx.network.trunk.resolve_weights", unreachable)
-    monkeypatch.setattr("featx.network.trunk.find_weights", lambda name: name == "keras" or None)
+    monkeypatch.setattr("featx.network.trunk.find_weights", _provided_by_keras)
     with pytest.raises(IncompatibleError, match=r"on this machine are those of keras\. no network"):
         featx.score(featx.load(made / "m.featx"), made / "photos", tmp_path / "s.csv")
-    monkeypatch.setattr("featx.network.trunk.find_weights", lambda name: None)
+    monkeypatch.setattr("featx.network.trunk.find_weights", lambda _: None)
     with pytest.raises(StorageError, match="no network"):
         featx.score(featx.load(made / "m.featx"), made / "photos", tmp_path / "s.csv")
 
