@@ -17,7 +17,7 @@ strengths = (1, 10, 100)
 models = {f"C={C}": LogisticRegression(C=C, max_iter=5000) for C in strengths}
 board = featx.compare(cache, heads=("dummy",), views=("avg", "max"), estimators=models)
 
-pipeline = make_pipeline(featx.VGG16Features(cache=cache), LogisticRegression(max_iter=5000))
+pipeline = make_pipeline(featx.ImageFeatures(cache=cache), LogisticRegression(max_iter=5000))
 grid = {"vgg16features__pool": ["avg", "max"], "logisticregression__C": strengths}
 search = GridSearchCV(pipeline, grid, cv=board.cv).fit(board.files, board.y)
 

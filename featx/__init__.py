@@ -70,10 +70,12 @@ _HOMES = {
     "FitResult": "model.fit",
     "FitSettings": "model.settings",
     "ImageClassifier": "model.classifier",
+    "ImageFeatures": "cache.transformer",
     "IncompatibleError": "errors",
     "InputError": "errors",
     "LockedError": "errors",
     "Model": "model.model",
+    "NETWORKS": "network.networks",
     "NextResult": "scoring.next",
     "NextSettings": "scoring.next",
     "OutOfTimeError": "errors",
@@ -120,7 +122,7 @@ if TYPE_CHECKING:
     from .cache.features import FeaturesResult, FeaturesSettings, write_features
     from .cache.file import Cache
     from .cache.join import join
-    from .cache.transformer import VGG16Features
+    from .cache.transformer import ImageFeatures, VGG16Features
     from .dataset.catalog import Catalog
     from .dataset.sample import SampleResult, write_sample
     from .dataset.scan import scan
@@ -148,6 +150,7 @@ if TYPE_CHECKING:
     from .model.settings import FitSettings
     from .model.verify import VerifyResult, verify
     from .network.fingerprint import Fingerprint
+    from .network.networks import NETWORKS
     from .reporting.report import ReportResult, ReportSettings, report
     from .scoring.evaluate import EvaluateResult, EvaluateSettings, evaluate
     from .scoring.next import NextResult, NextSettings, choose_next
@@ -155,6 +158,7 @@ if TYPE_CHECKING:
     from .scoring.score import ScoreSettings, score
 
 __all__ = [
+    "NETWORKS",
     "AuditResult",
     "AuditSettings",
     "Cache",
@@ -180,6 +184,7 @@ __all__ = [
     "FitResult",
     "FitSettings",
     "ImageClassifier",
+    "ImageFeatures",
     "IncompatibleError",
     "InputError",
     "LockedError",

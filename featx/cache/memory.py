@@ -232,7 +232,7 @@ class Memory:
         made = self.fingerprint.as_json()
         known: Container[str] = self._in_file() if self._file else process.activations.digests(made)
         missing = {digest for digest in digests if digest not in known}
-        with watched(self._verbose and bool(missing), "VGG16Features", "images") as told:
+        with watched(self._verbose and bool(missing), "ImageFeatures", "images") as told:
             yield adding_up(told, len(missing))
 
     def write(self, out: Path, listed: Catalog, digests: Sequence[str]) -> None:

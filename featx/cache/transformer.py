@@ -1,4 +1,4 @@
-"""VGG16 as a transformer of scikit-learn: from images to rows of features."""
+"""A network as a transformer of scikit-learn: from images to rows of features."""
 
 import dataclasses
 import os
@@ -22,11 +22,11 @@ from ..names import (
 from ..network.views import make_view
 from .memory import Memory, MemorySettings
 
-__all__ = ["VGG16Features", "memory_of"]
+__all__ = ["ImageFeatures", "VGG16Features", "memory_of"]
 
 
-class VGG16Features(TransformerMixin, BaseEstimator):
-    """Images as rows of VGG16's features, each image computed once.
+class ImageFeatures(TransformerMixin, BaseEstimator):
+    """Images as rows of a network's features, each image computed once.
 
     The network is frozen. Features are found again by the SHA-256 of an image, so that a search
     over other steps, or over `pool`, computes none of them twice: within a process always, between
@@ -101,7 +101,7 @@ class VGG16Features(TransformerMixin, BaseEstimator):
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn.pipeline import make_pipeline
     >>> pipeline = make_pipeline(
-    ...     featx.VGG16Features(pool="avg", cache="features.h5"), LogisticRegression(C=10)
+    ...     featx.ImageFeatures(pool="avg", cache="features.h5"), LogisticRegression(C=10)
     ... )
     >>> pipeline.fit(paths, labels).predict(["photos/new.jpg"])  # doctest: +SKIP
     array(['bees'], dtype='<U4')
@@ -189,6 +189,10 @@ class VGG16Features(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = []  # it is always float32
         tags.no_validation = True
         return tags
+
+
+#: Its name while VGG16 was the only network.
+VGG16Features = ImageFeatures
 
 
 def memory_of(estimator: Any) -> Memory:

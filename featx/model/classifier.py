@@ -41,11 +41,11 @@ __all__ = ["ImageClassifier"]
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):
-    """Images to classes: a head over VGG16's features, chosen and trained by `fit`.
+    """Images to classes: a head over a network's features, chosen and trained by `fit`.
 
     It is what `featx.fit` makes, for programs that have images and labels in memory and split them
     by themselves: all images given are trained on. Features are found again by the SHA-256 of an
-    image, as `VGG16Features` does it, so that cross-validation computes each once.
+    image, as `ImageFeatures` does it, so that cross-validation computes each once.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
     random_state : int, default=0
         Seed of the folds and of the head.
     network, cut, size, layers, mirror, resize, bits, preprocessing
-        What the features are; see `VGG16Features`.
+        What the features are; see `ImageFeatures`.
     cache, weights, precision, runtime
         Where they are kept, and what computes them; see there.
     verbose : bool, default=False
@@ -88,7 +88,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
     images.Rejected
         When an image cannot be used; the message names it.
     IncompatibleError, CorruptError, StorageError
-        See `VGG16Features`.
+        See `ImageFeatures`.
 
     Examples
     --------

@@ -17,9 +17,9 @@ from ..errors import CorruptError, printable
 
 __all__ = ["InvertedResiduals", "Stage"]
 
-_STEM, _HEAD = "stem", "head"
+_STEM, _LAST = "stem", "last"
 #: Channels after the first convolution, and after the last.
-_FIRST, _LAST = 32, 1280
+_FIRST_CHANNELS, _LAST_CHANNELS = 32, 1280
 
 
 class Stage(NamedTuple):
@@ -94,15 +94,15 @@ class InvertedResiduals:
 
     @functools.cached_property
     def parts(self) -> tuple[_Part, ...]:
-        """All parts in order: the stem, "block1" and so on, the head."""
-        stem = _Convolution(f"{_STEM}_conv", f"{_STEM}_bn", _STEM, 3, _FIRST, 3, 2)
+        """All parts in order: "stem", "block1" and so on, "last_relu"."""
+        stem = _Convolution(f"{_STEM}_conv", f"{_STEM}_bn", _STEM, 3, _FIRST_CHANNELS, 3, 2)
         parts = [_Part(_STEM, 2, (stem,)), *self._blocks()]
         before = parts[-1].convolutions[-1].after
-        head = _Convolution(f"{_HEAD}_conv", f"{_HEAD}_bn", _HEAD, before, _LAST)
-        return (*parts, _Part(_HEAD, parts[-1].scale, (head,)))
+        last = _Convolution(f"{_LAST}_conv", f"{_LAST}_bn", f"{_LAST}_relu", before, _LAST_CHANNELS)
+        return (*parts, _Part(last.activation, parts[-1].scale, (last,)))
 
     def _blocks(self) -> Iterator[_Part]:
-        number, before, scale = 0, _FIRST, 2
+        number, before, scale = 0, _FIRST_CHANNELS, 2
         for stage in self.stages:
             for position in range(stage.repeats):
                 number += 1

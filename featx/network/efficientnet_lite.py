@@ -28,7 +28,7 @@ _NETWORK = InvertedResiduals(
 #: Every cut, in order: name → (how many times smaller than the image, channels).
 CUTS = {INPUT: (1, 3), **_NETWORK.cuts}
 #: The layers that are pooled by default: the last of each late stage, and the last of all.
-LAYERS = ("block5", "block8", "block11", "block15", "block16", "head")
+LAYERS = ("block5", "block8", "block11", "block15", "block16", "last_relu")
 
 #: What a state dict has beside the features: the classifier.
 _LEFT_OUT = ("_fc.weight", "_fc.bias")

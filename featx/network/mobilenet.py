@@ -28,7 +28,7 @@ _NETWORK = InvertedResiduals(
 #: Every cut, in order: name → (how many times smaller than the image, channels).
 CUTS = {INPUT: (1, 3), **_NETWORK.cuts}
 #: The layers that are pooled by default: the last of each late stage, and the last of all.
-LAYERS = ("block6", "block10", "block13", "block16", "block17", "head")
+LAYERS = ("block6", "block10", "block13", "block16", "block17", "last_relu")
 
 #: What a state dict has beside the features: the classifier.
 _LEFT_OUT = ("classifier.1.weight", "classifier.1.bias")

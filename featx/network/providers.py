@@ -81,7 +81,7 @@ PROVIDERS: Mapping[str, Mapping[str, Provider]] = MappingProxyType(
             "ml-illustrated": Provider(
                 title="EfficientNet-Lite0",
                 file="efficientnet-lite0.safetensors",
-                digest="737969371bd33cb5f8276757430c770e1608101954559d2275a6f12c750f3512",
+                digest="7101e84a78e1d3b06ab89edeeef46112a27f166788cf72c9496f925d5bdbe159",
                 preprocessing="lite",
                 licence="Apache 2.0",
                 megabytes=17,

@@ -203,7 +203,7 @@ def test_a_memory_of_estimators_may_be_a_folder(photos: Path, tmp_path: Path) ->
     extract(photos, folder)
     before = contents(folder)
     new = write_image(tmp_path / "new.png", 99)
-    features = featx.VGG16Features(cache=folder)
+    features = featx.ImageFeatures(cache=folder)
     rows = features.fit_transform([new, photos / "red/0.png"])
     assert contents(folder) == before and featx.verify(folder).problems == []
     with featx.Cache.open(folder) as opened:

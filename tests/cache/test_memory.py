@@ -87,7 +87,7 @@ def test_features_of_extract_are_found(
     computed.clear()
     with featx.Cache.open(out) as cache:
         expected = cache.matrix("avg").X
-    got = featx.VGG16Features(cache=out).fit_transform(
+    got = featx.ImageFeatures(cache=out).fit_transform(
         [tmp_path / "photos" / path for path in featx.scan(tmp_path / "photos").paths]
     )
     assert not computed
@@ -102,7 +102,7 @@ def test_images_that_are_added_change_nothing_of_what_a_cache_lists(
     with featx.Cache.open(out) as cache:
         before = cache.as_dict()
     computed.clear()
-    featx.VGG16Features(cache=out).fit_transform(photos)
+    featx.ImageFeatures(cache=out).fit_transform(photos)
     assert sum(computed) == len(photos) - 5
     assert featx.verify(out).problems == []
     with featx.Cache.open(out) as cache:
@@ -117,7 +117,7 @@ def test_a_new_file_lists_nothing_and_serves_extract(
     photos: list[Path], computed: list[int], tmp_path: Path
 ) -> None:
     out = tmp_path / "new.h5"
-    featx.VGG16Features(cache=out, **SMALL).fit_transform(photos)
+    featx.ImageFeatures(cache=out, **SMALL).fit_transform(photos)
     with featx.Cache.open(out) as cache:
         assert len(cache) == 0 and len(cache.removed) == len(photos)
     extracted = featx.extract(tmp_path / "photos", out, weights="random", size=32)
@@ -130,7 +130,7 @@ def test_copies_of_a_cache_are_computed_for_new_images_too(
 ) -> None:
     out = tmp_path / "copies.h5"
     featx.extract(photos[:4], out, **TINY, copies=2, augment="mild")
-    featx.VGG16Features(cache=out).fit_transform(photos)
+    featx.ImageFeatures(cache=out).fit_transform(photos)
     with featx.Cache.open(out) as cache:
         assert cache.features.shape[:2] == (len(photos), 3)
 
@@ -139,7 +139,7 @@ def test_another_size_is_refused(photos: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "features.h5"
     featx.extract(photos, out, **TINY)
     with pytest.raises(featx.IncompatibleError, match="size: 32 there, 64 asked for"):
-        featx.VGG16Features(cache=out, size=64).fit(photos)
+        featx.ImageFeatures(cache=out, size=64).fit(photos)
 
 
 def test_what_another_run_left_unfinished_is_refused_or_used(
@@ -249,7 +249,7 @@ def counting(self, pixels):
     return real(self, pixels)
 Trunk.activations = counting
 out, *photos = sys.argv[1:]
-X = featx.VGG16Features(cache=out, weights="random", size=32).fit_transform(photos)
+X = featx.ImageFeatures(cache=out, weights="random", size=32).fit_transform(photos)
 print(sum(count), X.sum())
 """
 

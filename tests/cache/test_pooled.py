@@ -109,7 +109,7 @@ def test_an_update_follows_what_is_there(pooled: Path, made: Path, tmp_path: Pat
         featx.extract(made / "photos", made / "all.h5", copies=1, keep="pooled", **ONE_LAYER)
     with pytest.raises(InputError, match=r"Unknown keep 'pools'.*Did you mean 'pooled'"):
         featx.extract(made / "photos", tmp_path / "q.h5", keep="pools", **TINY)  # type: ignore[arg-type]
-    rows = featx.VGG16Features("avg", cache=pooled).fit_transform([made / "photos/red/0.png"])
+    rows = featx.ImageFeatures("avg", cache=pooled).fit_transform([made / "photos/red/0.png"])
     with featx.Cache.open(made / "all.h5") as full:
         at = full.catalog.paths.tolist().index("red/0.png")
         assert rows.tobytes() == full.matrix("avg", images=np.array([at]), copies=0).X.tobytes()

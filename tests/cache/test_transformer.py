@@ -44,7 +44,7 @@ def test_rows_are_those_of_the_cache(photos: list[Path], tmp_path: Path, pool: s
     with featx.Cache.open(tmp_path / "f.h5") as cache:
         expected = cache.matrix(pool).X
         files = [cache.catalog.file(index) for index in range(len(cache))]
-    transformer = featx.VGG16Features(pool, **SMALL)
+    transformer = featx.ImageFeatures(pool, **SMALL)
     assert np.array_equal(transformer.fit_transform(files), expected)
     names = transformer.get_feature_names_out()
     assert names.shape == (expected.shape[1],) and len(set(names)) == len(names)
@@ -53,13 +53,13 @@ def test_rows_are_those_of_the_cache(photos: list[Path], tmp_path: Path, pool: s
 def test_directions_of_covariance_are_those_of_the_images_that_it_was_fitted_on(
     photos: list[Path],
 ) -> None:
-    few = featx.VGG16Features("covariance", **SMALL).fit(photos[:9]).transform(photos)
-    all_ = featx.VGG16Features("covariance", **SMALL).fit(photos).transform(photos)
+    few = featx.ImageFeatures("covariance", **SMALL).fit(photos[:9]).transform(photos)
+    all_ = featx.ImageFeatures("covariance", **SMALL).fit(photos).transform(photos)
     assert few.shape == all_.shape and not np.allclose(few, all_)
 
 
 def test_a_search_over_the_pool_and_a_head(photos: list[Path], labels: list[str]) -> None:
-    pipeline = make_pipeline(featx.VGG16Features(**SMALL), LogisticRegression())
+    pipeline = make_pipeline(featx.ImageFeatures(**SMALL), LogisticRegression())
     grid = {"vgg16features__pool": ["avg", "layers"], "logisticregression__C": [0.1, 10]}
     search = GridSearchCV(pipeline, grid, cv=3, error_score="raise").fit(photos, labels)
     assert search.best_score_ == 1
@@ -73,7 +73,7 @@ def test_folds_in_processes_and_threads(
     import joblib
 
     pipeline = make_pipeline(
-        featx.VGG16Features(cache=tmp_path / "f.h5", **SMALL), PCA(3), LogisticRegression()
+        featx.ImageFeatures(cache=tmp_path / "f.h5", **SMALL), PCA(3), LogisticRegression()
     )
     with joblib.parallel_config(backend, n_jobs=2):
         scores = cross_val_score(pipeline, photos, labels, cv=3, error_score="raise")
@@ -90,7 +90,7 @@ def test_folds_are_those_of_a_comparison(photos: list[Path], tmp_path: Path) -> 
         tmp_path / "f.h5", heads=("dummy",), views=("avg", "max"), estimators=models
     )
     assert len(board.cv) == board.folds == 5 and len(board.files) == board.images
-    pipeline = make_pipeline(featx.VGG16Features(cache=tmp_path / "f.h5"), LogisticRegression())
+    pipeline = make_pipeline(featx.ImageFeatures(cache=tmp_path / "f.h5"), LogisticRegression())
     grid = {"vgg16features__pool": ["avg", "max"], "logisticregression__C": [0.1, 1.0]}
     search = GridSearchCV(pipeline, grid, cv=board.cv, error_score="raise")
     search.fit(board.files, board.y)
@@ -104,7 +104,7 @@ def test_folds_are_those_of_a_comparison(photos: list[Path], tmp_path: Path) -> 
 
 def test_names_of_columns_and_pandas(photos: list[Path]) -> None:
     pd = pytest.importorskip("pandas")
-    transformer = featx.VGG16Features(**SMALL).set_output(transform="pandas")
+    transformer = featx.ImageFeatures(**SMALL).set_output(transform="pandas")
     frame = transformer.fit_transform(photos)
     assert isinstance(frame, pd.DataFrame) and frame.shape == (len(photos), 512)
     assert frame.columns[0] == "block5_pool_avg_0"
@@ -114,66 +114,66 @@ def test_a_column_of_a_table(photos: list[Path]) -> None:
     pd = pytest.importorskip("pandas")
     table = pd.DataFrame({"photo": list(map(str, photos)), "weight": np.arange(len(photos))})
     columns = make_column_transformer(
-        (featx.VGG16Features(**SMALL), "photo"), ("passthrough", ["weight"])
+        (featx.ImageFeatures(**SMALL), "photo"), ("passthrough", ["weight"])
     )
     assert columns.fit_transform(table).shape == (len(photos), 513)
 
 
 def test_a_pickle_of_it_gives_the_same_rows(photos: list[Path]) -> None:
-    transformer = featx.VGG16Features("covariance", **SMALL).fit(photos)
+    transformer = featx.ImageFeatures("covariance", **SMALL).fit(photos)
     again = pickle.loads(pickle.dumps(transformer))
     assert np.array_equal(again.transform(photos), transformer.transform(photos))
 
 
 def test_wrong_inputs_say_what_is_wrong(photos: list[Path], tmp_path: Path) -> None:
     with pytest.raises(featx.InputError, match="Unknown view 'mean'"):
-        featx.VGG16Features("mean", **SMALL).fit(photos)
+        featx.ImageFeatures("mean", **SMALL).fit(photos)
     with pytest.raises(featx.InputError, match="a list of images is expected"):
-        featx.VGG16Features(**SMALL).fit(str(photos[0]))
+        featx.ImageFeatures(**SMALL).fit(str(photos[0]))
     with pytest.raises(featx.InputError, match="The image at index 1 is 3"):
-        featx.VGG16Features(**SMALL).fit([photos[0], 3])
+        featx.ImageFeatures(**SMALL).fit([photos[0], 3])
     with pytest.raises(featx.InputError, match="multiple of 32"):
-        featx.VGG16Features(size=33, weights="random").fit(photos)
+        featx.ImageFeatures(size=33, weights="random").fit(photos)
     (tmp_path / "note.h5").write_text("no cache")
     with pytest.raises(featx.FeatxError, match=r"note\.h5"):
-        featx.VGG16Features(cache=tmp_path / "note.h5", **SMALL).fit(photos)
+        featx.ImageFeatures(cache=tmp_path / "note.h5", **SMALL).fit(photos)
 
 
 def test_images_that_can_be_gone_through_once_are_refused(photos: list[Path]) -> None:
     with pytest.raises(featx.InputError, match=r"list\(images\)"):
-        featx.VGG16Features(**SMALL).fit_transform(path for path in photos)
+        featx.ImageFeatures(**SMALL).fit_transform(path for path in photos)
 
 
 def test_open_files_stay_where_they_are(photos: list[Path]) -> None:
     files = [path.open("rb") for path in photos]
-    found = featx.VGG16Features(**SMALL).fit_transform(files)
-    assert np.array_equal(found, featx.VGG16Features(**SMALL).fit(files).transform(files))
+    found = featx.ImageFeatures(**SMALL).fit_transform(files)
+    assert np.array_equal(found, featx.ImageFeatures(**SMALL).fit(files).transform(files))
     with pytest.raises(featx.InputError, match='Open it with mode "rb"'):
-        featx.VGG16Features(**SMALL).fit([photos[0].open()])
+        featx.ImageFeatures(**SMALL).fit([photos[0].open()])
 
 
 def test_a_column_is_taken_and_a_table_is_not(photos: list[Path]) -> None:
     pd = pytest.importorskip("pandas")
     names = list(map(str, photos))
-    expected = featx.VGG16Features(**SMALL).fit_transform(names)
+    expected = featx.ImageFeatures(**SMALL).fit_transform(names)
     table = pd.DataFrame({"path": names, "weight": 1.0})
     for column in (np.array(names)[:, np.newaxis], table[["path"]], table["path"]):
-        assert np.array_equal(featx.VGG16Features(**SMALL).fit_transform(column), expected)
+        assert np.array_equal(featx.ImageFeatures(**SMALL).fit_transform(column), expected)
     with pytest.raises(featx.InputError, match="This is a table"):
-        featx.VGG16Features(**SMALL).fit(table)
+        featx.ImageFeatures(**SMALL).fit(table)
 
 
 def test_images_in_memory_are_named(photos: list[Path]) -> None:
     with Image.open(photos[0]) as image:
         hsv = image.convert("HSV")
     with pytest.raises(featx.FeatxError, match="The image at index 1"):
-        featx.VGG16Features(**SMALL).fit_transform([photos[0], hsv])
+        featx.ImageFeatures(**SMALL).fit_transform([photos[0], hsv])
     with pytest.raises(featx.InputError, match="The image at index 1: An array of float64"):
-        featx.VGG16Features(**SMALL).fit_transform([photos[0], np.zeros((9, 9))])
+        featx.ImageFeatures(**SMALL).fit_transform([photos[0], np.zeros((9, 9))])
 
 
 def test_other_features_than_those_it_was_fitted_on_are_refused(photos: list[Path]) -> None:
-    transformer = featx.VGG16Features(**SMALL).fit(photos)
+    transformer = featx.ImageFeatures(**SMALL).fit(photos)
     assert clone(transformer).get_params() == transformer.get_params()
     transformer.set_params(size=64)
     with pytest.raises(featx.IncompatibleError, match="Fit it again"):
@@ -181,5 +181,5 @@ def test_other_features_than_those_it_was_fitted_on_are_refused(photos: list[Pat
 
 
 def test_no_images_give_no_rows(photos: list[Path]) -> None:
-    transformer = featx.VGG16Features(**SMALL).fit(photos)
+    transformer = featx.ImageFeatures(**SMALL).fit(photos)
     assert transformer.transform([]).shape == (0, 512)

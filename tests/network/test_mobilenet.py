@@ -66,7 +66,7 @@ def test_every_cut_has_the_shape_it_tells() -> None:
     for name, output in zip(names, found, strict=True):
         scale, channels = mobilenet.CUTS[name]
         assert output.shape == (1, 96 // scale, 96 // scale, channels)
-    assert names[-1] == "head" and set(mobilenet.LAYERS) <= set(names)
+    assert names[-1] == "last_relu" and set(mobilenet.LAYERS) <= set(names)
 
 
 def test_a_state_dict_without_an_array_is_refused() -> None:

@@ -53,6 +53,6 @@ class RowClassifier(_OverRows, featx.ImageClassifier):
         return super().predict_proba(self._rows(X))
 
 
-class RowFeatures(_OverRows, featx.VGG16Features):
+class RowFeatures(_OverRows, featx.ImageFeatures):
     def transform(self, X: Any) -> np.ndarray:
         return super().transform(self._rows(X))

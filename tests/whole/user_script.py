@@ -34,7 +34,7 @@ def main(folder: Path) -> None:
     labels = [path.parent.name for path in paths]
     classifier = featx.ImageClassifier("lda", cache=folder / "features.h5")
     share: float = classifier.fit(paths, labels).score(paths, labels)
-    pooled: np.ndarray = featx.VGG16Features(cache=folder / "features.h5").fit_transform(paths)
+    pooled: np.ndarray = featx.ImageFeatures(cache=folder / "features.h5").fit_transform(paths)
     print(share > 0.5, pooled.shape)
     with featx.Cache.open(folder / "features.h5") as cache:
         rows, indices, _ = cache.matrix("avg")
