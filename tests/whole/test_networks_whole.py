@@ -82,7 +82,7 @@ def test_the_whole_way(name: str, request: pytest.FixtureRequest, tmp_path: Path
     assert all(0 <= float(row["novelty"]) <= 1 for row in rows)
     assert 0 < featx.evaluate(loaded, folder).scores.images < 24  # those not trained on
     for file in ("t.keras", *(["t.onnx"] if name == "efficientnet-lite0" else [])):
-        exported = featx.export(loaded, tmp_path / file, images=folder)
+        exported = featx.export(loaded, tmp_path / file, check_images=folder)
         assert exported.out.is_file()
 
 
