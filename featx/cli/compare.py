@@ -149,7 +149,7 @@ def print_leaderboard(board: "CompareResult") -> None:
         f"Tied heads are not significantly worse than the best; {words} is chosen: "
         f"{entry_words(choice, board)}. ({board.seconds:.1f} s)"
     )
-    if cheaper := cheaper_words(board):
+    if cheaper := cheaper_words(board, "--prefer fast"):
         say_wrapped(cheaper)
 
 

@@ -176,14 +176,14 @@ def gmac_words(entry: Any) -> str:
     return f"{entry.gmac:.3g}" if math.isfinite(entry.gmac) else ""
 
 
-def cheaper_words(board: Any) -> str:
+def cheaper_words(board: Any, option: str = "prefer='fast'") -> str:
     """Return which of the tied entries costs an image less than the choice does, or ""."""
     cheapest, choice = board.cheapest, board.choice
     if len(board.networks) < 2 or not cheapest.gmac < choice.gmac:
         return ""
     return (
-        f"Of the tied ones {entry_words(cheapest, board)} is the cheapest: {gmac_words(cheapest)} "
-        f"GMAC an image in place of {gmac_words(choice)}. Prefer fast chooses it."
+        f"The cheapest of the tied ones is {entry_words(cheapest, board)}: {gmac_words(cheapest)} "
+        f"GMAC an image in place of {gmac_words(choice)}. {option} chooses it."
     )
 
 

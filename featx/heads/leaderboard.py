@@ -76,7 +76,8 @@ class CompareResult(CompareDisplay):
     def cheapest(self) -> Entry:
         """Of the choice and those tied with the best, the one that is quickest to score with."""
         some = [entry for entry in self.entries if entry.tied and entry.head != "dummy"]
-        return min([self.choice, *some], key=PREFERENCES["fast"].cost)
+        several = len(self.networks) > 1
+        return min([self.choice, *some], key=lambda one: PREFERENCES["fast"].cost(one, several))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the board as plain values, for JSON."""
@@ -104,20 +105,27 @@ class CompareResult(CompareDisplay):
 
 
 class Preference(NamedTuple):
-    """Which of the tied heads is chosen, in words, and what is lowest in it."""
+    """Which of the tied heads is chosen, in words, and what is lowest in it.
+
+    What is lowest is told by an entry, and by whether there are several networks: beside what they
+    cost, how quick a head is by itself does not count.
+    """
 
     words: str
-    cost: Callable[[Entry], tuple[float, ...]]
+    cost: Callable[[Entry, bool], tuple[float, ...]]
 
 
 #: Rules by which one of the tied heads is chosen, by name.
 PREFERENCES: Mapping[str, Preference] = MappingProxyType(
     {
-        "best": Preference("the one with the lowest log loss", lambda entry: (entry.log_loss,)),
-        "small": Preference("the smallest", lambda entry: (entry.size,)),
+        "best": Preference("the one with the lowest log loss", lambda entry, _: (entry.log_loss,)),
+        "small": Preference("the smallest", lambda entry, _: (entry.size,)),
         "fast": Preference(
             "the quickest to score with",
-            lambda entry: (np.nan_to_num(entry.gmac, nan=np.inf), entry.score_seconds),
+            lambda entry, several: (
+                np.nan_to_num(entry.gmac, nan=np.inf),
+                entry.log_loss if several else entry.score_seconds,
+            ),
         ),
     }
 )
@@ -219,7 +227,7 @@ def rank(
         choice=min(
             [entry for entry in real if entry.tied] or real[:1],
             key=lambda entry: (
-                PREFERENCES[settings.prefer].cost(entry),
+                PREFERENCES[settings.prefer].cost(entry, len(features) > 1),
                 keys.index((entry.head, entry.view, entry.network)),
             ),
         ),

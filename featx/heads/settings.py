@@ -37,7 +37,7 @@ class CompareSettings:
         Head → changes of its options.
     prefer : {"best", "small", "fast"}
         Which of the tied heads is chosen: the one with the lowest log loss, the smallest in bytes,
-        or the quickest to score with: that whose network costs an image the least, then by itself.
+        or the quickest to score with: of several networks, that which costs an image the least.
     backend : {"local", "dask"}
         Where folds are computed: on this machine, or by the workers of a Dask cluster.
     scheduler : str, optional

@@ -38,7 +38,7 @@ class FitSettings:
         Classes with fewer different images to train on are left out, with a warning.
     prefer : {"best", "small", "fast"}
         Which of the tied heads is chosen: the one with the lowest log loss, the smallest in bytes,
-        or the quickest to score with: that whose network costs an image the least, then by itself.
+        or the quickest to score with: of several networks, that which costs an image the least.
     budget : float, optional
         Seconds after which the comparison starts no further fold.
     test_size : float
