@@ -1,8 +1,9 @@
 """The network and the weights that an extraction is asked for."""
 
+from ..network.downloads import keep
 from ..network.fingerprint import Fingerprint
 from ..network.networks import DEFAULT, FILE
-from ..network.own_weights import describe, find_own, is_file_of_network, keep_own
+from ..network.own_weights import describe, find_own, is_file_of_network
 from ..network.weights import Weights, resolve_weights
 from ..progress import Progress
 from .plan import ExtractSettings, sizes_of
@@ -31,16 +32,24 @@ def weights_for(
     there = before.trunk if before else None
     network = settings.network or (there.network if there else DEFAULT)
     wanted = there.weights if there and there.network == network else None
+    known = there.preprocessing if there and wanted else None
     if network != FILE and not is_file_of_network(network):
-        return resolve_weights(
-            settings.weights,
-            network=network,
-            preprocessing=settings.preprocessing,
-            wanted=wanted,
-            progress=progress,
+        return _kept(
+            resolve_weights(
+                settings.weights,
+                network=network,
+                preprocessing=settings.preprocessing
+                or (known if settings.weights == "auto" else None),
+                wanted=wanted,
+                progress=progress,
+            )
         )
-    known = there.preprocessing if there and there.network == FILE else None
     found = find_own(network, settings.preprocessing or known, wanted, weights=settings.weights)
-    described = describe(found, sizes_of(settings)[0])
-    keep_own(described)
-    return described
+    return _kept(describe(found, sizes_of(settings)[0]))
+
+
+def _kept(found: Weights) -> Weights:
+    """Keep a copy of a user's file: what was made with it is not to depend on where it lies."""
+    if found.provider == "file" and found.path:
+        keep(found.path, found.digest)
+    return found

@@ -49,6 +49,7 @@ __all__ = ["extract"]
 
 
 def extract(
+    context: typer.Context,
     source: Sources,
     out: Annotated[
         Path,
@@ -85,7 +86,7 @@ def extract(
             metavar="NAME|FILE",
             envvar="FEATX_WEIGHTS",
             help="The network's weights: auto (the first within reach), a source that featx "
-            "weights lists, random (for tests), or a .h5 or .safetensors file.",
+            "weights lists, random (for tests), or a file: .h5, .safetensors, or of PyTorch.",
         ),
     ] = None,
     copies: Annotated[
@@ -188,7 +189,7 @@ def extract(
             rich_help_panel=NETWORK,
             help="The number format that the network computes with: one of "
             "{network.runtime.PRECISIONS}. auto is the fastest that is as accurate and that "
-            "this processor supports: int8, bfloat16 or float32.",
+            "this processor supports: int8 (of vgg16), bfloat16 or float32.",
         ),
     ] = None,
     batch: Annotated[
@@ -244,7 +245,10 @@ def extract(
     with exit_on_error(json, quiet=quiet, verbose=verbose, resume="Finished parts are kept."):
         from ..cache.extract import ExtractSettings
         from ..cache.extract import extract as run
+        from ..network.networks import DEFAULT
 
+        if network not in (None, DEFAULT) and _is_from_environment(context, "weights"):
+            weights = None  # FEATX_WEIGHTS says which of VGG16's weights are taken
         settings = settings_from(
             ExtractSettings, locals(), size=_sizes(size), layers=_layers(layers)
         )
@@ -266,6 +270,11 @@ def extract(
             print_next(after, quiet=quiet)
         if done.skipped or done.removed:
             raise typer.Exit(3)
+
+
+def _is_from_environment(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "ENVIRONMENT"
 
 
 def _sizes(text: str | None) -> tuple[int, ...] | None:

@@ -48,7 +48,11 @@ def finetune(
     ] = Path("tuned.featx"),
     unfreeze: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Number of layers to train, counted from the end: 1 to 18."),
+        typer.Option(
+            metavar="N",
+            help="Number of layers to train, counted from the end; blocks are layers too.",
+            show_default="4 of vgg16 and the small networks, 1 to 3 of others",
+        ),
     ] = None,
     start: Annotated[
         str | None,

@@ -127,7 +127,7 @@ def fit(
             write_json(fitted.as_dict(), "fit")
             return
         print_fitted(fitted)
-        _print_looks(fitted, features[0], sheet, quiet=quiet)
+        _print_looks(fitted, _chosen(fitted, features), sheet, quiet=quiet)
         print_next(f"featx score {quoted(fitted.out)} FOLDER -o scores.csv", quiet=quiet)
 
 
@@ -177,6 +177,12 @@ def _print_wrong(fitted: "FitResult") -> None:
         few = "all" if len(mistakes) <= _MOST_MISTAKES else f"{_MOST_MISTAKES} of {len(mistakes)}"
         print_mistakes(f"Mistakes on {what} ({few})", mistakes[:_MOST_MISTAKES])
     say()
+
+
+def _chosen(fitted: "FitResult", features: list[Path]) -> Path:
+    """Return the cache that was chosen, or the first of two."""
+    board = fitted.leaderboard
+    return Path(board.networks[board.choice.network][0]) if board else features[0]
 
 
 def _print_looks(fitted: "FitResult", features: Path, sheet: Path | None, *, quiet: bool) -> None:

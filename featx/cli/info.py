@@ -166,12 +166,17 @@ def _made(fingerprint: Mapping[str, Any]) -> Lines:
     copies, ranges = fingerprint["copies"], fingerprint["ranges"]
     augmented = f"{copies} of each image, seed {fingerprint['seed']}" if copies else "none"
     return {
-        "precision": fingerprint["precision"],
-        "runtime": fingerprint["runtime"],
+        "precision": _each(fingerprint, "precision"),
+        "runtime": _each(fingerprint, "runtime"),
         "ranges": f"SHA-256 {ranges[:16]}…" if ranges != "none" else "",
         "kept": {"pooled": "mean and maximum of the features"}.get(fingerprint["keep"]),
         "augmented copies": augmented,
     }
+
+
+def _each(fingerprint: Mapping[str, Any], name: str) -> str:
+    """Return a value, or those of several networks in their order."""
+    return ", ".join([fingerprint[name], *(one[name] for one in fingerprint["also"])])
 
 
 def _counted(counts: Mapping[str, int]) -> str:

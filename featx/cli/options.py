@@ -78,8 +78,9 @@ Runtime = Annotated[
         help="The library that computes the network: {network.runtime.RUNTIMES}. winograd is "
         "TensorFlow with fewer multiplications; openvino computes int8 and comes along on Linux "
         "with x86-64. auto uses what computed the features before. Otherwise it chooses openvino "
-        "for int8; winograd in float32 on processors with AVX2, for at least 128 pixels and 64 "
-        "images (192 with AVX-512); and tensorflow for the rest.",
+        "for int8, and for other networks than vgg16; winograd, which is for vgg16 alone, in "
+        "float32 on processors with AVX2, for at least 128 pixels and 64 images (192 with "
+        "AVX-512); and tensorflow for the rest.",
     ),
 ]
 Precision = Annotated[
@@ -247,7 +248,8 @@ Prefer = Annotated[
         autocompletion=completion.PREFERENCE,
         rich_help_panel=TRAINING,
         help="Which of the tied heads is chosen: one of {heads.leaderboard.PREFERENCES}. best is "
-        "the one with the lowest log loss.",
+        "the one with the lowest log loss; fast, of several networks, the one that costs an image "
+        "the fewest multiplications.",
     ),
 ]
 MetricName = Annotated[

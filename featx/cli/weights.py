@@ -47,6 +47,8 @@ def weights(context: typer.Context, quiet: Quiet = False, json: Json = False) ->
         for name, sources in found.items():
             row = NETWORKS[name]
             say(f"{name}: {row.title}, {row.gmac:.3g} GMAC an image ({row.paper})")
+            if not sources:
+                say("  a file of your own: featx extract FOLDER --weights FILE")
             for source, told in sources.items():
                 state = printable(told["path"]) if told["present"] else "not on this machine"
                 say(f"  {source}: {state}")
@@ -113,6 +115,8 @@ def fetch(
         providers = get_network(network).providers
         if source not in ("auto", *providers):
             one_of("source", source, {"auto": None, **providers})
+        if not providers:
+            raise InputError(f"{network}: featx fetches no weights of it. Give a file to extract.")
         if given and source == "auto":
             raise InputError(f"--from FILE needs a source: one of {', '.join(providers)}.")
         with Meter("Fetching weights", "MB", scale=1e6, quiet=quiet) as progress:

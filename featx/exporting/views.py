@@ -80,7 +80,8 @@ def _layer_blocks(outputs: Mapping[str, Any]) -> Any:
     for x in outputs.values():
         for pool in (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D):
             found = rounded(pool(dtype="float32")(x), "float16")  # as all pools are kept
-            blocks.append(layers.UnitNormalization(dtype="float32")(ops.sqrt(ops.relu(found))))
+            rooted = ops.sign(found) * ops.sqrt(ops.absolute(found))
+            blocks.append(layers.UnitNormalization(dtype="float32")(rooted))
     return layers.Concatenate(dtype="float32")(blocks)
 
 

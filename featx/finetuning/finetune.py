@@ -206,8 +206,9 @@ def finetune(
         )
     own = loaded.fingerprint.trunk.cut if loaded.tail else None
     check_pools(loaded)
-    network = loaded.fingerprint.trunk.network
-    layers = unfrozen(loaded.until, settings.unfreeze, settings.start, own, network)
+    row = loaded.fingerprint.trunk.row
+    count = row.unfreeze if settings.unfreeze is None else settings.unfreeze
+    layers = unfrozen(loaded.until, count, settings.start, own, row.name)
     goes_on = Checkpoint(out, {}).path.exists()
     with lock_model(out, settings.overwrite or goes_on):
         path = cache_at(layers.cut, loaded, source, out, extract_progress)

@@ -89,8 +89,9 @@ class FinetuneSettings(Recipe):
 
     Attributes
     ----------
-    unfreeze : int
-        How many of the last layers are trained, pools included.
+    unfreeze : int, optional
+        How many of the last layers are trained, pools included; by default 4 of VGG16 and of the
+        small networks, and fewer of those whose layers are larger blocks.
     start : str, optional
         The first of them, in place of `unfreeze`.
     dropout : float
@@ -104,7 +105,7 @@ class FinetuneSettings(Recipe):
         Replace a model that exists, and start again, whatever an interrupted run left.
     """
 
-    unfreeze: int = 4
+    unfreeze: int | None = None
     start: str | None = None
     dropout: float = 0.0
     validation: float = 0.15
@@ -137,8 +138,8 @@ class FinetuneChanges(TypedDict, total=False):
     patience: int
     class_weight: ClassWeight | None
     seed: int
-    unfreeze: int
-    start: LayerName | None
+    unfreeze: int | None
+    start: LayerName | str | None
     dropout: float
     validation: float
     force: bool

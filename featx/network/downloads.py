@@ -23,7 +23,17 @@ from ..errors import CorruptError, InputError, StorageError, printable
 from ..progress import Progress
 from ..storage import files, locks
 
-__all__ = ["Package", "Provider", "Url", "fetch", "find_weights", "read_weights", "verified"]
+__all__ = [
+    "Package",
+    "Provider",
+    "Url",
+    "fetch",
+    "find_kept",
+    "find_weights",
+    "keep",
+    "read_weights",
+    "verified",
+]
 
 log = logging.getLogger("featx")
 
@@ -280,6 +290,26 @@ def find_weights(provider: Provider) -> tuple[Path, str] | None:
                 return path, digest
             log.warning("Ignoring %s: it is not the file that was expected.", printable(path))
     return None
+
+
+def keep(path: Path, digest: str) -> None:
+    """Keep a copy of a user's file under its SHA-256, so that it is found wherever that has gone.
+
+    Raises
+    ------
+    CorruptError
+        When the file is no longer what it was.
+    StorageError
+        When the copy cannot be written.
+    """
+    if find_kept(digest) is None:
+        data = verified(read_weights(path), digest, path)
+        files.write_bytes(folder() / f"{digest}{path.suffix.lower()}", data)
+
+
+def find_kept(digest: str) -> Path | None:
+    """Return the copy of a user's file with this SHA-256, or None; who reads it checks it."""
+    return next(iter(sorted(folder().glob(f"{digest}.*"))), None) if digest else None
 
 
 def fetch(

@@ -1,9 +1,8 @@
 """The networks: a row for each, with its layers, its weights and its cost."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from ..errors import InputError, one_of
 from . import efficientnet_lite, keras_networks, mobilenet, vgg16
@@ -57,6 +56,8 @@ class Network:
         Who provides weights: name → provider.
     preprocessing : tuple of str
         What its usual weights want, one for all or one for each provider.
+    unfreeze : int
+        How many of its last layers fine-tuning trains by default.
     features : tuple of int, optional
         Of the network of a file, the shape of what it gives for an image.
     """
@@ -70,6 +71,7 @@ class Network:
     steps: Steps
     providers: Mapping[str, Provider]
     preprocessing: tuple[str, ...]
+    unfreeze: int = 4
     features: tuple[int, int, int] | None = None
 
     @property
@@ -129,74 +131,98 @@ class Network:
 
 def _row(
     name: str, title: str, paper: str, cuts: Mapping[str, tuple[int, int]],
-    pooled: tuple[str, ...], gmac: float, steps: Steps,
+    pooled: tuple[str, ...], gmac: float, steps: Steps, unfreeze: int = 4,
 ) -> Network:  # fmt: skip
     providers = PROVIDERS[name]
     wants = tuple(dict.fromkeys(one.preprocessing for one in providers.values())) or ("torch",)
-    return Network(name, title, paper, cuts, pooled, gmac, steps, providers, wants)
+    return Network(name, title, paper, cuts, pooled, gmac, steps, providers, wants, unfreeze)
+
+
+class Networks(Mapping[str, Network]):
+    """The networks that there are, by name, in the order of the table.
+
+    Parameters
+    ----------
+    rows : iterable of Network
+    """
+
+    def __init__(self, rows: Iterable[Network]) -> None:
+        self._rows = {row.name: row for row in rows}
+
+    def __getitem__(self, name: str) -> Network:
+        return self._rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __repr__(self) -> str:
+        return f"<featx.NETWORKS: {', '.join(self)}>"
 
 
 #: The table, by name.
-NETWORKS: Mapping[str, Network] = MappingProxyType(
-    {
-        row.name: row
-        for row in (
-            _row(
-                "vgg16",
-                "VGG16",
-                "Simonyan and Zisserman 2014",
-                vgg16.LAYERS,
-                tuple(name for name in vgg16.CONVOLUTIONS if name >= "block4"),
-                15.35,
-                vgg16.VGG16(),
-            ),
-            _row(
-                "resnet50",
-                "ResNet50",
-                "He, Zhang, Ren and Sun 2016",
-                keras_networks.RESNET50[0],
-                ("conv3_block4_out", "conv4_block3_out", "conv4_block6_out", "conv5_block3_out"),
-                3.86,
-                keras_networks.RESNET50[1],
-            ),
-            _row(
-                "mobilenet-v2",
-                "MobileNetV2",
-                "Sandler, Howard, Zhu, Zhmoginov and Chen 2018",
-                mobilenet.CUTS,
-                mobilenet.LAYERS,
-                0.3,
-                mobilenet.STEPS,
-            ),
-            _row(
-                "efficientnet-lite0",
-                "EfficientNet-Lite0",
-                "Tan and Le 2019; Google 2020",
-                efficientnet_lite.CUTS,
-                efficientnet_lite.LAYERS,
-                0.384,
-                efficientnet_lite.STEPS,
-            ),
-            _row(
-                "efficientnet-v2-b0",
-                "EfficientNetV2-B0",
-                "Tan and Le 2021",
-                keras_networks.EFFICIENTNET_V2_B0[0],
-                ("block3b_add", "block4c_add", "block5e_add", "block6h_add", "top_activation"),
-                0.72,
-                keras_networks.EFFICIENTNET_V2_B0[1],
-            ),
-            _row(
-                "convnext-tiny",
-                "ConvNeXt-Tiny",
-                "Liu, Mao, Wu, Feichtenhofer, Darrell and Xie 2022",
-                keras_networks.CONVNEXT_TINY[0],
-                ("stage2", "stage3", "stage4"),
-                4.45,
-                keras_networks.CONVNEXT_TINY[1],
-            ),
-        )
-    }
+NETWORKS: Mapping[str, Network] = Networks(
+    (
+        _row(
+            "vgg16",
+            "VGG16",
+            "Simonyan and Zisserman 2014",
+            vgg16.LAYERS,
+            tuple(name for name in vgg16.CONVOLUTIONS if name >= "block4"),
+            15.35,
+            vgg16.VGG16(),
+        ),
+        _row(
+            "resnet50",
+            "ResNet50",
+            "He, Zhang, Ren and Sun 2016",
+            keras_networks.RESNET50[0],
+            ("conv3_block4_out", "conv4_block3_out", "conv4_block6_out", "conv5_block3_out"),
+            3.86,
+            keras_networks.RESNET50[1],
+            unfreeze=3,
+        ),
+        _row(
+            "mobilenet-v2",
+            "MobileNetV2",
+            "Sandler, Howard, Zhu, Zhmoginov and Chen 2018",
+            mobilenet.CUTS,
+            mobilenet.LAYERS,
+            0.3,
+            mobilenet.STEPS,
+        ),
+        _row(
+            "efficientnet-lite0",
+            "EfficientNet-Lite0",
+            "Tan and Le 2019; Google 2020",
+            efficientnet_lite.CUTS,
+            efficientnet_lite.LAYERS,
+            0.384,
+            efficientnet_lite.STEPS,
+        ),
+        _row(
+            "efficientnet-v2-b0",
+            "EfficientNetV2-B0",
+            "Tan and Le 2021",
+            keras_networks.EFFICIENTNET_V2_B0[0],
+            ("block3b_add", "block4c_add", "block5e_add", "block6h_add", "top_activation"),
+            0.72,
+            keras_networks.EFFICIENTNET_V2_B0[1],
+            unfreeze=2,
+        ),
+        _row(
+            "convnext-tiny",
+            "ConvNeXt-Tiny",
+            "Liu, Mao, Wu, Feichtenhofer, Darrell and Xie 2022",
+            keras_networks.CONVNEXT_TINY[0],
+            ("stage2", "stage3", "stage4"),
+            4.45,
+            keras_networks.CONVNEXT_TINY[1],
+            unfreeze=1,
+        ),
+    )
 )
 
 
@@ -236,6 +262,14 @@ def network_of(name: str, features: Sequence[int] = ()) -> Network:
         )
     height, width, channels = features
     return Network(
-        FILE, "a file", "", {INPUT: (1, 3), OUTPUT: (1, channels)}, (), math.nan, NoSteps(), {}, (),
-        (height, width, channels),
-    )  # fmt: skip
+        name=FILE,
+        title="a file of your own",
+        paper="",
+        cuts={INPUT: (1, 3), OUTPUT: (1, channels)},
+        pooled=(),
+        gmac=math.nan,
+        steps=NoSteps(),
+        providers={},
+        preprocessing=(),
+        features=(height, width, channels),
+    )

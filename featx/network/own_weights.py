@@ -17,7 +17,7 @@ from .own import OwnNetwork, runtime_of
 from .runtime import Network
 from .weights import Weights
 
-__all__ = ["compile_own", "describe", "find_own", "is_file_of_network", "keep_own"]
+__all__ = ["compile_own", "describe", "find_own", "is_file_of_network"]
 
 log = logging.getLogger("featx")
 
@@ -85,29 +85,14 @@ def compile_own(found: Weights, fingerprint: Fingerprint, batch: int) -> Network
     return network.compile(trunk.size, trunk.preprocessing, batch)
 
 
-def keep_own(found: Weights) -> None:
-    """Keep a copy of a network's file where `find_own` finds it by its SHA-256."""
-    given = _path(found)
-    path = _place(found.digest, given.suffix.lower())
-    if not path.is_file():
-        data = downloads.verified(downloads.read_weights(given), found.digest, given)
-        files.write_bytes(path, data)
-        log.info("A copy of the network is kept: %s", printable(path))
-
-
 def _path(found: Weights) -> Path:
     if found.path is None:
         raise AssertionError("the network of a file has no path")
     return found.path
 
 
-def _place(digest: str, ending: str) -> Path:
-    return downloads.folder() / f"{digest}{ending}"
-
-
 def _kept(wanted: str | None) -> Path:
-    there = [_place(wanted or "", ending) for ending in _ENDINGS]
-    found = next((path for path in there if wanted and path.is_file()), None)
+    found = downloads.find_kept(wanted or "")
     if found is None:
         raise IncompatibleError(
             f"The network's file with the SHA-256 {wanted} is needed, and is not on this machine. "

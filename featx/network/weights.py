@@ -14,7 +14,7 @@ from ..errors import (
 )
 from ..progress import Progress
 from ..storage import files
-from .downloads import fetch, find_weights, read_weights, verified
+from .downloads import fetch, find_kept, find_weights, read_weights, verified
 from .networks import DEFAULT, NETWORKS, get_network
 from .preprocessing import PREPROCESSING
 from .steps import Arrays
@@ -109,8 +109,8 @@ def resolve_weights(
     random = _random(network, preprocessing or row.preprocessing[0])
     if name == "random" or (name == "auto" and wanted == random.digest):
         weights = random
-    elif name == "auto":
-        weights = _auto(network, wanted, progress)
+    elif name == "auto" or (wanted and name in _elsewhere(network)):
+        weights = _auto(network, wanted, progress, preprocessing)
     elif name in row.providers:
         weights = _found(network, name) or _fetched(network, name, progress)
     else:
@@ -123,7 +123,7 @@ def resolve_weights(
     if weights.provider == "random":
         log.warning("Using random weights: results are only meaningful in tests.")
     else:
-        log.info("Weights: %s, %s", weights.provider, printable(weights.path))
+        log.info("Weights of %s: %s, %s", row.title, weights.provider, printable(weights.path))
     return weights
 
 
@@ -136,6 +136,12 @@ def provider_of(digest: str) -> str:
             if digest == (provider.digest or provider.recorded):
                 return name
     return "file"
+
+
+def _elsewhere(network: str) -> set[str]:
+    """Return the providers of other networks, which say nothing about this one's weights."""
+    others = {name for row in NETWORKS.values() for name in row.providers}
+    return others - set(get_network(network).providers)
 
 
 def _found(network: str, name: str) -> Weights | None:
@@ -162,8 +168,8 @@ def _from_path(network: str, path: Path, preprocessing: str | None) -> Weights:
     if not path.is_file():
         raise InputError(
             f"Unknown weights {printable(path)!r}. Expected auto, "
-            f"{', '.join([*row.providers, 'random'])}, or the path of a .h5 or .safetensors file "
-            f"of {row.title}'s weights."
+            f"{', '.join([*row.providers, 'random'])}, or the path of a file of {row.title}'s "
+            "weights."
         )
     digest = files.file_digest(path)
     for name, provider in row.providers.items():
@@ -178,18 +184,22 @@ def _from_path(network: str, path: Path, preprocessing: str | None) -> Weights:
     return Weights("file", path, digest, preprocessing, network)
 
 
-def _auto(network: str, wanted: str | None, progress: Progress | None) -> Weights:
+def _auto(
+    network: str, wanted: str | None, progress: Progress | None, preprocessing: str | None
+) -> Weights:
     row = get_network(network)
+    if wanted and preprocessing and (kept := find_kept(wanted)):
+        return Weights("file", kept, wanted, preprocessing, network)
     known = {name: one.digest or one.recorded for name, one in row.providers.items()}
     names = [name for name, digest in known.items() if wanted in (None, digest) or not digest]
     if not known and wanted is None:
         raise InputError(
-            f"featx fetches no weights of {row.title}: none are published where it could check "
-            "where they come from. Give the file of those that you have, with --weights PATH "
-            f"--preprocessing {row.preprocessing[0]}."
+            f"{row.title}'s weights are not fetched: of those that packages carry it is not known "
+            "where they come from. Give a file that you have, with --weights PATH --preprocessing "
+            f"{row.preprocessing[0]}; docs/networks.md says which."
         )
     if not names:
-        raise IncompatibleError(_nobody_has(wanted))
+        raise IncompatibleError(_nobody_has(row.title, wanted))
     for name in names:
         if (there := _found(network, name)) and wanted in (None, there.digest):
             return there
@@ -205,7 +215,7 @@ def _auto(network: str, wanted: str | None, progress: Progress | None) -> Weight
         if wanted in (None, there.digest):
             return there
     if not failures:
-        raise IncompatibleError(_nobody_has(wanted))
+        raise IncompatibleError(_nobody_has(row.title, wanted))
     option = "" if network == DEFAULT else f" --network {network}"
     raise StorageError(
         "\n".join(
@@ -218,8 +228,8 @@ def _auto(network: str, wanted: str | None, progress: Progress | None) -> Weight
     )
 
 
-def _nobody_has(wanted: str | None) -> str:
+def _nobody_has(title: str, wanted: str | None) -> str:
     return (
-        f"The weights with the SHA-256 {wanted} are needed, and no known source has them. "
+        f"{title}'s weights with the SHA-256 {wanted} are needed, and no known source has them. "
         "Give their file with --weights PATH."
     )
