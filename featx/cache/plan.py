@@ -315,7 +315,12 @@ def _fingerprint(
     if weights.network == FILE:
         runtime, precision = _for_file(settings, weights, before)
     else:
-        precision = choose_precision(precision, settings.runtime, calibrated=known is not None)
+        precision = choose_precision(
+            precision,
+            settings.runtime,
+            calibrated=known is not None,
+            has_half=network_of(weights.network, weights.features).has_half,
+        )
     preset = one_of("quality", settings.quality, QUALITIES)
     size, *sizes = sizes_of(settings)
     if weights.network != FILE:

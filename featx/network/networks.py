@@ -58,6 +58,8 @@ class Network:
         What its usual weights want, one for all or one for each provider.
     unfreeze : int
         How many of its last layers fine-tuning trains by default.
+    has_half : bool
+        Whether features in bfloat16 were measured to be as good as those in float32.
     features : tuple of int, optional
         Of the network of a file, the shape of what it gives for an image.
     """
@@ -72,6 +74,7 @@ class Network:
     providers: Mapping[str, Provider]
     preprocessing: tuple[str, ...]
     unfreeze: int = 4
+    has_half: bool = False
     features: tuple[int, int, int] | None = None
 
     @property
@@ -132,10 +135,13 @@ class Network:
 def _row(
     name: str, title: str, paper: str, cuts: Mapping[str, tuple[int, int]],
     pooled: tuple[str, ...], gmac: float, steps: Steps, unfreeze: int = 4,
+    has_half: bool = False,
 ) -> Network:  # fmt: skip
     providers = PROVIDERS[name]
     wants = tuple(dict.fromkeys(one.preprocessing for one in providers.values())) or ("torch",)
-    return Network(name, title, paper, cuts, pooled, gmac, steps, providers, wants, unfreeze)
+    return Network(
+        name, title, paper, cuts, pooled, gmac, steps, providers, wants, unfreeze, has_half
+    )
 
 
 class Networks(Mapping[str, Network]):
@@ -173,6 +179,7 @@ NETWORKS: Mapping[str, Network] = Networks(
             tuple(name for name in vgg16.CONVOLUTIONS if name >= "block4"),
             15.35,
             vgg16.VGG16(),
+            has_half=True,
         ),
         _row(
             "resnet50",
@@ -201,6 +208,7 @@ NETWORKS: Mapping[str, Network] = Networks(
             efficientnet_lite.LAYERS,
             0.384,
             efficientnet_lite.STEPS,
+            has_half=True,
         ),
         _row(
             "efficientnet-v2-b0",

@@ -83,7 +83,12 @@ def choose_runtime(
 
 
 def choose_precision(
-    wanted: str, runtime: str = "auto", made_in: str | None = None, *, calibrated: bool = False
+    wanted: str,
+    runtime: str = "auto",
+    made_in: str | None = None,
+    *,
+    calibrated: bool = False,
+    has_half: bool = True,
 ) -> str:
     """Return the precision to compute in, "float32", "bfloat16" or "int8".
 
@@ -101,6 +106,8 @@ def choose_precision(
         The precision of the features that exist.
     calibrated : bool
         Whether featx has the ranges that int8 needs for the weights; see `ranges.known_ranges`.
+    has_half : bool
+        See `networks.Network`.
 
     Raises
     ------
@@ -110,7 +117,9 @@ def choose_precision(
     require_one_of("precision", wanted, PRECISIONS)
     if wanted != "auto":
         return wanted
-    new = ["int8", "bfloat16"] if calibrated and not hardware.has_gpu() else ["bfloat16"]
+    new = ["bfloat16"] if has_half else []
+    if calibrated and not hardware.has_gpu():
+        new = ["int8", *new]
     preferred = [made_in] if made_in else new
     return next((one for one in preferred if _is_native(one, runtime)), "float32")
 

@@ -120,7 +120,7 @@ def test_networks_are_not_mixed_up(tmp_path: Path) -> None:
         settings = {"network": "resnet50", "weights": "random", "size": 32, **wrong}
         with pytest.raises(InputError, match=words):
             featx.extract(folder, tmp_path / "g.h5", **settings)
-    with pytest.raises(InputError, match=r"fetches no weights of MobileNetV2.*--weights PATH"):
+    with pytest.raises(InputError, match=r"MobileNetV2's weights are not fetched.*--weights PATH"):
         featx.extract(folder, tmp_path / "g.h5", network="mobilenet-v2")
 
 
