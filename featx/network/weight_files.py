@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import CorruptError
+from ..errors import CorruptError, printable
 from ..storage.tensors import load_tensors, save_tensors
 from .steps import Arrays, Steps
 
@@ -43,8 +43,8 @@ def from_safetensors(steps: Steps, data: bytes, names: list[str]) -> Arrays:
     if set(tensors) != expected:
         odd = sorted(set(tensors) ^ expected)
         raise CorruptError(
-            f"The file of weights has {len(tensors)} arrays; expected {len(expected)}. The first "
-            f"that is missing or not expected is {odd[0]}."
+            "The file of weights is not of these layers. The first that is missing or not "
+            f"expected is {printable(odd[0])}."
         )
     for name, own in wanted.items():
         found = [tensors[f"{name}/{variable}"] for variable in own]
