@@ -19,6 +19,7 @@ from .publication import publish, result_of
 from .result import ExtractResult
 from .run import new_run, write_run
 from .share import extract_share
+from .wanted import keep_own
 from .work import ExtractWork
 
 __all__ = ["ExtractResult", "ExtractSettings", "extract"]
@@ -117,6 +118,7 @@ def extract(
             out, found.ledger, run.fingerprint,
             parts=found.parts, old=old, stamps=found.stamps, prune=settings.prune,
         )  # fmt: skip
+        keep_own(found.weights)
         return result_of(
             out, found.ledger, rows, found.known, run.fingerprint,
             weights=found.weights.provider, computed=told.computed, begun=begun,

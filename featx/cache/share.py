@@ -29,7 +29,7 @@ from .preparation import opened_before, prepare
 from .publication import result_of
 from .result import ExtractResult
 from .run import Run, RunImages, new_run, read_images, read_run, write_run
-from .wanted import weights_for
+from .wanted import keep_own, weights_for
 from .work import ExtractWork, places_unknown
 
 __all__ = ["Share", "extract_share"]
@@ -120,6 +120,7 @@ def extract_share(
         missing = [number for number in numbers if not _is_there(work, number)]
         compute(engine, work, missing, ledger, deadline)
         rows = ledger.rows()
+        keep_own(weights)
     return result_of(
         out, ledger, rows, known, run.fingerprint,
         weights=weights.provider, computed=told.computed, begun=begun, share=str(share),

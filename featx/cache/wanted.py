@@ -1,5 +1,8 @@
 """The network and the weights that an extraction is asked for."""
 
+import logging
+
+from ..errors import FeatxError, printable
 from ..network.downloads import keep
 from ..network.fingerprint import Fingerprint
 from ..network.networks import DEFAULT, FILE
@@ -8,7 +11,9 @@ from ..network.weights import Weights, resolve_weights
 from ..progress import Progress
 from .plan import ExtractSettings, sizes_of
 
-__all__ = ["weights_for"]
+__all__ = ["keep_own", "weights_for"]
+
+log = logging.getLogger("featx")
 
 
 def weights_for(
@@ -34,22 +39,24 @@ def weights_for(
     wanted = there.weights if there and there.network == network else None
     known = there.preprocessing if there and wanted else None
     if network != FILE and not is_file_of_network(network):
-        return _kept(
-            resolve_weights(
-                settings.weights,
-                network=network,
-                preprocessing=settings.preprocessing
-                or (known if settings.weights == "auto" else None),
-                wanted=wanted,
-                progress=progress,
-            )
+        return resolve_weights(
+            settings.weights,
+            network=network,
+            preprocessing=settings.preprocessing or (known if settings.weights == "auto" else None),
+            wanted=wanted,
+            progress=progress,
         )
     found = find_own(network, settings.preprocessing or known, wanted, weights=settings.weights)
-    return _kept(describe(found, sizes_of(settings)[0]))
+    return describe(found, sizes_of(settings)[0])
 
 
-def _kept(found: Weights) -> Weights:
-    """Keep a copy of a user's file: what was made with it is not to depend on where it lies."""
+def keep_own(found: Weights) -> None:
+    """Keep a copy of a user's file that features were made with.
+
+    Scoring then does not depend on where the file lies. Where no copy can be kept, it does.
+    """
     if found.provider == "file" and found.path:
-        keep(found.path, found.digest)
-    return found
+        try:
+            keep(found.path, found.digest)
+        except FeatxError as error:
+            log.info("No copy of %s is kept: %s", printable(found.path), error)

@@ -304,6 +304,7 @@ def keep(path: Path, digest: str) -> None:
     """
     if find_kept(digest) is None:
         data = verified(read_weights(path), digest, path)
+        files.make_folder(folder())
         files.write_bytes(folder() / f"{digest}{path.suffix.lower()}", data)
 
 

@@ -49,7 +49,8 @@ class Network:
     pooled : tuple of str
         The layers that are pooled by default: `activations.PooledLayers`.
     gmac : float
-        Multiplications of convolutions for an image of 224 pixels, up to the last layer, in 1e9.
+        Multiply-accumulates of convolutions and dense layers for an image of 224 pixels, up to the
+        last layer, in 1e9.
     steps : Steps
         How its layers are applied.
     providers : mapping

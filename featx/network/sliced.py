@@ -131,7 +131,8 @@ class Sliced:
         if not data.startswith(b"\x89HDF\r\n"):
             return weight_files.from_safetensors(self, data, list(self._variables))
         paths = [path for path, _ in hdf5.arrays(data)]
-        is_new = all(path.startswith(("layers/", "_layer")) for path in paths)
+        # A model that was trained has its optimizer's arrays beside those of its layers.
+        is_new = any(path.startswith(("layers/", "_layer")) for path in paths)
         whole, models = self._made("float32")
         try:
             with _as_file(data, ".weights.h5" if is_new else ".h5") as path:

@@ -60,7 +60,7 @@ def test_directions_of_covariance_are_those_of_the_images_that_it_was_fitted_on(
 
 def test_a_search_over_the_pool_and_a_head(photos: list[Path], labels: list[str]) -> None:
     pipeline = make_pipeline(featx.ImageFeatures(**SMALL), LogisticRegression())
-    grid = {"vgg16features__pool": ["avg", "layers"], "logisticregression__C": [0.1, 10]}
+    grid = {"imagefeatures__pool": ["avg", "layers"], "logisticregression__C": [0.1, 10]}
     search = GridSearchCV(pipeline, grid, cv=3, error_score="raise").fit(photos, labels)
     assert search.best_score_ == 1
     assert set(search.predict(list(map(str, photos)))) == {"blue", "green", "red"}
@@ -91,13 +91,13 @@ def test_folds_are_those_of_a_comparison(photos: list[Path], tmp_path: Path) -> 
     )
     assert len(board.cv) == board.folds == 5 and len(board.files) == board.images
     pipeline = make_pipeline(featx.ImageFeatures(cache=tmp_path / "f.h5"), LogisticRegression())
-    grid = {"vgg16features__pool": ["avg", "max"], "logisticregression__C": [0.1, 1.0]}
+    grid = {"imagefeatures__pool": ["avg", "max"], "logisticregression__C": [0.1, 1.0]}
     search = GridSearchCV(pipeline, grid, cv=board.cv, error_score="raise")
     search.fit(board.files, board.y)
     expected = {(entry.view, entry.head): entry.score for entry in board.entries}
     found = search.cv_results_
     for params, score in zip(found["params"], found["mean_test_score"], strict=True):
-        key = params["vgg16features__pool"], f"C={params['logisticregression__C']}"
+        key = params["imagefeatures__pool"], f"C={params['logisticregression__C']}"
         assert score == pytest.approx(expected[key], abs=1e-12)
     assert len(set(found["mean_test_score"])) > 1
 

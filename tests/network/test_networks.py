@@ -68,9 +68,10 @@ def test_costs_are_those_of_the_layers(name: str) -> None:
     assert multiplications(whole) / 1e9 == pytest.approx(row.gmac, rel=0.01)
 
 
-@pytest.mark.parametrize("name", ["vgg16", "resnet50", "efficientnet-lite0"])
+@pytest.mark.parametrize("name", ALL)
 def test_random_weights_are_the_same_for_the_same_seed(name: str) -> None:
-    steps = get_network(name).steps
+    row = get_network(name)
+    steps = row.steps
     one, same, other = (steps.random_arrays(seed) for seed in (1, 1, 2))
     assert one.keys() == same.keys() == other.keys()
     for layer, arrays in one.items():
@@ -78,6 +79,9 @@ def test_random_weights_are_the_same_for_the_same_seed(name: str) -> None:
         assert shapes == [*steps.variables(layer).values()]
         assert all(map(np.array_equal, arrays, same[layer]))
         assert not all(map(np.array_equal, arrays, other[layer]))
+    megabytes = sum(array.nbytes for arrays in one.values() for array in arrays) / 1e6
+    for provider in row.providers.values():  # a package may carry a classifier beside them
+        assert math.floor(megabytes) <= provider.megabytes <= 1.3 * megabytes
 
 
 def test_wrong_names_and_sizes() -> None:
@@ -86,8 +90,11 @@ def test_wrong_names_and_sizes() -> None:
     row = get_network("resnet50")
     with pytest.raises(InputError, match="Unknown layer 'block5_pool'"):
         row.shape("block5_pool", 224)
-    with pytest.raises(InputError, match="not a multiple of 32"):
-        row.shape(row.last, 100)
+    for size in (0, 16, 100, networks.MAX_SIZE + 32):
+        with pytest.raises(InputError, match="not a multiple of 32"):
+            row.shape(row.last, size)
+    assert row.shape(row.last, 32) == (1, 1, 2048)
+    assert row.shape(row.last, networks.MAX_SIZE) == (128, 128, 2048)
     with pytest.raises(InputError, match="whose layers featx does not know"):
         get_network("file")
 
