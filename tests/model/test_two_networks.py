@@ -204,7 +204,10 @@ def of_one_size(made: Path) -> dict[str, Model]:
         }
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize(
+    "view",
+    ["layers", *(pytest.param(view, marks=pytest.mark.slow) for view in ("covariance", "avg"))],
+)
 def test_a_keras_file_of_two_networks_agrees(
     of_one_size: dict[str, Model], tmp_path: Path, view: str
 ) -> None:

@@ -32,7 +32,7 @@ def multiplications(model: object) -> int:
     return total
 
 
-SLOW = ("efficientnet-v2-b0", "convnext-tiny")
+SLOW = ("mobilenet-v2", "efficientnet-v2-b0", "convnext-tiny")
 ALL = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NETWORKS]
 
 
