@@ -136,6 +136,7 @@ def test_weights_of_a_trained_model_are_read(tmp_path: Path) -> None:
         assert all(map(np.array_equal, arrays, found[layer]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".h5", ".weights.h5"])
 def test_damaged_files_are_refused(ending: str, tmp_path: Path) -> None:
     steps, path = get_network("resnet50").steps, tmp_path / f"network{ending}"
